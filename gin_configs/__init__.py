@@ -1,0 +1,1 @@
+"""Gin configurations, installed with the package so that they resolve from any directory."""

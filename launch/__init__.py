@@ -1,0 +1,1 @@
+"""Programs: flags, a gin configuration and one call each."""

@@ -1,0 +1,51 @@
+"""Searches a cell: python -m launch.search --gin_file=... --model_dir=...
+
+The gin file says what experiment runs (space, data set, method, recipe); the flags say where and on what machine.
+
+  python -m launch.search --gin_file=recipes/nb201_cifar10_small.gin --data_dir=$TFDS --model_dir=runs/edd
+  python -m launch.search --gin_file=papers/edd_darts/table1_edd_darts.gin --gin_param='search.epochs=50' \\
+      --data_dir=$TFDS --model_dir=runs/paper --seed=1
+
+Gin files are looked for from the working directory, in --gin_search_path, then among the installed configurations.
+--dry_run prints the composition, sizes and steps, and writes nothing. The same command continues an interrupted search;
+a finished one is never overwritten unless --overwrite is given. The result is model_dir/search/genotype.json, which
+launch.retrain reads; look at the search with: tensorboard --logdir model_dir
+"""
+
+from absl import flags, logging
+
+from launch import common
+from tf_edd import parts  # noqa: F401
+from tf_edd.search import search
+
+common.define_flags("model_dir", "data_dir", "gin", "machine", "dry_run", "overwrite")
+FLAGS = flags.FLAGS
+
+
+def main() -> None:
+    """Searches, or describes the search."""
+    session = common.setup(("search",))
+    with session.strategy.scope():
+        result = search(
+            FLAGS.model_dir,
+            data_dir=FLAGS.data_dir,
+            seed=session.seed,
+            deterministic=session.deterministic,
+            xla=session.runtime.jit_compile,
+            overwrite=FLAGS.overwrite,
+            dry_run=FLAGS.dry_run,
+        )
+    if FLAGS.dry_run:
+        print(result)
+    elif session.chief:
+        print(f"Searched cell: {result}\nWritten to: {FLAGS.model_dir}/search")
+
+
+def run() -> None:
+    """Entry point of the installed command."""
+    logging.set_verbosity(logging.INFO)
+    common.launch(main, required=("model_dir",))
+
+
+if __name__ == "__main__":
+    run()

@@ -1,0 +1,41 @@
+"""The architecture logits A: outside the Keras model, so that the weight optimizer never sees them."""
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from tf_edd.spaces.space import Space
+
+
+class ArchLogits:
+    """Logits [E, O] of each cell kind, float32, drawn from init_scale * N(0, 1).
+
+    Args:
+        space: gives the shapes.
+        seed: of the draw.
+        init_scale: standard deviation (1e-3 in DARTS).
+    """
+
+    def __init__(self, space: Space, seed: int, init_scale: float = 1e-3):
+        rng = np.random.default_rng(np.random.SeedSequence([seed, 0xA]))
+        self._variables = {
+            kind: keras.Variable(init_scale * rng.standard_normal(shape), dtype="float32", name=f"arch_logits_{kind}")
+            for kind, shape in space.logit_shapes.items()
+        }
+
+    @property
+    def variables(self) -> list[keras.Variable]:
+        """One variable a cell kind, in the order of the space."""
+        return list(self._variables.values())
+
+    def tensors(self) -> dict[str, tf.Tensor]:
+        """Cell kind -> logits [E, O], read now."""
+        return {kind: tf.convert_to_tensor(variable.value) for kind, variable in self._variables.items()}
+
+    def numpy(self) -> dict[str, np.ndarray]:
+        """Cell kind -> a copy of the logits [E, O]."""
+        return {kind: np.array(variable.numpy()) for kind, variable in self._variables.items()}
+
+    def with_values(self, values: list[tf.Tensor]) -> dict[str, tf.Tensor]:
+        """Cell kind -> value, for values in the order of `variables`."""
+        return dict(zip(self._variables, values, strict=True))

@@ -1,0 +1,206 @@
+"""The bilevel step: weights on the training half, architecture logits on the validation half (paper, Eq. 1).
+
+Everything runs under `tf.distribute`. A replica sees its share of the global batch; its loss is the sum of its examples
+divided by the global batch, gradients are added over replicas before any norm is taken, so that clipping means the same
+on one device and on eight.
+"""
+
+import dataclasses
+from collections.abc import Callable, Sequence
+
+import gin
+import tensorflow as tf
+
+from tf_edd.arch_logits import ArchLogits
+from tf_edd.errors import UserError
+from tf_edd.gradients import apply_gradients, share_of_accuracy, share_of_mean
+from tf_edd.runtime.seeds import step_seed
+
+PHASES = ("weights", "arch")
+_ZERO = tf.UnconnectedGradients.ZERO  # an operation that a mixture leaves out has no gradient
+
+
+@dataclasses.dataclass(frozen=True)
+class StepContext:
+    """What a regularizer sees of a step on one replica.
+
+    Attributes:
+        phase: "weights" or "arch".
+        images: [b, H, W, channels], this replica's share.
+        labels: [b].
+        logits: cell kind -> architecture logits [E, O].
+        probs: cell kind -> mixing probabilities [E, O].
+        outputs: the supernet's logits [b, classes].
+        supernet: the network.
+        temperature: scalar.
+        seed: int32 [2], the same on all replicas.
+    """
+
+    phase: str
+    images: tf.Tensor
+    labels: tf.Tensor
+    logits: dict[str, tf.Tensor]
+    probs: dict[str, tf.Tensor]
+    outputs: tf.Tensor
+    supernet: Callable
+    temperature: tf.Tensor
+    seed: tf.Tensor
+
+
+class Bilevel:
+    """First-order alternation of one weight step and one architecture step.
+
+    Args:
+        supernet: `supernet(images, probs, training)`, built.
+        logits: the architecture logits.
+        relaxation: logits, temperature, seed -> probabilities.
+        weight_optimizer: of the supernet's weights; built here.
+        arch_optimizer: of the logits; built here.
+        regularizers: terms added to the loss of their phase.
+        order: "weights_first" (NAS-Bench-201's DARTS-V1) or "arch_first" (DARTS).
+        weight_gradient_clip: largest global norm of the weight gradient, None for no limit.
+        arch_gradient_clip: the same for the logits (the "clip" row of the paper's Table 1).
+        xla: compile the forward and backward pass of a replica.
+        seed: of the relaxation's noise.
+
+    Raises:
+        UserError: an unknown order or a clip that is not positive.
+    """
+
+    def __init__(
+        self,
+        supernet,
+        logits: ArchLogits,
+        relaxation,
+        weight_optimizer,
+        arch_optimizer,
+        regularizers: Sequence = (),
+        order: str = "weights_first",
+        weight_gradient_clip: float | None = 5.0,
+        arch_gradient_clip: float | None = None,
+        xla: bool = False,
+        seed: int = 0,
+    ):
+        if order not in ("weights_first", "arch_first"):
+            raise UserError(f"order must be 'weights_first' or 'arch_first'. Received: order={order!r}")
+        for name, clip in (("weight_gradient_clip", weight_gradient_clip), ("arch_gradient_clip", arch_gradient_clip)):
+            if clip is not None and not clip > 0:
+                raise UserError(f"{name} must be positive or None. Received: {name}={clip}")
+        self._supernet, self._logits, self._relaxation = supernet, logits, relaxation
+        self._optimizers = {"weights": weight_optimizer, "arch": arch_optimizer}
+        self._clips = {"weights": weight_gradient_clip, "arch": arch_gradient_clip}
+        self._regularizers = {phase: [r for r in regularizers if r.phase == phase] for phase in PHASES}
+        self._order = PHASES if order == "weights_first" else PHASES[::-1]
+        self._seed = seed
+        self._strategy = tf.distribute.get_strategy()
+        self.temperature = tf.Variable(
+            1.0, trainable=False, name="temperature", aggregation=tf.VariableAggregation.ONLY_FIRST_REPLICA
+        )
+        self._variables = {"weights": supernet.trainable_variables, "arch": logits.variables}
+        for phase in PHASES:
+            self._optimizers[phase].build(self._variables[phase])
+        self._passes = {
+            "weights": tf.function(self._weight_pass, jit_compile=xla or None, autograph=False),
+            "arch": tf.function(self._arch_pass, jit_compile=xla or None, autograph=False),
+        }
+        self.functions = {phase: tf.function(self._make_step(phase), autograph=False) for phase in PHASES}
+
+    def step(self, train_batch, valid_batch, index, phases: Sequence[str] = PHASES) -> dict[str, tf.Tensor]:
+        """One search step on a batch of each half.
+
+        Args:
+            train_batch: images and labels for the weights (per replica under a strategy).
+            valid_batch: images and labels for the logits.
+            index: global step, a scalar int64 tensor; seeds the noise.
+            phases: which steps to take; ("weights",) while the logits are frozen.
+
+        Returns:
+            Scalars still on the device: loss/weights, accuracy/train, loss/arch, arch/logit_gradient_norm, ...
+        """
+        batches = {"weights": train_batch, "arch": valid_batch}
+        scalars = {}
+        for phase in self._order:
+            if phase in phases:
+                scalars.update(self.functions[phase](*batches[phase], index))
+        return scalars
+
+    def _make_step(self, phase):
+        def distributed_step(images, labels, index):
+            per_replica = self._strategy.run(self._replica_step, args=(phase, images, labels, index))
+            return {
+                tag: self._strategy.reduce(tf.distribute.ReduceOp.SUM, value, axis=None)
+                for tag, value in per_replica.items()
+            }
+
+        return distributed_step
+
+    def _replica_step(self, phase, images, labels, index):
+        seed = step_seed(self._seed, index, phase)
+        loss, accuracy, gradients = self._passes[phase](images, labels, self.temperature.read_value(), seed)
+        norm = apply_gradients(self._optimizers[phase], gradients, self._variables[phase], self._clips[phase])
+        share = norm / self._strategy.num_replicas_in_sync
+        if phase == "weights":
+            return {"loss/weights": loss, "accuracy/train": accuracy, "weights/gradient_norm": share}
+        return {"loss/arch": loss, "accuracy/arch": accuracy, "arch/logit_gradient_norm": share}
+
+    def _weight_pass(self, images, labels, temperature, seed):
+        logits = self._logits.tensors()
+        probs = self._probs(logits, temperature, seed)
+        variables = [variable.value for variable in self._variables["weights"]]
+        with tf.GradientTape(watch_accessed_variables=False) as tape:
+            tape.watch(variables)
+            loss, accuracy, scaled = self._loss("weights", images, labels, logits, probs, temperature, seed)
+        return loss, accuracy, tape.gradient(scaled, variables, unconnected_gradients=_ZERO)
+
+    def _arch_pass(self, images, labels, temperature, seed):
+        logits = self._logits.tensors()
+        with tf.GradientTape(watch_accessed_variables=False) as tape:
+            tape.watch(logits)
+            probs = self._probs(logits, temperature, seed)
+            loss, accuracy, scaled = self._loss("arch", images, labels, logits, probs, temperature, seed)
+        return loss, accuracy, tape.gradient(scaled, list(logits.values()), unconnected_gradients=_ZERO)
+
+    def _probs(self, logits, temperature, seed):
+        return {
+            kind: self._relaxation(value, temperature, tf.random.fold_in(seed, index))
+            for index, (kind, value) in enumerate(logits.items())
+        }
+
+    def _loss(self, phase, images, labels, logits, probs, temperature, seed):
+        """This replica's share of the loss, of the accuracy, and of the loss scaled for the optimizer."""
+        outputs = self._supernet(images, probs, training=True)
+        loss = share_of_mean(tf.nn.sparse_softmax_cross_entropy_with_logits(labels, outputs))
+        context = StepContext(phase, images, labels, logits, probs, outputs, self._supernet, temperature, seed)
+        for regularizer in self._regularizers[phase]:
+            loss += regularizer(context) / self._strategy.num_replicas_in_sync
+        return loss, share_of_accuracy(labels, outputs), self._optimizers[phase].scale_loss(loss)
+
+
+@gin.configurable(module="tf_edd.bilevel")
+def first_order(
+    supernet,
+    logits,
+    relaxation,
+    weight_optimizer,
+    arch_optimizer,
+    regularizers=(),
+    order="weights_first",
+    weight_gradient_clip=5.0,
+    arch_gradient_clip=None,
+    xla=False,
+    seed=0,
+) -> Bilevel:
+    """The first-order bilevel step; the arguments up to `regularizers`, `xla` and `seed` come from the search."""
+    return Bilevel(
+        supernet,
+        logits,
+        relaxation,
+        weight_optimizer,
+        arch_optimizer,
+        regularizers,
+        order,
+        weight_gradient_clip,
+        arch_gradient_clip,
+        xla,
+        seed,
+    )

@@ -1,0 +1,35 @@
+"""What a configuration composes, told before anything runs."""
+
+import tensorflow as tf
+
+from tf_edd.analysis import counting
+
+
+def describe(space, images, parts: dict, epochs: int, steps: int, batch_size: int, strategy, halves: dict) -> str:
+    """The resolved composition of a search: parts, sizes, memory and steps, as lines of text.
+
+    Args:
+        space: the search space.
+        images: the data set.
+        parts: name -> part, in the order to be shown.
+        epochs: length of the search.
+        steps: steps an epoch.
+        batch_size: images of a step and half, over all replicas.
+        strategy: the `tf.distribute` strategy.
+        halves: record of the split.
+    """
+    replicas = strategy.num_replicas_in_sync
+    counts = counting.count_supernet(space, images.image_shape, images.num_classes)
+    memory = counting.activation_memory(space, images.image_shape, batch_size // replicas)
+    rows = {
+        "space": f"{space.name}, {space.num_architectures:,} architectures, {len(space.blocks)} blocks",
+        "data": f"{images.name}, images {images.image_shape}, {images.num_classes} classes",
+        "halves": f"{halves['train']:,} for the weights, {halves['valid'] or halves['train']:,} for the logits",
+        **{name: str(part) for name, part in parts.items()},
+        "supernet": f"{counts.parameters:,} parameters",
+        "activations": f"about {memory / 2**30:.2f} GiB a replica (estimate)",
+        "devices": f"{replicas} of {[device.name for device in tf.config.list_logical_devices()]}",
+        "steps": f"{epochs} epochs x {steps} steps of {batch_size} + {batch_size} images",
+    }
+    width = max(map(len, rows))
+    return "\n".join(f"{name:<{width}}  {text}" for name, text in rows.items())

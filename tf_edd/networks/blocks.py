@@ -1,0 +1,97 @@
+"""The fixed parts of the macro skeleton: stem, reduction block, head. Supernet and final network share them."""
+
+import keras
+import tensorflow as tf
+
+from tf_edd.operations import BatchNorm, ConvBN
+from tf_edd.operations.base import kernel_initializer
+
+
+@keras.saving.register_keras_serializable(package="tf_edd")
+class Reduction(keras.layers.Layer):
+    """The residual block of stride 2 of NAS-Bench-201.
+
+    [ReLU, conv 3x3 stride 2, BN], [ReLU, conv 3x3, BN] beside an average pooling 2x2 and a 1x1 convolution without
+    batch norm; the ReLU belongs to the main path alone.
+    """
+
+    def __init__(self, channels, norm=None, **kwargs):
+        super().__init__(**kwargs)
+        self.channels = channels
+        self.norm = dict(norm or {})
+        policy = {"dtype": self.dtype_policy, **self.norm}
+        self.first = ConvBN(channels, 3, stride=2, name="first", **policy)
+        self.second = ConvBN(channels, 3, name="second", **policy)
+        self.shortcut = ConvBN(channels, 1, relu=False, normalize=False, name="shortcut", **policy)
+
+    def build(self, input_shape):
+        """Builds the three convolutions."""
+        half = self.first.compute_output_shape(input_shape)
+        self.first.build(input_shape)
+        self.second.build(half)
+        self.shortcut.build((*half[:-1], input_shape[-1]))
+
+    def call(self, x, training=False):
+        """Half the resolution, `channels` channels."""
+        y = self.first(tf.nn.relu(x), training=training)
+        y = self.second(tf.nn.relu(y), training=training)
+        return y + self.shortcut(tf.nn.avg_pool2d(x, 2, 2, "SAME"))
+
+    def compute_output_shape(self, input_shape, **_):
+        """[B, ceil(H / 2), ceil(W / 2), channels]."""
+        return self.first.compute_output_shape(input_shape)
+
+    def get_config(self):
+        """Constructor arguments."""
+        return {**super().get_config(), "channels": self.channels, "norm": self.norm}
+
+
+@keras.saving.register_keras_serializable(package="tf_edd")
+class Head(keras.layers.Layer):
+    """Batch norm and ReLU (NAS-Bench-201), global average pooling, linear classifier; logits are float32."""
+
+    def __init__(self, num_classes, norm=None, **kwargs):
+        super().__init__(**kwargs)
+        self.num_classes = num_classes
+        self.norm = dict(norm or {})
+        self.batch_norm = BatchNorm(dtype=self.dtype_policy, name="norm", **self.norm)
+
+    def build(self, input_shape):
+        """Creates the classifier."""
+        self.batch_norm.build(input_shape)
+        width = input_shape[-1]
+        self.kernel = self.add_weight(
+            name="kernel", shape=(width, self.num_classes), initializer=kernel_initializer(), dtype="float32"
+        )
+        bound = width**-0.5
+        self.bias = self.add_weight(
+            name="bias",
+            shape=(self.num_classes,),
+            initializer=keras.initializers.RandomUniform(-bound, bound),
+            dtype="float32",
+        )
+
+    def call(self, x, training=False):
+        """Logits [B, num_classes]."""
+        x = tf.nn.relu(self.batch_norm(x, training=training))
+        x = tf.cast(tf.reduce_mean(x, [1, 2]), tf.float32)
+        return tf.matmul(x, tf.cast(self.kernel, tf.float32)) + tf.cast(self.bias, tf.float32)
+
+    def compute_output_shape(self, input_shape, **_):
+        """[B, num_classes]."""
+        return (input_shape[0], self.num_classes)
+
+    def get_config(self):
+        """Constructor arguments."""
+        return {**super().get_config(), "num_classes": self.num_classes, "norm": self.norm}
+
+
+def build_block(block, num_classes: int, norm: dict, cell_norm: dict, make_cell, name: str):
+    """The layer of a block of the macro skeleton; `make_cell(spec kind, channels, norm, name)` builds the cells."""
+    if block.role == "stem":
+        return ConvBN(block.channels, 3, block.stride, relu=False, name=name, **norm)
+    if block.role == "reduction":
+        return Reduction(block.channels, norm, name=name)
+    if block.role == "head":
+        return Head(num_classes, norm, name=name)
+    return make_cell(block, cell_norm, name)

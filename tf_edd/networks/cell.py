@@ -1,0 +1,71 @@
+"""A cell of the supernet: nodes, compound edges, mixed operations."""
+
+import keras
+import tensorflow as tf
+
+from tf_edd.networks.mixed_op import MixedOp
+from tf_edd.operations import PREPARATIONS
+from tf_edd.operations.conv import strided_shape
+from tf_edd.spaces.space import CellSpec
+
+
+class SearchCell(keras.layers.Layer):
+    """A cell in which every edge is a `MixedOp`; a node is the sum of its incoming edges.
+
+    Args:
+        spec: the description of the cell.
+        channels: channels of each node.
+        norm: arguments of the batch norms.
+
+    Call arguments:
+        inputs: list of the cell's `spec.num_inputs` inputs.
+        weights: the probability of each edge's candidates, `weights[e][o]`, scalars.
+        training: as in Keras.
+    """
+
+    def __init__(self, spec: CellSpec, channels, norm, **kwargs):
+        super().__init__(**kwargs)
+        self.spec = spec
+        self.mixed_ops = [
+            MixedOp(
+                edge.primitives, channels, edge.stride, norm, dtype=self.dtype_policy, name=f"edge{edge.source}_{edge.target}"
+            )
+            for edge in spec.edges
+        ]
+
+    def build(self, input_shapes):
+        """Builds the mixed operations; takes the shapes of the cell's inputs."""
+        shapes = list(input_shapes)
+        for node in self.spec.intermediate_nodes:
+            edges = self.spec.incoming(node)
+            for e in edges:
+                self.mixed_ops[e].build(shapes[self.spec.edges[e].source])
+            first = self.mixed_ops[edges[0]]
+            shapes.append(strided_shape(shapes[self.spec.edges[edges[0]].source], first.edge.stride, first.channels))
+        self._nodes = shapes[self.spec.num_inputs :]
+
+    def call(self, inputs, weights, training=False):
+        """The output of the cell."""
+        nodes = list(inputs)
+        terms = {node: [] for node in self.spec.intermediate_nodes}
+        for node in range(self.spec.num_nodes):
+            if node >= self.spec.num_inputs:
+                nodes.append(tf.add_n(terms[node]))
+            self._leave(node, nodes[node], terms, weights, training)
+        if self.spec.output == "last":
+            return nodes[-1]
+        return tf.concat(nodes[self.spec.num_inputs :], axis=-1)
+
+    def compute_output_shape(self, input_shapes, *_, **__):
+        """The shape of the last node, or of all intermediate ones side by side; the cell must be built."""
+        batch, height, width, channels = self._nodes[-1]
+        copies = len(self._nodes) if self.spec.output == "concat" else 1
+        return (batch, height, width, channels * copies)
+
+    def _leave(self, node, value, terms, weights, training):
+        """Runs all edges that leave `node` and files their terms under the nodes they enter."""
+        outgoing = self.spec.outgoing(node)
+        wanted = sorted(set().union(*(self.mixed_ops[e].preparations for e in outgoing)))
+        features = {name: PREPARATIONS[name](value) for name in wanted}
+        for e in outgoing:
+            terms[self.spec.edges[e].target] += self.mixed_ops[e](features, weights[e], training=training)

@@ -1,0 +1,62 @@
+"""The mixed operation of a compound edge."""
+
+import keras
+
+from tf_edd.operations import PRIMITIVES, Zero
+from tf_edd.spaces.space import Edge
+
+
+@keras.saving.register_keras_serializable(package="tf_edd")
+class MixedOp(keras.layers.Layer):
+    """The candidates of a compound edge, each weighted by its probability: c(h) = <beta_c, O_c(h)> (paper, section 1).
+
+    It returns the weighted terms, not their sum: the cell adds the terms of all edges of a node at once.
+
+    Args:
+        primitives: names of the candidates, in the order of the probabilities.
+        channels: output channels.
+        stride: spatial stride.
+        norm: arguments of the candidates' batch norms.
+
+    Call arguments:
+        features: preparation name -> prepared output of the source node (see `operations.base`).
+        weights: per candidate its probability, a scalar.
+        training: as in Keras.
+    """
+
+    def __init__(self, primitives, channels, stride=1, norm=None, **kwargs):
+        super().__init__(**kwargs)
+        self.edge = Edge(0, 1, tuple(primitives), stride)
+        self.channels = channels
+        self.norm = dict(norm or {})
+        self.candidates = [
+            PRIMITIVES[name](channels, stride, dtype=self.dtype_policy, **self.norm) for name in primitives
+        ]
+
+    @property
+    def preparations(self) -> set[str]:
+        """Which preparations of the source node the candidates read."""
+        return {op.preparation for op in self.candidates if not isinstance(op, Zero)}
+
+    def build(self, input_shape):
+        """Builds the candidates; `input_shape` is the shape of the source node."""
+        for op in self.candidates:
+            op.build(input_shape)
+
+    def call(self, features, weights, training=False):
+        """The weighted terms, one a candidate, without `none`."""
+        return [
+            op(features[op.preparation], scale=weight, training=training)
+            for op, weight in zip(self.candidates, weights, strict=True)
+            if not isinstance(op, Zero)
+        ]
+
+    def get_config(self):
+        """Constructor arguments."""
+        return {
+            **super().get_config(),
+            "primitives": list(self.edge.primitives),
+            "channels": self.channels,
+            "stride": self.edge.stride,
+            "norm": self.norm,
+        }

@@ -1,0 +1,114 @@
+"""Batch normalisation on TensorFlow's fused kernel, synchronised over replicas."""
+
+import keras
+import tensorflow as tf
+
+
+@keras.saving.register_keras_serializable(package="tf_edd")
+class BatchNorm(keras.layers.Layer):
+    """y = scale * (gamma * (x - mean) / sqrt(variance + epsilon) + beta), statistics over batch, height and width.
+
+    Keras' own layer runs unfused moments on TensorFlow; this one calls the fused kernel (oneDNN, cuDNN), which takes
+    the mixing weight of an edge as its scale for free. With several replicas the statistics are those of the global
+    batch. Moving variances are unbiased, as in the reference implementations.
+
+    Args:
+        affine: learn gamma and beta.
+        running_statistics: keep moving averages and use them outside training; otherwise batch statistics are used
+            always, and nothing is kept.
+        momentum: weight of the old moving average.
+        epsilon: added to the variance.
+
+    Call arguments:
+        x: [B, H, W, C].
+        scale: scalar float32 (the mixing weight of an edge) or None for 1.
+        training: use (and track) the statistics of the batch.
+    """
+
+    def __init__(self, affine=True, running_statistics=True, momentum=0.9, epsilon=1e-5, **kwargs):
+        super().__init__(**kwargs)
+        self.affine = affine
+        self.running_statistics = running_statistics
+        self.momentum = momentum
+        self.epsilon = epsilon
+
+    def build(self, input_shape):
+        """Creates gamma, beta and the moving averages, as far as they are wanted."""
+        # The fused kernel takes float32 for everything but x, under mixed precision too: no autocast.
+        common = {"shape": (input_shape[-1],), "dtype": "float32", "autocast": False}
+        if self.affine:
+            self.gamma = self.add_weight(name="gamma", initializer="ones", **common)
+            self.beta = self.add_weight(name="beta", initializer="zeros", **common)
+        if self.running_statistics:
+            kept = {**common, "trainable": False}
+            self.moving_mean = self.add_weight(name="moving_mean", initializer="zeros", **kept)
+            self.moving_variance = self.add_weight(name="moving_variance", initializer="ones", **kept)
+
+    def call(self, x, scale=None, training=False):
+        """Normalises x."""
+        factor, offset = self._scale_and_offset(scale, x.shape[-1])
+        if self.running_statistics and not training:
+            return self._fused(x, factor, offset, self.moving_mean.value, self.moving_variance.value, False)[0]
+        if _replicas() > 1:
+            mean, variance = _global_moments(x)
+            y = tf.nn.batch_normalization(
+                tf.cast(x, tf.float32), mean, variance, offset, factor, self.epsilon
+            )
+            y = tf.cast(y, x.dtype)
+            count = _replicas() * tf.size(x) // tf.shape(x)[-1]
+            variance *= tf.cast(count, tf.float32) / tf.cast(tf.maximum(count - 1, 1), tf.float32)
+        else:
+            y, mean, variance = self._fused(x, factor, offset, [], [], True)
+        if self.running_statistics:
+            self._track(mean, variance)
+        return y
+
+    def _scale_and_offset(self, scale, channels):
+        scale = None if scale is None else tf.cast(scale, tf.float32)
+        if not self.affine:
+            return tf.fill([channels], 1.0 if scale is None else scale), tf.zeros([channels])
+        gamma, beta = tf.convert_to_tensor(self.gamma), tf.convert_to_tensor(self.beta)
+        return (gamma, beta) if scale is None else (scale * gamma, scale * beta)
+
+    def _fused(self, x, scale, offset, mean, variance, training):
+        return tf.raw_ops.FusedBatchNormV3(
+            x=x,
+            scale=scale,
+            offset=offset,
+            mean=tf.convert_to_tensor(mean, tf.float32),
+            variance=tf.convert_to_tensor(variance, tf.float32),
+            epsilon=self.epsilon,
+            is_training=training,
+        )[:3]
+
+    def _track(self, mean, variance):
+        for moving, value in ((self.moving_mean, mean), (self.moving_variance, variance)):
+            moving.assign(moving * self.momentum + tf.stop_gradient(value) * (1 - self.momentum))
+
+    def compute_output_shape(self, input_shape, **_):
+        """The shape of x."""
+        return input_shape
+
+    def get_config(self):
+        """Constructor arguments."""
+        return {
+            **super().get_config(),
+            "affine": self.affine,
+            "running_statistics": self.running_statistics,
+            "momentum": self.momentum,
+            "epsilon": self.epsilon,
+        }
+
+
+def _replicas() -> int:
+    context = tf.distribute.get_replica_context()
+    return context.num_replicas_in_sync if context is not None else 1
+
+
+def _global_moments(x):
+    """Mean and biased variance over all replicas; two passes, since E[x^2] - E[x]^2 loses digits."""
+    context = tf.distribute.get_replica_context()
+    x = tf.cast(x, tf.float32)
+    mean = context.all_reduce(tf.distribute.ReduceOp.MEAN, tf.reduce_mean(x, [0, 1, 2]))
+    squares = tf.reduce_mean(tf.math.squared_difference(x, mean), [0, 1, 2])
+    return mean, context.all_reduce(tf.distribute.ReduceOp.MEAN, squares)

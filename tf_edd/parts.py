@@ -1,0 +1,19 @@
+"""Imports every module whose configurables a gin file may name; importing this one is what a program needs."""
+
+from tf_edd import (  # noqa: F401
+    actions,
+    bilevel,
+    data,
+    discretizers,
+    evaluate,
+    export,
+    optimizers,
+    relaxations,
+    retrain,
+    schedules,
+    search,
+    spaces,
+    tabular,
+    temperature,
+)
+from tf_edd.runtime import strategy  # noqa: F401

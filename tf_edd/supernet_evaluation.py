@@ -1,0 +1,43 @@
+"""Loss and accuracy of a supernet under given probabilities."""
+
+import tensorflow as tf
+
+
+class SupernetEvaluator:
+    """Evaluates a supernet on images; one trace serves the mixture and every discrete cell.
+
+    Args:
+        supernet: `supernet(images, probs, training)`.
+    """
+
+    def __init__(self, supernet):
+        self._supernet = supernet
+        self.function = tf.function(self._batch, autograph=False)
+
+    def __call__(self, probs, images, batch_size, strategy) -> tuple[float, float]:
+        """Mean loss and accuracy.
+
+        Args:
+            probs: cell kind -> [E, O].
+            images: `Images`; they come in stored order, without augmentation.
+            batch_size: images a batch. With several replicas the last, smaller batch is left out.
+            strategy: the `tf.distribute` strategy.
+        """
+        batches = images.batches(
+            batch_size, seed=0, epoch=0, shuffle=False, drop_remainder=strategy.num_replicas_in_sync > 1
+        )
+        probs = {kind: tf.constant(value, tf.float32) for kind, value in probs.items()}
+        sums = [self.function(*batch, probs) for batch in strategy.experimental_distribute_dataset(batches)]
+        count, loss, hits = tf.reduce_sum(tf.stack(sums), axis=0).numpy().tolist()
+        return loss / count, hits / count
+
+    def _batch(self, images, labels, probs):
+        strategy = tf.distribute.get_strategy()
+        sums = strategy.run(self._replica, args=(images, labels, probs))
+        return strategy.reduce(tf.distribute.ReduceOp.SUM, sums, axis=None)
+
+    def _replica(self, images, labels, probs):
+        outputs = self._supernet(images, probs, training=False)
+        losses = tf.nn.sparse_softmax_cross_entropy_with_logits(labels, outputs)
+        hits = tf.cast(tf.equal(tf.argmax(outputs, -1, labels.dtype), labels), tf.float32)
+        return tf.stack([tf.cast(tf.size(labels), tf.float32), tf.reduce_sum(losses), tf.reduce_sum(hits)])
