@@ -24,3 +24,28 @@ def nb201_table_path() -> str:
     if not path.is_file():
         pytest.skip("needs the NAS-Bench-201 table (set TF_EDD_SHARED to the folder that holds data/nas_bench_201.csv.gz)")
     return str(path)
+
+
+@pytest.fixture(scope="session")
+def retrained_dir(tmp_path_factory) -> Path:
+    """A model_dir with a tiny network retrained for two epochs on the digits, configured by gin; do not change it."""
+    import gin  # here, so that tests which need no TensorFlow do not load it
+
+    from tf_edd import data, evaluate, export, optimizers, schedules, search, spaces  # noqa: F401 (for gin)
+    from tf_edd import retrain as program
+    from tf_edd.runtime import config
+
+    folder = tmp_path_factory.mktemp("retrained")
+    cell = "|nor_conv_3x3~0|+|none~0|skip_connect~1|+|skip_connect~0|none~1|avg_pool_3x3~2|"
+    bindings = [
+        "retrain.epochs = 2",
+        "retrain/cosine_rate.epochs = 2",
+        "retrain.batch_size = 64",
+        "retrain.valid = 0.1",
+        "retrain/nas_bench_201.init_channels = 4",
+        "retrain/nas_bench_201.cells_per_stage = 1",
+    ]
+    config.parse(["recipes/nb201_retrain_200_epochs.gin", "datasets/digits.gin"], bindings, roots=["retrain"])
+    program.retrain(folder, cell)
+    gin.clear_config()
+    return folder

@@ -1,6 +1,7 @@
 """The mixed operation of a compound edge."""
 
 import keras
+import tensorflow as tf
 
 from tf_edd.operations import PRIMITIVES, Zero
 from tf_edd.spaces.space import Edge
@@ -46,10 +47,21 @@ class MixedOp(keras.layers.Layer):
     def call(self, features, weights, training=False):
         """The weighted terms, one a candidate, without `none`."""
         return [
-            op(features[op.preparation], scale=weight, training=training)
+            self._term(op, features[op.preparation], weight, training)
             for op, weight in zip(self.candidates, weights, strict=True)
             if not isinstance(op, Zero)
         ]
+
+    def _term(self, op, x, weight, training):
+        """The weighted output; outside training an operation of weight 0 is not run (a discrete cell is evaluated)."""
+        if training:
+            return op(x, scale=weight, training=True)
+        shape = tf.shape(x) if self.edge.stride == 1 else tf.stack(op.compute_output_shape(tf.unstack(tf.shape(x))))
+        return tf.cond(
+            weight > 0,
+            lambda: op(x, scale=weight, training=False),
+            lambda: tf.ensure_shape(tf.zeros(shape, x.dtype), op.compute_output_shape(x.shape)),
+        )
 
     def get_config(self):
         """Constructor arguments."""

@@ -41,6 +41,10 @@ class Operation(keras.layers.Layer):
         self.affine = affine
         self.running_statistics = running_statistics
 
+    def compute_output_shape(self, input_shape, **_):
+        """The shape of x; operations that change it say so."""
+        return tuple(input_shape)
+
     def get_config(self):
         """Constructor arguments."""
         return {

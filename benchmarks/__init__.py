@@ -1,0 +1,1 @@
+"""Benchmarks of tf_edd against plain implementations of the same search step."""

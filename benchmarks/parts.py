@@ -1,0 +1,92 @@
+"""Small parts of a search on their own: EDD's update, the price of sn-softmax, a step's share of the data pipeline."""
+
+import time
+
+import numpy as np
+import tensorflow as tf
+
+from benchmarks.setting import Setting
+from tf_edd import data, relaxations, temperature
+from tf_edd.data.images import Images
+from tf_edd.data.normalisation import KNOWN_MOMENTS
+from tf_edd.data.sources import ArraySource
+
+REPEATS = 300
+CIFAR10_IMAGES = 50_000
+DATA_BATCHES = 200
+
+
+def _median_seconds(function, repeats: int = REPEATS) -> float:
+    function()
+    times = []
+    for _ in range(repeats):
+        start = time.perf_counter()
+        function()
+        times.append(time.perf_counter() - start)
+    return float(np.median(times))
+
+
+def edd_update() -> float:
+    """Seconds of one epoch's update: probabilities and mean entropy from the logits, then Eq. 14 and 15."""
+    logits = tf.Variable(tf.random.normal([6, 5]))
+    schedule, relaxation = temperature.entropy_decay(), relaxations.sparse_noisy_softmax()
+    state, value = schedule.init()
+
+    def update():
+        entropy = relaxations.mean_entropy({"cell": relaxation.mean(logits, value)})
+        schedule.update(state, 1, float(entropy))
+
+    return _median_seconds(update)
+
+
+def sn_softmax_extra() -> float:
+    """Seconds by which forward and gradient of sn-softmax exceed those of softmax (twice a step, weights and arch)."""
+    logits, upstream = tf.Variable(tf.random.normal([6, 5])), tf.random.normal([6, 5])
+
+    def gradient_of(relaxation):
+        @tf.function
+        def gradient(value):
+            with tf.GradientTape() as tape:
+                probs = relaxation(logits, value)
+            return tape.gradient(probs, logits, upstream)
+
+        value = tf.constant(0.5)
+        return lambda: gradient(value).numpy()
+
+    plain, noisy = gradient_of(relaxations.softmax()), gradient_of(relaxations.sparse_noisy_softmax())
+    return 2 * (_median_seconds(noisy) - _median_seconds(plain))
+
+
+def _cifar10(setting: Setting, data_dir: str | None) -> Images:
+    if data_dir:
+        return data.tfds_images("cifar10", data_dir).train
+    generator = np.random.default_rng(0)
+    shape = (CIFAR10_IMAGES, setting.image_size, setting.image_size, 3)
+    pixels = generator.integers(0, 256, shape, np.uint8)
+    return Images(ArraySource(pixels, generator.integers(0, 10, CIFAR10_IMAGES)), KNOWN_MOMENTS["cifar10"])
+
+
+def data_step(setting: Setting, data_dir: str | None) -> float:
+    """Seconds that the two batches of a step cost (shuffle, crop, flip, normalise): processor time over the cores.
+
+    Prefetching hides wall time; processor time is what a step loses when every core is busy.
+    """
+    halves = data.split(_cifar10(setting, data_dir), 0.5, 0.5, seed=0)
+    augment = [data.crop(), data.flip()]
+    streams = [iter(half.batches(setting.batch, 0, 1, augment=augment)) for half in (halves.train, halves.valid)]
+    for stream in streams:
+        next(stream)
+    start = time.process_time()
+    for _ in range(DATA_BATCHES):
+        for stream in streams:
+            next(stream)
+    return (time.process_time() - start) / DATA_BATCHES / setting.cores
+
+
+def measure(setting: Setting, data_dir: str | None) -> dict[str, float]:
+    """Seconds of every part."""
+    return {
+        "edd_update": edd_update(),
+        "sn_softmax_extra": max(sn_softmax_extra(), 0.0),
+        "data": data_step(setting, data_dir),
+    }

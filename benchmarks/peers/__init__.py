@@ -1,0 +1,1 @@
+"""One module per implementation; each has `build(setting, ...) -> step(images, labels, images, labels) -> losses`."""

@@ -1,0 +1,43 @@
+"""tf_edd's own search step behind the interface of the peers."""
+
+import tensorflow as tf
+
+from benchmarks import setting as s
+from tf_edd import relaxations
+from tf_edd.arch_logits import ArchLogits
+from tf_edd.bilevel import Bilevel
+from tf_edd.networks.supernet import Supernet
+from tf_edd.optimizers import SGD, Adam
+from tf_edd.runtime.strategy import make_strategy, runtime
+from tf_edd.spaces import nas_bench_201
+
+
+def build(setting: s.Setting, precision: str, relaxation: str):
+    """The bilevel step of a search, weights first, as `launch.search` runs it on one device."""
+    tf.config.threading.set_intra_op_parallelism_threads(setting.cores)
+    tf.config.threading.set_inter_op_parallelism_threads(setting.cores)
+    runtime(precision).apply()
+    with make_strategy("one").scope():
+        bilevel = _bilevel(setting, getattr(relaxations, relaxation)())
+    index = tf.constant(0, tf.int64)
+
+    def step(images, labels, valid_images, valid_labels):
+        train_batch = tf.constant(images), tf.constant(labels)
+        scalars = bilevel.step(train_batch, (tf.constant(valid_images), tf.constant(valid_labels)), index)
+        return [float(scalars["loss/weights"]), float(scalars["loss/arch"])]
+
+    return step
+
+
+def _bilevel(setting: s.Setting, relaxation) -> Bilevel:
+    space = nas_bench_201(setting.channels, setting.cells_per_stage)
+    supernet = Supernet(space, setting.classes)
+    supernet.build((setting.batch, setting.image_size, setting.image_size, 3))
+    return Bilevel(
+        supernet,
+        ArchLogits(space, seed=0, init_scale=s.LOGIT_SCALE),
+        relaxation,
+        SGD(s.LEARNING_RATE, s.MOMENTUM, nesterov=True, weight_decay=s.WEIGHT_DECAY),
+        Adam(s.ARCH_LEARNING_RATE, *s.ARCH_BETAS, weight_decay=s.ARCH_WEIGHT_DECAY),
+        weight_gradient_clip=s.CLIP_NORM,
+    )

@@ -1,0 +1,144 @@
+"""What the launch programs share: flags for where and on what machine, the start, and errors without tracebacks."""
+
+import dataclasses
+import sys
+from collections.abc import Callable, Sequence
+
+import tensorflow as tf
+from absl import app, flags
+
+from tf_edd.errors import UserError
+from tf_edd.runtime import config, seeds
+from tf_edd.runtime import strategy as strategies
+
+FLAGS = flags.FLAGS
+flags.disclaim_key_flags()  # so that --help of a program shows the flags that it took from here
+
+_DEFINITIONS = {
+    "model_dir": lambda: flags.DEFINE_string("model_dir", None, "Folder of the run; an unfinished one is continued."),
+    "data_dir": lambda: flags.DEFINE_string("data_dir", None, "Folder of TFDS data sets, or of class folders."),
+    "gin_file": lambda: flags.DEFINE_multi_string("gin_file", [], "Gin file; may be repeated, the later overrides."),
+    "gin_param": lambda: flags.DEFINE_multi_string("gin_param", [], "Gin binding; may be repeated, overrides files."),
+    "gin_search_path": lambda: flags.DEFINE_multi_string("gin_search_path", [], "More folders to find gin files in."),
+    "seed": lambda: flags.DEFINE_integer("seed", 0, "Seed of everything random.", lower_bound=0),
+    "strategy": lambda: flags.DEFINE_enum("strategy", "auto", strategies.STRATEGIES, "How devices share the work."),
+    "logical_cpus": lambda: flags.DEFINE_integer("logical_cpus", 1, "Split the CPU to try Mirrored.", lower_bound=1),
+    "deterministic": lambda: flags.DEFINE_bool("deterministic", False, "Bit-equal repetition; slower."),
+    "dry_run": lambda: flags.DEFINE_bool("dry_run", False, "Print what would run; write nothing."),
+    "overwrite": lambda: flags.DEFINE_bool("overwrite", False, "Remove what --model_dir holds of this phase."),
+}
+GIN_FLAGS = ("gin_file", "gin_param", "gin_search_path")
+MACHINE_FLAGS = ("seed", "strategy", "logical_cpus", "deterministic")
+
+
+@dataclasses.dataclass(frozen=True)
+class Session:
+    """What `setup` has prepared.
+
+    Attributes:
+        strategy: the tf.distribute strategy.
+        runtime: precision, XLA and meta-optimizer settings, applied already.
+        chief: whether this process writes files.
+        seed: the seed of the run.
+        deterministic: whether operations were made deterministic.
+    """
+
+    strategy: tf.distribute.Strategy
+    runtime: strategies.Runtime
+    chief: bool
+    seed: int
+    deterministic: bool
+
+
+def define_flags(*names: str) -> None:
+    """Defines these flags of the shared ones; a program calls it once, at import.
+
+    Args:
+        names: keys of the shared flags, e.g. "model_dir". Also "gin" and "machine" for the groups.
+    """
+    groups = {"gin": GIN_FLAGS, "machine": MACHINE_FLAGS}
+    for name in (single for given in names for single in groups.get(given, (given,))):
+        if name in FLAGS:
+            flags.declare_key_flag(name)
+            continue
+        _DEFINITIONS[name]()
+        if name == "gin_param":
+            flags.DEFINE_alias("gin_bindings", "gin_param")
+
+
+def parse_gin(roots: Sequence[str], default_files: Sequence[str] = ()) -> None:
+    """Parses the gin files and bindings of the command line; `default_files` are used where no file is given.
+
+    Raises:
+        UserError: as `tf_edd.runtime.config.parse`.
+    """
+    config.parse(FLAGS.gin_file or list(default_files), FLAGS.gin_param, FLAGS.gin_search_path, roots)
+
+
+def setup(roots: Sequence[str], default_files: Sequence[str] = ()) -> Session:
+    """Gin, devices, seeds and precision, in the order that TensorFlow needs.
+
+    Args:
+        roots: the configurables that the program calls.
+        default_files: gin files for a command line without any.
+
+    Raises:
+        UserError: a bad configuration, or a machine without what the flags ask for.
+    """
+    parse_gin(roots, default_files)
+    if FLAGS.logical_cpus > 1:
+        strategies.use_logical_cpus(FLAGS.logical_cpus)
+    strategy = strategies.make_strategy(FLAGS.strategy)
+    runtime = strategies.runtime()
+    if FLAGS.deterministic and runtime.jit_compile:
+        raise UserError("--deterministic needs XLA to be off. Received: runtime.xla on")
+    seeds.set_seed(FLAGS.seed, FLAGS.deterministic)
+    runtime.apply()
+    return Session(strategy, runtime, strategies.is_chief(strategy), FLAGS.seed, FLAGS.deterministic)
+
+
+def launch(main: Callable[[], None], required: Sequence[str] = ()) -> None:
+    """Runs a program: flags are parsed, `main()` is called, errors of the user end with their message and status 2.
+
+    Args:
+        main: the program, without arguments; it reads `flags.FLAGS`.
+        required: names of the flags that must be given.
+    """
+    _adopt(main)
+
+    def guarded(argv):
+        if len(argv) > 1:
+            raise app.UsageError(f"Expected flags only. Received: {' '.join(argv[1:])}")
+        _check_required(required)
+        sys.exit(_guard(main))
+
+    app.run(guarded)
+
+
+def _check_required(required: Sequence[str]) -> None:
+    missing = [f"--{name}" for name in required if getattr(FLAGS, name) in (None, "", [])]
+    if missing:
+        raise app.UsageError(f"Expected {' and '.join(missing)}. Received: none")
+
+
+def _guard(main: Callable[[], None]) -> int:
+    try:
+        main()
+    except UserError as error:
+        sys.stderr.write(f"error: {error}\n")
+        return 2
+    except KeyboardInterrupt:
+        sys.stderr.write("\nInterrupted; the same command continues from the last checkpoint.\n")
+        return 130
+    return 0
+
+
+def _adopt(main: Callable[[], None]) -> None:
+    """Lets --help show the program's manual and flags when an installed console script started it."""
+    module = sys.modules[main.__module__]
+    started = sys.modules["__main__"]
+    if module is started:
+        return
+    started.__doc__ = module.__doc__
+    for flag in FLAGS.get_key_flags_for_module(module):
+        FLAGS.register_key_flag_for_module(sys.argv[0], flag)

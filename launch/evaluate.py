@@ -1,0 +1,48 @@
+"""Measures a retrained network, or an exported model, on the test split: python -m launch.evaluate --model_dir=...
+
+  python -m launch.evaluate --model_dir=runs/edd --data_dir=$TFDS
+  python -m launch.evaluate --model_dir=runs/edd --data_dir=$TFDS --gin_param='evaluate.which="last"'
+  python -m launch.evaluate --saved_model=runs/edd/export/saved_model --gin_file=datasets/cifar10.gin --data_dir=$TFDS
+
+Without --gin_file the data set is the one that the retraining was configured with. Loss, accuracy, top-5 accuracy and
+the accuracy of each class are printed and written to model_dir/retrain/evaluation.json (those of an exported model to
+model_dir/export/evaluation.json, if --model_dir is given).
+"""
+
+import json
+
+from absl import flags
+
+from launch import common
+from tf_edd import parts  # noqa: F401
+from tf_edd.evaluate import evaluate
+from tf_edd.retrain_records import recorded_config
+
+common.define_flags("model_dir", "data_dir", "gin", "machine")
+FLAGS = flags.FLAGS
+
+
+def define_flags() -> None:
+    """Defines the flags of this program alone."""
+    flags.DEFINE_string(
+        "saved_model", None, "Folder of an exported model to measure in place of the retrained network."
+    )
+
+
+def main() -> None:
+    """Measures and prints."""
+    session = common.setup(("evaluate",), recorded_config(FLAGS.model_dir))
+    with session.strategy.scope():
+        result = evaluate(FLAGS.model_dir, saved_model=FLAGS.saved_model, data_dir=FLAGS.data_dir)
+    if session.chief:
+        print(json.dumps(result, indent=2))
+
+
+def run() -> None:
+    """Entry point of the installed command."""
+    define_flags()
+    common.launch(main)
+
+
+if __name__ == "__main__":
+    run()

@@ -1,0 +1,44 @@
+"""Exports a retrained network for use without this package: python -m launch.export --model_dir=...
+
+  python -m launch.export --model_dir=runs/edd --data_dir=$TFDS
+
+writes model_dir/export with saved_model/, model.keras, labels.txt and model_card.json. The SavedModel takes raw images:
+
+  model = tf.saved_model.load("runs/edd/export/saved_model")
+  model.serve(images)          # float32 [B, H, W, C], 0..255
+  model.serve_uint8(images)    # uint8
+  model.labels()["labels"]     # the class names
+
+and returns probabilities [B, classes], class_name [B] and logits. Images of another shape are refused with one message.
+The written model is loaded in a new process and compared with the network; the largest difference and the accuracy
+stand in model_card.json. Without --gin_file the data set is the one that the retraining was configured with.
+"""
+
+from absl import flags, logging
+
+from launch import common
+from tf_edd import parts  # noqa: F401
+from tf_edd.export import export
+from tf_edd.retrain_records import recorded_config
+
+common.define_flags("model_dir", "data_dir", "gin", "overwrite")
+FLAGS = flags.FLAGS
+
+
+def main() -> None:
+    """Exports and checks."""
+    common.parse_gin(("export",), recorded_config(FLAGS.model_dir))
+    card = export(FLAGS.model_dir, data_dir=FLAGS.data_dir, overwrite=FLAGS.overwrite)
+    check = card["reloaded"]
+    print(f"Reloaded in a new process: accuracy {check['accuracy']:.4f} on {check['images']} test images, largest")
+    print(f"difference of a logit {check['max_logit_difference']:.2g}. Written to: {FLAGS.model_dir}/export")
+
+
+def run() -> None:
+    """Entry point of the installed command."""
+    logging.set_verbosity(logging.INFO)
+    common.launch(main, required=("model_dir",))
+
+
+if __name__ == "__main__":
+    run()

@@ -1,0 +1,68 @@
+"""Looks a cell up in a NAS-Bench-201 table: its accuracies after full training, and its size.
+
+The cell is a genotype file (or the folder of a search that holds genotype.json), a cell string, or its index:
+
+  python -m launch.query --table=nas_bench_201.csv.gz --genotype=runs/edd/search/genotype.json
+  python -m launch.query --table=nas_bench_201.csv.gz --genotype=6111
+  python -m launch.query --table=nas_bench_201.csv.gz \\
+      --genotype="|nor_conv_3x3~0|+|none~0|skip_connect~1|+|skip_connect~0|nor_conv_3x3~1|nor_conv_1x1~2|"
+
+The table is a CSV (gzipped or not), or the folder or .pickle.pbz2 file of NATS-Bench, which needs the package
+nats_bench. Accuracies are percent, means over the benchmark's seeds. Parameters and multiply-adds are those of the
+benchmark's network on CIFAR-10: 16 channels, 5 cells per stage, 32x32 images, 10 classes.
+"""
+
+from absl import flags
+
+from launch.common import launch
+from tf_edd import genotype as genotypes
+from tf_edd.analysis.counting import count
+from tf_edd.spaces import nas_bench_201
+from tf_edd.tabular import open_table
+
+FLAGS = flags.FLAGS
+IMAGE_SHAPE, NUM_CLASSES = (32, 32, 3), 10
+
+
+def define_flags() -> None:
+    """Defines the flags of this program; at its start, so that an import leaves the flags of others alone."""
+    flags.DEFINE_string("table", None, "CSV of accuracies, or files of NATS-Bench.")
+    flags.DEFINE_string("genotype", None, "Genotype file or folder, cell string, or index.")
+
+
+def describe(table_path: str, name: str) -> str:
+    """The text this program prints: the cell, its index, its accuracies and its size.
+
+    Raises:
+        UserError: no such table or cell.
+    """
+    space = nas_bench_201()
+    table = open_table(table_path)
+    key = name.strip() if name.strip().isdecimal() else genotypes.load(name, space)
+    row = table.query(key)
+    arch = table.arch(row.pop("index"))
+    size = count(space, genotypes.from_text(arch, space), IMAGE_SHAPE, NUM_CLASSES)
+    lines = [("cell", arch), ("index", table.index(arch))]
+    lines += [(column, f"{value:.2f} %" if _is_accuracy(column) else f"{value:g}") for column, value in row.items()]
+    lines += [("parameters", f"{size.parameters:,}"), ("multiply_adds", f"{size.multiply_adds:,}")]
+    width = max(len(column) for column, _ in lines)
+    return "\n".join(f"{column:<{width}}  {value}" for column, value in lines)
+
+
+def _is_accuracy(column: str) -> bool:
+    return "valid" in column or "test" in column
+
+
+def main() -> None:
+    """Prints the row of one cell."""
+    print(describe(FLAGS.table, FLAGS.genotype))
+
+
+def run() -> None:
+    """Runs the program."""
+    define_flags()
+    launch(main, required=("table", "genotype"))
+
+
+if __name__ == "__main__":
+    run()

@@ -1,0 +1,68 @@
+"""Trains the network of a searched cell from scratch: python -m launch.retrain --gin_file=... --model_dir=...
+
+The cell is that of model_dir/search, unless --genotype names a genotype file or a cell string:
+
+  python -m launch.retrain --gin_file=recipes/nb201_retrain_200_epochs.gin --gin_file=datasets/cifar10.gin \\
+      --data_dir=$TFDS --model_dir=runs/edd
+  python -m launch.retrain --gin_file=recipes/nb201_retrain_200_epochs.gin --gin_file=datasets/digits.gin \\
+      --genotype="|nor_conv_3x3~0|+|none~0|skip_connect~1|+|skip_connect~0|nor_conv_3x3~1|nor_conv_1x1~2|" \\
+      --model_dir=runs/cell --gin_param='retrain.epochs=20' --gin_param='retrain/cosine_rate.epochs=20'
+
+Gin files are looked for from the working directory, in --gin_search_path, then among the installed configurations.
+--dry_run prints parameters, multiply-adds and steps, and writes nothing. The same command continues an interrupted
+training; a finished one is never overwritten unless --overwrite is given. Checkpoints, curves and results.json lie in
+model_dir/retrain; launch.evaluate and launch.export take it from there.
+"""
+
+from absl import flags, logging
+
+from launch import common
+from tf_edd import parts  # noqa: F401
+from tf_edd.retrain import retrain
+
+common.define_flags("model_dir", "data_dir", "gin", "machine", "dry_run", "overwrite")
+FLAGS = flags.FLAGS
+
+
+def define_flags() -> None:
+    """Defines the flags of this program alone; other programs have a --genotype too."""
+    flags.DEFINE_string("genotype", None, "Genotype file or cell string; by default that of model_dir/search.")
+
+
+def describe(values: dict) -> str:
+    """Names and values as aligned lines."""
+    width = max(map(len, values))
+    rows = ((name, f"{value:,}" if isinstance(value, int) else value) for name, value in values.items())
+    return "\n".join(f"{name:<{width}}  {text}" for name, text in rows)
+
+
+def main() -> None:
+    """Trains, or describes the training."""
+    session = common.setup(("retrain",))
+    with session.strategy.scope():
+        results = retrain(
+            FLAGS.model_dir,
+            FLAGS.genotype,
+            data_dir=FLAGS.data_dir,
+            seed=session.seed,
+            deterministic=session.deterministic,
+            xla=session.runtime.jit_compile,
+            overwrite=FLAGS.overwrite,
+            dry_run=FLAGS.dry_run,
+        )
+    if FLAGS.dry_run:
+        print(describe(results))
+    elif session.chief:
+        print(f"Test accuracy: {results['best']['accuracy/test']:.4f} (network of epoch {results['best_epoch']})")
+        print(f"Written to: {FLAGS.model_dir}/retrain")
+
+
+def run() -> None:
+    """Entry point of the installed command."""
+    define_flags()
+    logging.set_verbosity(logging.INFO)
+    common.launch(main, required=("model_dir",))
+
+
+if __name__ == "__main__":
+    run()

@@ -1,0 +1,77 @@
+import json
+
+import numpy as np
+import pytest
+from absl import logging as absl_logging
+from fake_search import advance, new_state, one_hot, resumed
+
+from tf_edd.actions import collapse_warning, genotype_log
+from tf_edd.errors import UserError
+
+NONE, SKIP, CONV = 0, 1, 3
+HEALTHY = one_hot([CONV] * 6)
+SKIPS = one_hot([SKIP] * 4 + [CONV] * 2)
+
+
+@pytest.fixture
+def warnings(monkeypatch):
+    """The messages of all warnings, wherever the test runner sends absl's log."""
+    messages = []
+    monkeypatch.setattr(absl_logging, "warning", lambda message, *values: messages.append(message))
+    return messages
+
+
+def test_warns_when_skip_connections_take_over_and_not_again_while_they_stay(tmp_path, warnings):
+    state, action = new_state(tmp_path), collapse_warning()
+    for probs in (HEALTHY, SKIPS, SKIPS):
+        advance(state, [action], probs)
+    (message,) = warnings
+    assert "Epoch 2: skip_connect takes 4 of 6 edges" in message and str(state.genotype) in message
+
+
+def test_warns_again_after_a_recovery(tmp_path, warnings):
+    state, action = new_state(tmp_path), collapse_warning()
+    for probs in (SKIPS, HEALTHY, SKIPS):
+        advance(state, [action], probs)
+    assert [message[:8] for message in warnings] == ["Epoch 1:", "Epoch 3:"]
+
+
+def test_none_counts_for_itself_and_half_is_no_collapse(tmp_path, warnings):
+    state, action = new_state(tmp_path), collapse_warning()
+    advance(state, [action], one_hot([NONE] * 3 + [SKIP] * 3))
+    assert warnings == []
+    advance(state, [action], one_hot([NONE] * 4 + [SKIP] * 2))
+    assert len(warnings) == 1 and "none takes 4 of 6" in warnings[0]
+
+
+def test_warns_after_so_many_epochs_without_a_change(tmp_path, warnings):
+    state, actions = new_state(tmp_path), [genotype_log(), collapse_warning(patience=2)]
+    for expected in (0, 0, 1, 1):
+        advance(state, actions, HEALTHY)
+        assert len(warnings) == expected
+    assert "Epoch 3" in warnings[0] and "not changed for 2 epochs" in warnings[0]
+
+
+def test_probabilities_that_move_are_a_change(tmp_path, warnings):
+    state, actions = new_state(tmp_path), [genotype_log(), collapse_warning(patience=2)]
+    for epoch in range(4):
+        advance(state, actions, {"cell": 0.9 * HEALTHY["cell"] + np.float32(0.02 * epoch)})
+    assert warnings == []
+    for _ in range(2):
+        advance(state, actions, {"cell": 0.9 * HEALTHY["cell"] + np.float32(0.0600001)})
+    assert len(warnings) == 1
+
+
+def test_a_continued_search_counts_on(tmp_path, warnings):
+    state, actions = new_state(tmp_path), [genotype_log(), collapse_warning(patience=2)]
+    advance(state, actions, HEALTHY)
+    advance(state, actions, HEALTHY)
+    state = resumed(json.loads(json.dumps(state.state_dict())), state)
+    advance(state, [genotype_log(), collapse_warning(patience=2)], HEALTHY)
+    assert len(warnings) == 1
+
+
+@pytest.mark.parametrize("values", [{"max_share": 0.0}, {"max_share": 1.5}, {"patience": 0}])
+def test_values_out_of_range(values):
+    with pytest.raises(UserError, match=f"Received: {next(iter(values))}="):
+        collapse_warning(**values)

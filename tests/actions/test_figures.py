@@ -1,0 +1,53 @@
+import xml.etree.ElementTree as ElementTree
+
+import pytest
+from fake_search import advance, new_state, two_kinds
+from PIL import Image
+
+from tf_edd.actions import drawings
+from tf_edd.errors import UserError
+
+
+def names(folder):
+    return {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
+
+
+def test_draws_every_so_many_epochs_and_at_the_end(tmp_path):
+    state, action = new_state(tmp_path), drawings(every=2)
+    action.begin(state)
+    advance(state, [action])
+    assert names(tmp_path) == set()
+    advance(state, [action])
+    assert names(tmp_path) == {"cells/epoch_002.svg", "trajectories.png"}
+    advance(state, [action])
+    action.end(state)
+    final = {"cell.png", "cell.svg", "heat_map.png", "cells/epoch_003.svg"}
+    assert names(tmp_path) == {"cells/epoch_002.svg", "trajectories.png"} | final
+    for name in ("cell.png", "heat_map.png", "trajectories.png"):
+        assert min(Image.open(tmp_path / name).size) > 100
+    assert ElementTree.parse(tmp_path / "cells/epoch_002.svg").getroot().tag.endswith("svg")
+
+
+def test_each_cell_kind_has_its_files(tmp_path):
+    state, action = new_state(tmp_path, two_kinds()), drawings(every=1)
+    advance(state, [action])
+    action.end(state)
+    cells = {f"cell_{kind}.{suffix}" for kind in ("normal", "reduce") for suffix in ("png", "svg")}
+    assert cells | {"heat_map_normal.png", "cells/epoch_001_reduce.svg"} <= names(tmp_path)
+
+
+def test_a_search_without_an_epoch_has_nothing_to_draw(tmp_path):
+    drawings().end(new_state(tmp_path))
+    assert names(tmp_path) == set()
+
+
+def test_a_file_in_the_way_is_told(tmp_path):
+    (tmp_path / "cells").write_text("a file")
+    with pytest.raises(UserError, match="Cannot write .*epoch_001.svg"):
+        advance(new_state(tmp_path), [drawings(every=1)])
+
+
+@pytest.mark.parametrize("every", [0, -1, 2.5])
+def test_every_must_be_a_count(every):
+    with pytest.raises(UserError, match=f"Received: every={every}"):
+        drawings(every=every)

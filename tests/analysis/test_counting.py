@@ -1,0 +1,141 @@
+"""Parameters and multiply-adds against the records of NATS-Bench and independent arithmetic.
+
+FLOPs of the records are in millions with five decimals; here they are compared as integers, to the last digit.
+"""
+
+import pytest
+
+from tf_edd.analysis.counting import Counts, activation_memory, count, count_supernet
+from tf_edd.errors import UserError
+from tf_edd.genotype import Genotype, from_text
+from tf_edd.spaces import Block, CellSpec, Edge, Space, nas_bench_201
+
+CIFAR10 = ((32, 32, 3), 10)
+CIFAR100 = ((32, 32, 3), 100)
+IMAGENET16 = ((16, 16, 3), 120)
+SPACE = nas_bench_201()
+
+# NATS-Bench v1.0, get_cost_info: index, cell, then (parameters, FLOPs) on the three data sets.
+RECORDS = [
+    (
+        "|avg_pool_3x3~0|+|nor_conv_1x1~0|skip_connect~1|+|nor_conv_1x1~0|skip_connect~1|skip_connect~2|",
+        [(129_306, 15_647_370), (135_156, 15_653_220), (136_456, 3_919_480)],
+    ),
+    (
+        "|nor_conv_3x3~0|+|nor_conv_3x3~0|avg_pool_3x3~1|+|none~0|nor_conv_3x3~1|avg_pool_3x3~2|",
+        [(802_426, 113_951_370), (808_276, 113_957_220), (809_576, 28_495_480)],
+    ),
+    (
+        "|skip_connect~0|+|skip_connect~0|skip_connect~1|+|none~0|nor_conv_1x1~1|none~2|",
+        [(101_306, 11_715_210), (107_156, 11_721_060), (108_456, 2_936_440)],
+    ),
+]
+
+# Cells counted once by another program, FLOPs in units of 100 without the bias of the linear layer: parameters on the
+# three data sets, FLOPs on CIFAR-10 and ImageNet16-120.
+UNIFORM = {
+    "nor_conv_3x3": ([1_531_546, 1_537_396, 1_538_696], [2_201_197, 550_374]),
+    "nor_conv_1x1": ([241_306, 247_156, 248_456], [313_760, 78_515]),
+    "skip_connect": ([73_306, 79_156, 80_456], [77_830, 19_533]),
+    "none": ([73_306, 79_156, 80_456], [77_830, 19_533]),
+    "avg_pool_3x3": ([73_306, 79_156, 80_456], [77_830, 19_533]),
+}
+
+
+def uniform(op: str) -> Genotype:
+    return from_text(f"|{op}~0|+|{op}~0|{op}~1|+|{op}~0|{op}~1|{op}~2|", SPACE)
+
+
+@pytest.mark.parametrize("text, expected", RECORDS)
+def test_records_of_the_benchmark(text, expected):
+    received = [count(SPACE, from_text(text, SPACE), *task) for task in (CIFAR10, CIFAR100, IMAGENET16)]
+    assert received == [Counts(*numbers) for numbers in expected]
+
+
+@pytest.mark.parametrize("operation", UNIFORM)
+def test_cells_of_one_operation(operation):
+    parameters, flops = UNIFORM[operation]
+    genotype = uniform(operation)
+    counts = [count(SPACE, genotype, *task, linear_bias=False) for task in (CIFAR10, CIFAR100, IMAGENET16)]
+    assert [c.parameters for c in counts] == parameters
+    assert [round(c.multiply_adds / 100) for c in (counts[0], counts[2])] == flops
+
+
+def test_cell_of_the_benchmarks_manual():
+    text = "|nor_conv_3x3~0|+|nor_conv_3x3~0|nor_conv_3x3~1|+|skip_connect~0|skip_connect~1|skip_connect~2|"
+    counts = count(SPACE, from_text(text, SPACE), *CIFAR10)
+    assert counts == Counts(802_426, 113_951_370)
+
+
+def test_resnet_point_of_the_benchmark(nb201_table_path):
+    from tf_edd.tabular import load_table
+
+    genotype = from_text(load_table(nb201_table_path).arch(11472), SPACE)
+    counts = count(SPACE, genotype, *CIFAR10)
+    assert round(counts.parameters / 1e6, 3) == 0.559
+    assert round(counts.multiply_adds / 1e6, 2) == 78.56
+
+
+def test_bias_of_the_linear_layer():
+    with_bias, without = (count(SPACE, uniform("none"), *CIFAR100, linear_bias=flag) for flag in (True, False))
+    assert with_bias.multiply_adds - without.multiply_adds == 100
+    assert with_bias.parameters == without.parameters
+
+
+def test_supernets():
+    assert count_supernet(SPACE, *CIFAR10).parameters == 1_686_106
+    assert count_supernet(nas_bench_201(init_channels=24), *CIFAR10).parameters == 3_792_514
+
+
+def test_supernet_does_all_candidates_at_once():
+    """The edges' multiply-adds add up, as no operation shares any with another."""
+    fixed = count(SPACE, uniform("none"), *CIFAR10).multiply_adds
+    parts = [count(SPACE, uniform(op), *CIFAR10).multiply_adds - fixed for op in UNIFORM]
+    assert count_supernet(SPACE, *CIFAR10).multiply_adds == fixed + sum(parts)
+
+
+def test_parameters_do_not_depend_on_the_image_but_on_its_channels():
+    genotype = uniform("nor_conv_1x1")
+    colour, narrow, grey = (count(SPACE, genotype, shape, 10) for shape in ((32, 32, 3), (32, 20, 3), (32, 32, 1)))
+    assert colour.parameters == narrow.parameters
+    assert colour.parameters - grey.parameters == 3 * 3 * 2 * 16
+    assert colour.multiply_adds - grey.multiply_adds == 3 * 3 * 2 * 16 * 32 * 32
+
+
+def test_odd_image_against_hand_count():
+    """Maps of 7x5, then 4x3, then 2x2, as stride 2 with "same" padding rounds up."""
+    space = nas_bench_201(init_channels=2, cells_per_stage=1)
+    stem = 9 * 1 * 2 * 35
+    first = (9 * 2 * 4 + 9 * 4 * 4 + 2 * 4) * 12
+    second = (9 * 4 * 8 + 9 * 8 * 8 + 4 * 8) * 4
+    expected = stem + first + second + 8 * 3 + 3
+    assert count(space, uniform("skip_connect"), (7, 5, 1), 3).multiply_adds == expected
+
+
+def test_activation_memory_against_hand_count():
+    space = nas_bench_201(init_channels=2, cells_per_stage=1)
+    maps = [8 * 8 * 2, 4 * 4 * 4, 2 * 2 * 8]
+    cells = 21 * sum(maps)
+    stem = 8 * 8 * 3 + maps[0]
+    reductions = (maps[0] + 3 * maps[1] + 4 * 4 * 2) + (maps[1] + 3 * maps[2] + 2 * 2 * 4)
+    expected = stem + cells + reductions + 2 * maps[2]
+    assert activation_memory(space, (8, 8, 3), batch_size=5, bytes_per_value=2) == expected * 5 * 2
+
+
+def test_activation_memory_lies_below_the_measured_peak():
+    """A search step of the full supernet at batch 64 in float32 peaks at 1.7 to 1.8 GB, TensorFlow itself included."""
+    assert 0.5e9 < activation_memory(SPACE, (32, 32, 3), 64) < 1.7e9
+
+
+def test_unknown_operation_and_block_are_named():
+    edge = Edge(0, 1, ("mystery", "none"))
+    space = Space("odd", (CellSpec("cell", 1, 2, (edge,)),), (Block("stem", 4), Block("cell", 4, cell="cell")))
+    with pytest.raises(UserError, match="Received: 'mystery'"):
+        count_supernet(space, *CIFAR10)
+    with pytest.raises(UserError, match="Received: 'roof'"):
+        count_supernet(Space("odd", (), (Block("roof", 4),)), *CIFAR10)
+
+
+def test_refuses_genotype_of_another_space():
+    with pytest.raises(UserError, match="Received: one of space 'other'"):
+        count(SPACE, Genotype("other", uniform("none").cells), *CIFAR10)

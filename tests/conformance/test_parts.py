@@ -1,0 +1,297 @@
+"""Every part x the properties that its family promises. A new part joins by one row; a new promise by one test.
+
+A row names the part and builds it. Each family below is a table followed by its properties.
+"""
+
+import dataclasses
+import json
+import math
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tf_edd import discretizers, relaxations, spaces, temperature
+from tf_edd.genotype import Genotype
+from tf_edd.spaces import CellSpec, Edge, Space
+
+
+@dataclasses.dataclass(frozen=True)
+class Row:
+    name: str
+    build: Callable
+
+
+def each(rows):
+    """Runs a test for every row, under the names of the rows."""
+    return pytest.mark.parametrize("row", rows, ids=[row.name for row in rows])
+
+
+# ---------------------------------------------------------------------------------------------------------- relaxations
+
+RELAXATIONS = [
+    Row("softmax", relaxations.softmax),
+    Row("sn-softmax, st = 1", relaxations.sparse_noisy_softmax),
+    Row("sn-softmax, st = 0.1", lambda: relaxations.sparse_noisy_softmax(smooth_temperature=0.1)),
+    Row("sn-softmax, s = 100", lambda: relaxations.sparse_noisy_softmax(smooth_scale=100)),
+]
+TEMPERATURES = (1.0, 1e-2, 1e-4)
+SEED = tf.constant([3, 4])
+
+
+def arch_logits(scale=1e-2, seed=0):
+    return tf.constant(np.random.default_rng(seed).normal(scale=scale, size=(6, 5)), tf.float32)
+
+
+def probs_and_gradient(relaxation, logits, t, upstream):
+    with tf.GradientTape() as tape:
+        tape.watch(logits)
+        probs = relaxation(logits, t, SEED)
+    return probs, tape.gradient(probs, logits, output_gradients=upstream)
+
+
+@each(RELAXATIONS)
+@pytest.mark.parametrize("t", TEMPERATURES)
+def test_rows_are_distributions(row, t):
+    relaxation = row.build()
+    for probs in (relaxation(arch_logits(), tf.constant(t), SEED), relaxation.mean(arch_logits(), tf.constant(t))):
+        assert probs.shape == (6, 5) and probs.dtype == tf.float32
+        assert np.min(probs) >= 0
+        np.testing.assert_allclose(np.sum(probs, axis=1), 1, atol=2e-6)
+
+
+@each(RELAXATIONS)
+@pytest.mark.parametrize("scale", [1e-3, 1.0, 100.0])
+def test_gradients_are_finite_at_a_tiny_temperature(row, scale):
+    _, slope = probs_and_gradient(row.build(), arch_logits(scale), tf.constant(1e-4), arch_logits(1.0, seed=1))
+    assert np.isfinite(slope).all()
+
+
+@each(RELAXATIONS)
+@pytest.mark.parametrize("t", TEMPERATURES)
+def test_gradient_rows_sum_to_zero(row, t):
+    _, slope = probs_and_gradient(row.build(), arch_logits(3 * t), tf.constant(t), arch_logits(1.0, seed=1))
+    assert np.abs(slope).max() > 0
+    np.testing.assert_allclose(np.sum(slope, axis=1) / np.abs(slope).max(), 0, atol=1e-5)
+
+
+@each(RELAXATIONS)
+def test_one_trace_when_the_temperature_changes(row):
+    compiled = tf.function(row.build())
+    results = [compiled(arch_logits(), tf.constant(t), SEED).numpy() for t in TEMPERATURES]
+    assert compiled.experimental_get_tracing_count() == 1
+    assert not np.allclose(results[0], results[1])
+
+
+@each(RELAXATIONS)
+@pytest.mark.parametrize("dtype", [tf.bfloat16, tf.float16], ids=["bfloat16", "float16"])
+def test_half_precision_in_float32_out(row, dtype):
+    assert row.build()(tf.cast(arch_logits(), dtype), tf.constant(0.01), SEED).dtype == tf.float32
+
+
+@each(RELAXATIONS)
+def test_operations_can_be_permuted(row):
+    relaxation, order = row.build(), [3, 0, 4, 1, 2]
+    upstream, t = arch_logits(1.0, seed=1), tf.constant(0.01)
+    probs, slope = probs_and_gradient(relaxation, arch_logits(), t, upstream)
+    moved_probs, moved_slope = probs_and_gradient(
+        relaxation, tf.gather(arch_logits(), order, axis=1), t, tf.gather(upstream, order, axis=1)
+    )
+    np.testing.assert_allclose(moved_probs, tf.gather(probs, order, axis=1), atol=1e-6)
+    np.testing.assert_allclose(moved_slope, tf.gather(slope, order, axis=1), rtol=1e-4, atol=1e-4)
+
+
+@each(RELAXATIONS)
+def test_a_shift_of_all_logits_of_an_edge_changes_nothing(row):
+    relaxation = row.build()
+    shifted = relaxation(arch_logits() + 8.0, tf.constant(0.01), SEED)
+    np.testing.assert_allclose(shifted, relaxation(arch_logits(), tf.constant(0.01), SEED), atol=1e-3)
+
+
+@each(RELAXATIONS)
+def test_xla_gives_the_same(row):
+    relaxation = row.build()
+
+    def function(logits, t):
+        return probs_and_gradient(relaxation, logits, t, arch_logits(1.0, seed=1))
+
+    compiled = tf.function(function, jit_compile=True)
+    for t in TEMPERATURES:
+        arguments = arch_logits(3 * t), tf.constant(t)
+        for expected, result in zip(function(*arguments), compiled(*arguments), strict=True):
+            np.testing.assert_allclose(result, expected, rtol=1e-4, atol=1e-5 / t)
+
+
+@each(RELAXATIONS)
+@pytest.mark.parametrize("t", TEMPERATURES)
+def test_the_mean_has_the_argmax_of_the_logits(row, t):
+    mean = row.build().mean(arch_logits(), tf.constant(t))
+    np.testing.assert_array_equal(np.argmax(mean, axis=1), np.argmax(arch_logits(), axis=1))
+
+
+# ----------------------------------------------------------------------------------------------- temperature schedules
+
+EPOCHS = 12
+SCHEDULES = [
+    Row("constant", lambda: temperature.constant(2.0)),
+    Row("linear", lambda: temperature.linear(EPOCHS, initial_temperature=2.0)),
+    Row("exponential", lambda: temperature.exponential(EPOCHS, initial_temperature=2.0)),
+    Row("periodic exponential", lambda: temperature.periodic(EPOCHS, "exponential", 3, initial_temperature=2.0)),
+    Row("periodic linear", lambda: temperature.periodic(EPOCHS, "linear", 2, 3, initial_temperature=2.0)),
+    Row("entropy decay", lambda: temperature.entropy_decay(initial_temperature=2.0)),
+    Row("entropy decay, k from 0", lambda: temperature.entropy_decay(initial_temperature=2.0, first_epoch=0)),
+]
+ENTROPIES = np.random.default_rng(5).uniform(0, math.log(5), EPOCHS).tolist()
+
+
+def states_and_temperatures(schedule, entropies, passing=lambda state, epoch: state):
+    """What the schedule tells before each epoch; `passing` stands between the epochs."""
+    told = [schedule.init()]
+    for epoch, entropy in enumerate(entropies, start=1):
+        told.append(schedule.update(passing(told[-1][0], epoch), epoch, entropy))
+    return told
+
+
+@each(SCHEDULES)
+def test_the_first_temperature_is_t0(row):
+    assert row.build().init()[1] == 2.0
+
+
+@each(SCHEDULES)
+def test_states_are_flat_dicts_of_floats(row):
+    for state, value in states_and_temperatures(row.build(), ENTROPIES):
+        assert type(value) is float
+        assert all(type(key) is str and type(entry) is float for key, entry in state.items())
+
+
+@each(SCHEDULES)
+@pytest.mark.parametrize("entropies", [ENTROPIES, [0.0] * EPOCHS, [math.log(5)] * EPOCHS], ids=["mixed", "0", "ln O"])
+def test_temperatures_are_positive_and_at_most_t0(row, entropies):
+    assert all(0 < value <= 2.0 * (1 + 1e-9) for _, value in states_and_temperatures(row.build(), entropies))
+
+
+@each(SCHEDULES)
+def test_schedules_are_deterministic(row):
+    assert states_and_temperatures(row.build(), ENTROPIES) == states_and_temperatures(row.build(), ENTROPIES)
+
+
+@each(SCHEDULES)
+@pytest.mark.parametrize("stop", [1, 7])
+def test_a_state_read_back_from_json_continues_identically(row, stop):
+    def reload(state, epoch):
+        return json.loads(json.dumps(state)) if epoch == stop else state
+
+    resumed = states_and_temperatures(row.build(), ENTROPIES, reload)
+    assert resumed == states_and_temperatures(row.build(), ENTROPIES)
+
+
+@each(SCHEDULES)
+def test_a_state_is_never_changed_in_place(row):
+    schedule = row.build()
+    state, _ = schedule.init()
+    before = dict(state)
+    schedule.update(state, 1, 1.0)
+    assert state == before
+
+
+# --------------------------------------------------------------------------------------------------------------- spaces
+
+
+def two_kinds():
+    """Two cell kinds, two inputs, a primitive that is never chosen: what NAS-Bench-201 does not have."""
+    edges = tuple(Edge(j, i, ("none", "skip_connect", "avg_pool_3x3")) for i in (2, 3, 4) for j in range(i))
+    cells = [CellSpec(kind, 2, 5, edges, "concat", 2, ("none",)) for kind in ("normal", "reduce")]
+    return Space("two_kinds", tuple(cells), ())
+
+
+SPACES = [
+    Row("nas_bench_201", spaces.nas_bench_201),
+    Row("two kinds", two_kinds),
+]
+
+
+@each(SPACES)
+def test_spaces_are_frozen_and_hashable(row):
+    space = row.build()
+    assert space == row.build() and hash(space) == hash(row.build())
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        space.name = "other"
+
+
+@each(SPACES)
+def test_logit_shapes_follow_the_edges(row):
+    space = row.build()
+    assert list(space.logit_shapes) == [cell.kind for cell in space.cells]
+    for cell in space.cells:
+        assert space.logit_shapes[cell.kind] == (len(cell.edges), cell.num_primitives)
+        assert {len(edge.primitives) for edge in cell.edges} == {cell.num_primitives}
+        assert cell == space.cell(cell.kind)
+
+
+@each(SPACES)
+def test_num_architectures_counts_one_choice_per_edge(row):
+    space = row.build()
+    choices = [len(edge.primitives) for cell in space.cells for edge in cell.edges]
+    assert space.num_architectures == round(math.exp(sum(math.log(n) for n in choices)))
+
+
+@each(SPACES)
+def test_every_edge_is_found_from_both_ends(row):
+    for cell in row.build().cells:
+        nodes, edges = range(cell.num_nodes), list(range(len(cell.edges)))
+        assert sorted(i for node in nodes for i in cell.incoming(node)) == edges
+        assert sorted(i for node in nodes for i in cell.outgoing(node)) == edges
+        assert all(cell.incoming(node) for node in cell.intermediate_nodes)
+
+
+# --------------------------------------------------------------------------------------------------------- discretizers
+
+DISCRETIZERS = [
+    Row("argmax", discretizers.argmax),
+]
+
+
+def on_every_space(test):
+    return pytest.mark.parametrize("space", [row.build() for row in SPACES], ids=[row.name for row in SPACES])(test)
+
+
+def random_probs(space, seed=0):
+    generator = np.random.default_rng(seed)
+    return {
+        kind: generator.dirichlet(np.ones(o), size=e).astype(np.float32) for kind, (e, o) in space.logit_shapes.items()
+    }
+
+
+@each(DISCRETIZERS)
+@on_every_space
+def test_genotypes_belong_to_the_space(row, space):
+    for seed in range(20):
+        genotype = row.build()(random_probs(space, seed), space)
+        assert genotype.check(space) is genotype
+        assert all(genotype.count(primitive) == 0 for cell in space.cells for primitive in cell.excluded)
+
+
+@each(DISCRETIZERS)
+@on_every_space
+def test_genotypes_do_not_change_under_monotone_scaling(row, space):
+    probs = random_probs(space)
+    for scaling in (lambda p: 3 * p, lambda p: p**3, np.sqrt, lambda p: np.log(p + 1)):
+        scaled = {kind: scaling(table.astype(np.float64)) for kind, table in probs.items()}
+        assert row.build()(scaled, space) == row.build()(probs, space)
+
+
+@each(DISCRETIZERS)
+@on_every_space
+def test_genotypes_survive_json(row, space):
+    genotype = row.build()(random_probs(space), space)
+    assert Genotype.from_json(json.loads(json.dumps(genotype.to_json()))) == genotype
+
+
+@each(DISCRETIZERS)
+@on_every_space
+def test_discretizers_leave_their_input_alone(row, space):
+    probs = random_probs(space)
+    copies = {kind: table.copy() for kind, table in probs.items()}
+    row.build()(probs, space)
+    assert all(np.array_equal(probs[kind], copies[kind]) for kind in probs)

@@ -1,0 +1,163 @@
+"""Augmentation against NumPy computations on every image."""
+
+import gin
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tf_edd.data.augmentation import augment_and_normalise, crop, cutout, flip, random_resized_crop
+from tf_edd.data.normalisation import Moments, measure, normalise
+from tf_edd.errors import UserError
+
+SEED = tf.constant([3, 14], tf.int64)
+SHAPES = [(40, 6, 9, 3), (40, 8, 8, 1)]
+
+
+def _images(shape):
+    # No zeros, so that padding and holes show.
+    return np.random.default_rng(0).integers(1, 256, shape, dtype=np.uint8)
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_crop_takes_windows_of_the_padded_image(shape):
+    images, pad = _images(shape), 2
+    result = crop(pad)(tf.constant(images), SEED).numpy()
+    height, width = shape[1:3]
+    offsets = set()
+    for before, after in zip(images, result, strict=True):
+        padded = np.pad(before, [(pad, pad), (pad, pad), (0, 0)])
+        found = [
+            (top, left)
+            for top in range(2 * pad + 1)
+            for left in range(2 * pad + 1)
+            if np.array_equal(padded[top : top + height, left : left + width], after)
+        ]
+        assert len(found) == 1
+        offsets.add(found[0])
+    assert len(offsets) > 10
+
+
+def test_crop_positions_are_uniform():
+    positions = np.arange(1, 26, dtype=np.uint8).reshape(1, 5, 5, 1).repeat(9000, 0)
+    centres = crop(1)(tf.constant(positions), SEED).numpy()[:, 2, 2, 0]
+    values, counts = np.unique(centres, return_counts=True)
+    assert values.tolist() == [7, 8, 9, 12, 13, 14, 17, 18, 19]
+    assert np.abs(counts - 1000).max() < 5 * np.sqrt(1000)
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_flip_mirrors_about_half_of_the_images(shape):
+    images = np.tile(_images(shape), (10, 1, 1, 1))
+    result = flip()(tf.constant(images), SEED).numpy()
+    mirrored = np.array([np.array_equal(a[:, ::-1], b) for a, b in zip(images, result, strict=True)])
+    kept = np.array([np.array_equal(a, b) for a, b in zip(images, result, strict=True)])
+    assert (mirrored ^ kept).all()
+    assert abs(mirrored.mean() - 0.5) < 5 * 0.5 / np.sqrt(len(images))
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("size", [4, 5])
+def test_cutout_makes_one_clipped_square(shape, size):
+    images = _images(shape).astype(np.float32)
+    result = cutout(size)(tf.constant(images), SEED).numpy()
+    half, (height, width) = size // 2, shape[1:3]
+    centres = set()
+    for before, after in zip(images, result, strict=True):
+        found = []
+        for y in range(height):
+            for x in range(width):
+                expected = before.copy()
+                expected[max(y - half, 0) : min(y + half, height), max(x - half, 0) : min(x + half, width)] = 0
+                if np.array_equal(expected, after):
+                    found.append((y, x))
+        assert len(found) == 1
+        centres.add(found[0])
+    assert len(centres) > 20
+
+
+def test_random_resized_crop_keeps_whole_images_at_scale_one():
+    images = _images((4, 8, 8, 3))
+    whole = random_resized_crop(scale=(1.0, 1.0), ratio=(1.0, 1.0))(tf.constant(images), SEED)
+    assert np.abs(whole.numpy().astype(int) - images).max() <= 1
+
+
+def test_random_resized_crop_zooms_in():
+    ramp = np.tile(np.arange(0, 250, 10, dtype=np.uint8)[None, None, :, None], (64, 25, 1, 1))
+    result = random_resized_crop(scale=(0.25, 0.25), ratio=(1.0, 1.0))(tf.constant(ramp), SEED).numpy()
+    spans = result[:, 0, -1, 0].astype(float) - result[:, 0, 0, 0]
+    assert np.abs(spans - 120).max() <= 1  # half of the range of 240: a quarter of the area
+    assert len(np.unique(result[:, 0, 0, 0])) > 30
+
+
+def test_normalise_is_the_formula():
+    images, mean, std = _images((2, 5, 7, 3)), (0.1, 0.5, 0.9), (0.2, 0.3, 0.4)
+    expected = (images / 255.0 - np.array(mean)) / np.array(std)
+    result = normalise(images, mean, std)
+    assert result.dtype == tf.float32 and result.shape == (2, 5, 7, 3)
+    np.testing.assert_allclose(result, expected, rtol=1e-5, atol=1e-5)
+
+
+def test_cropped_borders_are_black_and_cutout_is_the_mean_colour():
+    white = tf.fill([200, 6, 6, 1], tf.constant(255, tf.uint8))
+    moments = Moments((0.5,), (0.25,))
+    # The list names cutout first: it comes after normalisation all the same, as in the reference.
+    values = np.unique(augment_and_normalise(white, SEED, [cutout(2), crop(2)], moments))
+    assert values.tolist() == [-2.0, 0.0, 2.0]
+
+
+def test_each_place_in_the_list_has_its_own_random_numbers():
+    images = tf.constant(np.tile(_images((1, 4, 4, 1)), (64, 1, 1, 1)))
+    moments = Moments((0.0,), (1.0,))
+    twice = augment_and_normalise(images, SEED, [flip(), flip()], moments)
+    plain = augment_and_normalise(images, SEED, [], moments)
+    assert not np.array_equal(twice, plain)
+
+
+def test_equal_seeds_give_equal_results():
+    images = tf.constant(_images((32, 8, 8, 3)))
+    for augmentation in (crop(2), flip(), cutout(4), random_resized_crop()):
+        first = augmentation(images, SEED).numpy()
+        np.testing.assert_array_equal(first, tf.function(augmentation)(images, SEED))
+        assert not np.array_equal(first, augmentation(images, SEED + 1))
+
+
+def test_composed_by_gin():
+    @gin.configurable(module="test_augmentation")
+    def consumer(augmentation=()):
+        return augmentation
+
+    with gin.unlock_config():
+        gin.parse_config("consumer.augmentation = [@crop(), @flip()]\ncrop.padding = 2")
+        try:
+            assert consumer() == [crop(2), flip()]
+        finally:
+            gin.clear_config()
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: crop(-1),
+        lambda: cutout(0),
+        lambda: random_resized_crop(scale=(0.0, 1.0)),
+        lambda: random_resized_crop(scale=(0.5, 1.1)),
+        lambda: random_resized_crop(ratio=(2.0, 1.0)),
+        lambda: Moments((0.5,), (0.0,)),
+        lambda: Moments((0.5, 0.5), (0.1,)),
+    ],
+)
+def test_values_out_of_range(make):
+    with pytest.raises(UserError, match="Received"):
+        make()
+
+
+def test_measured_moments_are_numpys():
+    images = _images((30, 5, 4, 3))
+    moments = measure(tf.data.Dataset.from_tensor_slices((images, np.zeros(30))).batch(7))
+    np.testing.assert_allclose(moments.mean, (images / 255).mean((0, 1, 2)), rtol=1e-12)
+    np.testing.assert_allclose(moments.std, (images / 255).std((0, 1, 2)), rtol=1e-9)
+
+
+def test_a_constant_channel_can_be_normalised():
+    moments = measure(tf.data.Dataset.from_tensor_slices((np.zeros((3, 2, 2, 1), np.uint8), np.zeros(3))).batch(3))
+    assert moments == Moments((0.0,), (1 / 255,))

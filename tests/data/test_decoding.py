@@ -1,0 +1,42 @@
+"""Decoding and scaling against Pillow."""
+
+import io
+
+import numpy as np
+import PIL.Image
+import pytest
+import tensorflow as tf
+
+from tf_edd.data.decoding import decode, fit
+
+
+def _picture(mode):
+    smooth = np.add.outer(np.arange(32) * 5, np.arange(24) * 3)
+    noise = np.random.default_rng(0).integers(0, 40, (32, 24, 3))
+    return PIL.Image.fromarray((smooth[..., None] // 2 + noise).astype(np.uint8)).convert(mode)
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG"])
+@pytest.mark.parametrize(("mode", "channels"), [("RGB", 3), ("L", 1)])
+def test_decoded_pixels_are_pillows(kind, mode, channels):
+    file = io.BytesIO()
+    _picture(mode).save(file, kind)
+    expected = np.asarray(PIL.Image.open(file)).reshape(32, 24, channels)
+    np.testing.assert_array_equal(decode(tf.constant(file.getvalue()), channels), expected)
+
+
+@pytest.mark.parametrize(("shape", "fraction"), [((16, 12, 3), 1.0), ((12, 12, 3), 1.0), ((8, 10, 3), 0.8)])
+def test_fit_is_pillows_resize_and_centre_crop(shape, fraction):
+    picture = _picture("RGB")
+    scale = max(shape[0] / 32, shape[1] / 24) / fraction
+    width, height = round(24 * scale), round(32 * scale)
+    left, top = (width - shape[1]) // 2, (height - shape[0]) // 2
+    resized = picture.resize((width, height), PIL.Image.Resampling.BILINEAR)
+    expected = np.asarray(resized.crop((left, top, left + shape[1], top + shape[0])), int)
+    result = fit(tf.constant(np.asarray(picture)), shape, fraction).numpy()
+    assert result.dtype == np.uint8 and np.abs(result - expected).max() <= 2
+
+
+def test_fit_leaves_images_of_the_right_size_alone():
+    pixels = tf.constant(np.asarray(_picture("RGB")))
+    assert fit(pixels, (32, 24, 3)) is pixels

@@ -1,0 +1,159 @@
+"""Folders of images, good and bad."""
+
+import numpy as np
+import PIL.Image
+import pytest
+import tensorflow as tf
+import tensorflow_datasets as tfds
+
+from tf_edd.data import image_folder, split
+from tf_edd.errors import UserError
+
+
+def _write(path, shape=(6, 9, 3), seed=0):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    pixels = np.random.default_rng(seed).integers(0, 256, shape, dtype=np.uint8)
+    PIL.Image.fromarray(pixels[..., 0] if shape[-1] == 1 else pixels).save(path)
+    return pixels
+
+
+def _flat(root, classes=("cat", "dog", "owl"), count=5, shape=(6, 9, 3)):
+    return {
+        (name, number): _write(root / name / f"{number}.png", shape, 100 * label + number)
+        for label, name in enumerate(classes)
+        for number in range(count)
+    }
+
+
+def _stored(images):
+    batches = list(images.raw_batches(4).as_numpy_iterator())
+    return [np.concatenate(part) for part in zip(*batches, strict=True)]
+
+
+@pytest.mark.parametrize("in_memory", [True, False])
+@pytest.mark.parametrize("shape", [(6, 9, 3), (7, 5, 1)])
+def test_class_folders(tmp_path, shape, in_memory):
+    written = _flat(tmp_path, shape=shape)
+    data = image_folder(str(tmp_path), in_memory=in_memory)
+    assert data.class_names == ("cat", "dog", "owl") and data.image_shape == shape
+    assert (data.train.size, data.test.size) == (12, 3)
+    pixels, labels = (np.concatenate(part) for part in zip(_stored(data.train), _stored(data.test), strict=True))
+    found = {(image.tobytes(), data.class_names[label]) for image, label in zip(pixels, labels, strict=True)}
+    assert found == {(image.tobytes(), name) for (name, _), image in written.items()}
+    train, _ = _stored(data.train)
+    np.testing.assert_allclose(data.mean, (train / 255).mean((0, 1, 2)), rtol=1e-9)
+
+
+def test_train_and_test_folders_agree_with_tfds(tmp_path):
+    _flat(tmp_path / "train")
+    _flat(tmp_path / "test", count=2)
+    data = image_folder(tmp_path.name, data_dir=str(tmp_path.parent))
+    builder = tfds.ImageFolder(str(tmp_path))
+    assert data.class_names == tuple(builder.info.features["label"].names)
+    for name, images in (("train", data.train), ("test", data.test)):
+        expected = {(e["image"].tobytes(), int(e["label"])) for e in tfds.as_numpy(builder.as_dataset(name))}
+        assert {(i.tobytes(), int(k)) for i, k in zip(*_stored(images), strict=True)} == expected
+
+
+def test_files_and_memory_give_the_same_batches(tmp_path):
+    _flat(tmp_path)
+    halves = [split(image_folder(str(tmp_path), in_memory=kind).train, 6, 6, seed=1) for kind in (True, False)]
+    assert halves[0].record == halves[1].record
+    for first, second in zip(*(half.valid.batches(2, 0, 5, skip=1) for half in halves), strict=True):
+        np.testing.assert_array_equal(first[0], second[0])
+        np.testing.assert_array_equal(first[1], second[1])
+
+
+def test_sizes_are_made_equal_without_distortion(tmp_path):
+    for name in ("a", "b"):
+        for number in range(2):
+            white = np.full((20, 40, 3), 255, np.uint8)
+            white[:, :10] = white[:, 30:] = 0  # the centre square is white
+            (tmp_path / name).mkdir(exist_ok=True)
+            PIL.Image.fromarray(white).save(tmp_path / name / f"{number}.png")
+    data = image_folder(str(tmp_path), image_size=(10, 10))
+    assert data.image_shape == (10, 10, 3)
+    assert _stored(data.train)[0][:, :, 1:-1].min() == 255
+
+
+def test_channels_can_be_chosen(tmp_path):
+    _flat(tmp_path)
+    assert image_folder(str(tmp_path), channels=1).image_shape == (6, 9, 1)
+
+
+def test_no_folder(tmp_path):
+    with pytest.raises(UserError, match="Received: .*nowhere"):
+        image_folder(str(tmp_path / "nowhere"))
+
+
+def test_empty_folder(tmp_path):
+    with pytest.raises(UserError, match="at least two class folders"):
+        image_folder(str(tmp_path))
+
+
+def test_one_class(tmp_path):
+    _flat(tmp_path, classes=("cat",))
+    with pytest.raises(UserError, match=r"at least two class folders.*Received: \['cat'\]"):
+        image_folder(str(tmp_path))
+
+
+def test_class_without_images(tmp_path):
+    _flat(tmp_path)
+    (tmp_path / "ant").mkdir()
+    with pytest.raises(UserError, match="Expected images.*ant"):
+        image_folder(str(tmp_path))
+
+
+def test_unknown_class_in_the_test_folder(tmp_path):
+    _flat(tmp_path / "train")
+    _flat(tmp_path / "test", classes=("cat", "dog", "owl", "yak"))
+    with pytest.raises(UserError, match="yak"):
+        image_folder(str(tmp_path))
+
+
+def test_different_sizes_need_image_size(tmp_path):
+    _flat(tmp_path)
+    _write(tmp_path / "cat" / "big.png", (8, 9, 3))
+    with pytest.raises(UserError, match="image_size = .*big.png"):
+        image_folder(str(tmp_path))
+
+
+@pytest.mark.parametrize("in_memory", [True, False])
+@pytest.mark.parametrize("damage", ["truncated", "text", "empty"])
+@pytest.mark.parametrize("image_size", [None, (4, 4)])
+def test_corrupt_image_is_named(tmp_path, damage, in_memory, image_size):
+    _flat(tmp_path)
+    bad = tmp_path / "dog" / "3.png"
+    content = {"truncated": bad.read_bytes()[:100], "text": b"no image at all", "empty": b""}[damage]
+    bad.write_bytes(content)
+    with pytest.raises(UserError, match="readable PNG or JPEG. Received: .*dog.3.png"):
+        image_folder(str(tmp_path), in_memory=in_memory, image_size=image_size)
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        {"image_size": (4,)},
+        {"image_size": 32},
+        {"image_size": (0, 4)},
+        {"crop_fraction": 0.0},
+        {"channels": 2},
+        {"test_fraction": 1.0},
+        {"in_memory": "perhaps"},
+    ],
+)
+def test_bad_arguments(tmp_path, bad):
+    _flat(tmp_path)
+    with pytest.raises(UserError, match="Received"):
+        image_folder(str(tmp_path), **bad)
+
+
+def test_jpeg_with_large_margin(tmp_path):
+    for name in ("a", "b"):
+        for number in range(2):
+            (tmp_path / name).mkdir(exist_ok=True)
+            PIL.Image.fromarray(np.full((30, 30, 3), 128, np.uint8)).save(tmp_path / name / f"{number}.JPG")
+    data = image_folder(str(tmp_path), image_size=(16, 12), crop_fraction=0.5)
+    images, _ = _stored(data.train)
+    assert images.shape == (2, 16, 12, 3) and np.abs(images.astype(int) - 128).max() <= 2
+    assert next(iter(data.train.batches(2, 0, 0)))[0].dtype == tf.float32

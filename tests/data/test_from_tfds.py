@@ -1,0 +1,208 @@
+"""Data sets of TFDS: a small one written here, and the real CIFAR-10."""
+
+import time
+
+import numpy as np
+import pytest
+import tensorflow_datasets as tfds
+
+from tf_edd.data import crop, flip, split, tfds_images
+from tf_edd.data.normalisation import KNOWN_MOMENTS, measure
+from tf_edd.errors import UserError
+
+
+class _Tiny(tfds.core.GeneratorBasedBuilder):
+    """Grey images whose pixels are their number and whose label is the number modulo 3."""
+
+    VERSION = tfds.core.Version("1.0.0")
+    SHAPE = (6, 4, 1)
+    EXTRA = {}
+
+    def _info(self):
+        image = tfds.features.Image(shape=self.SHAPE)
+        features = {"picture": image, "kind": tfds.features.ClassLabel(names=["a", "b", "c"]), **self.EXTRA}
+        return tfds.core.DatasetInfo(builder=self, features=tfds.features.FeaturesDict(features))
+
+    def _split_generators(self, dl_manager):
+        return {"train": self._generate_examples(range(60)), "test": self._generate_examples(range(60, 72))}
+
+    def _generate_examples(self, numbers):
+        for number in numbers:
+            size = [side or 4 + number % 3 for side in self.SHAPE]
+            yield number, {"picture": np.full(size, number, np.uint8), "kind": number % 3}
+
+
+class TinyGrey(_Tiny):
+    """Images of one size."""
+
+
+class TinyVariable(_Tiny):
+    """Images of several sizes."""
+
+    SHAPE = (None, None, 1)
+
+
+class TinyUnlabelled(_Tiny):
+    """Two labels, none of them marked as the one to predict."""
+
+    EXTRA = {"second": tfds.features.ClassLabel(num_classes=3)}
+
+    def _generate_examples(self, numbers):
+        for key, example in super()._generate_examples(numbers):
+            yield key, {**example, "second": 0}
+
+
+@pytest.fixture(scope="module")
+def tiny_dir(tmp_path_factory):
+    directory = str(tmp_path_factory.mktemp("tfds"))
+    for builder in (TinyGrey, TinyVariable, TinyUnlabelled):
+        builder(data_dir=directory).download_and_prepare()
+    return directory
+
+
+def _stored(images):
+    batches = list(images.raw_batches(7).as_numpy_iterator())
+    return [np.concatenate(part) for part in zip(*batches, strict=True)]
+
+
+def _numbers(data, dataset):
+    """The pixel values of each batch, undone from the normalisation."""
+    return [
+        np.round((batch[:, 0, 0, 0] * data.std[0] + data.mean[0]) * 255).astype(int).tolist() for batch, _ in dataset
+    ]
+
+
+@pytest.mark.parametrize("in_memory", ["auto", False])
+def test_shapes_classes_and_labels_are_read(tiny_dir, in_memory):
+    data = tfds_images("tiny_grey", data_dir=tiny_dir, in_memory=in_memory)
+    assert data.image_shape == (6, 4, 1) and data.class_names == ("a", "b", "c")
+    assert (data.name, data.train.size, data.test.size) == ("tiny_grey", 60, 12)
+    for images, expected in ((data.train, range(60)), (data.test, range(60, 72))):
+        pixels, labels = _stored(images)
+        assert pixels.shape[1:] == (6, 4, 1) and pixels.dtype == np.uint8
+        assert sorted(pixels[:, 0, 0, 0]) == list(expected)
+        np.testing.assert_array_equal(labels, pixels[:, 0, 0, 0] % 3)
+    np.testing.assert_allclose(data.mean[0], np.arange(60).mean() / 255)
+    np.testing.assert_allclose(data.std[0], np.arange(60).std() / 255)
+
+
+def test_batches_from_disk(tiny_dir):
+    data = tfds_images("tiny_grey", data_dir=tiny_dir, in_memory=False)
+
+    def epoch(seed, number, skip=0):
+        return _numbers(data, data.train.batches(8, seed, number, skip, augment=[flip()]))
+
+    first = epoch(0, 0)
+    assert first == epoch(0, 0) and len(first) == 7
+    assert len(set(sum(first, []))) == 56
+    assert epoch(0, 0, skip=3) == first[3:]
+    assert epoch(0, 1) != first and epoch(1, 0) != first
+
+
+def test_augmentation_from_disk_continues_after_skip(tiny_dir):
+    data = tfds_images("tiny_grey", data_dir=tiny_dir, in_memory=False)
+    whole = list(data.train.batches(8, 0, 0, augment=[crop(2)]).as_numpy_iterator())
+    rest = list(data.train.batches(8, 0, 0, skip=5, augment=[crop(2)]).as_numpy_iterator())
+    assert len(rest) == 2
+    for (images, _), (other, _) in zip(whole[5:], rest, strict=True):
+        np.testing.assert_array_equal(images, other)
+
+
+@pytest.mark.parametrize("train_split", ["train", "train[10:]"])
+def test_halves_from_disk_are_apart(tiny_dir, train_split):
+    data = tfds_images("tiny_grey", data_dir=tiny_dir, in_memory=False, train_split=train_split)
+    halves = split(data.train, 0.5, 20, seed=0)
+    parts = [set(_stored(half)[0][:, 0, 0, 0].tolist()) for half in halves[:2]]
+    assert [len(part) for part in parts] == [data.train.size // 2, 20] and not parts[0] & parts[1]
+    assert parts[0] | parts[1] <= set(_stored(data.train)[0][:, 0, 0, 0].tolist())
+    assert halves.record["train_sha256"] != halves.record["valid_sha256"]
+
+
+def test_two_splits_from_disk_cannot_be_divided(tiny_dir):
+    data = tfds_images("tiny_grey", data_dir=tiny_dir, in_memory=False, train_split="train+test")
+    with pytest.raises(UserError, match=r"Received: 'train\+test'"):
+        split(data.train, 10, 10, seed=0)
+
+
+def test_test_split_held_out(tiny_dir):
+    data = tfds_images("tiny_grey", data_dir=tiny_dir, test_split=None, test_fraction=0.25)
+    train, test = (set(_stored(images)[0][:, 0, 0, 0].tolist()) for images in (data.train, data.test))
+    assert (len(train), len(test)) == (45, 15) and not train & test
+
+
+@pytest.mark.parametrize("in_memory", [True, False])
+def test_images_of_several_sizes(tiny_dir, in_memory):
+    with pytest.raises(UserError, match=r"differ in size: set tfds_images.image_size.*Received: image_size=None"):
+        tfds_images("tiny_variable", data_dir=tiny_dir)
+    data = tfds_images("tiny_variable", data_dir=tiny_dir, image_size=(5, 8), in_memory=in_memory)
+    pixels, labels = _stored(data.train)
+    assert pixels.shape == (60, 5, 8, 1)
+    np.testing.assert_array_equal(labels, pixels[:, 2, 2, 0] % 3)
+
+
+def test_memory_limit(tiny_dir):
+    small = tfds_images("tiny_grey", data_dir=tiny_dir, memory_limit=72 * 24)
+    large = tfds_images("tiny_grey", data_dir=tiny_dir, memory_limit=72 * 24 - 1)
+    # The order within an epoch tells the two ways apart.
+    orders = [_numbers(data, data.train.batches(60, 0, 0))[0] for data in (small, large)]
+    expected = np.random.Generator(np.random.PCG64(np.random.SeedSequence([0, 0, 0]))).permutation(60)
+    stored = _stored(small.train)[0][:, 0, 0, 0]
+    assert orders[0] == stored[expected].tolist() != orders[1]
+
+
+def test_given_moments(tiny_dir):
+    data = tfds_images("tiny_grey", data_dir=tiny_dir, mean=[0.5], std=[0.25])
+    assert (data.mean, data.std) == ((0.5,), (0.25,))
+    with pytest.raises(UserError, match="both mean and std"):
+        tfds_images("tiny_grey", data_dir=tiny_dir, mean=[0.5])
+
+
+def test_unknown_name_names_the_nearest():
+    with pytest.raises(UserError, match="cifar10.*Received: 'cifar11'"):
+        tfds_images("cifar11")
+
+
+def test_unknown_configuration():
+    with pytest.raises(UserError, match="Received: 'cifar10/foggy'"):
+        tfds_images("cifar10/foggy")
+
+
+def test_data_not_prepared(tmp_path):
+    with pytest.raises(UserError, match=f"tfds build cifar10 --data_dir={tmp_path}.*tfds_images.download = True"):
+        tfds_images("cifar10", data_dir=str(tmp_path))
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("bad", [{"train_split": "trian"}, {"test_split": "validation"}, {"train_split": "train[60:]"}])
+def test_unknown_or_empty_split(tiny_dir, bad):
+    with pytest.raises(UserError, match=rf"train \(60 examples\), test.*Received: '{next(iter(bad.values()))[:4]}"):
+        tfds_images("tiny_grey", data_dir=tiny_dir, **bad)
+
+
+@pytest.mark.parametrize("bad", [{"train_split": "train[:50%]"}, {"test_fraction": 0.0}])
+def test_hold_out_needs_a_whole_split(tiny_dir, bad):
+    with pytest.raises(UserError, match="Received: train_split="):
+        tfds_images("tiny_grey", data_dir=tiny_dir, test_split=None, **bad)
+
+
+def test_ambiguous_labels(tiny_dir):
+    with pytest.raises(UserError, match="one Image and one ClassLabel. Received: 'tiny_unlabelled'"):
+        tfds_images("tiny_unlabelled", data_dir=tiny_dir)
+
+
+@pytest.mark.slow
+def test_cifar10(cifar10_dir):
+    start = time.perf_counter()
+    data = tfds_images("cifar10", data_dir=cifar10_dir)
+    assert time.perf_counter() - start < 60
+    assert data.image_shape == (32, 32, 3) and data.class_names[:2] == ("airplane", "automobile")
+    (_, labels), (_, test_labels) = _stored(data.train), _stored(data.test)
+    assert np.bincount(labels).tolist() == [5000] * 10 and np.bincount(test_labels).tolist() == [1000] * 10
+    assert (data.mean, data.std) == (KNOWN_MOMENTS["cifar10"].mean, KNOWN_MOMENTS["cifar10"].std)
+    # Loose for std: a copy of the data set that stores JPEGs is smoother than the original. The fast inverse cosine
+    # transform, TensorFlow's default, would shift the mean by 0.005.
+    measured = measure(data.train.raw_batches(1000))
+    np.testing.assert_allclose(measured.mean, data.mean, atol=3e-4)
+    np.testing.assert_allclose(measured.std, data.std, atol=3e-3)
+    images, _ = next(data.train.batches(64, 0, 0, augment=[crop(), flip()]).as_numpy_iterator())
+    assert images.shape == (64, 32, 32, 3) and np.isfinite(images).all()

@@ -1,0 +1,190 @@
+"""Batches: shapes, order, determinism, skip; the halves of a search."""
+
+import hashlib
+import json
+import pathlib
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tf_edd.data.augmentation import crop, cutout, flip
+from tf_edd.data.images import Images, split
+from tf_edd.data.normalisation import Moments, normalise
+from tf_edd.data.sources import ArraySource
+from tf_edd.errors import UserError
+
+AUGMENT = [crop(1), flip(), cutout(2)]
+
+
+def _images(size=23, shape=(5, 4, 3)):
+    pixels = np.random.default_rng(1).integers(0, 256, (size, *shape), dtype=np.uint8)
+    moments = Moments((0.4,) * shape[-1], (0.2,) * shape[-1])
+    # Each label is the number of its image.
+    return Images(ArraySource(pixels, np.arange(size)), moments), pixels
+
+
+def _labels(dataset):
+    return [labels.tolist() for _, labels in dataset.as_numpy_iterator()]
+
+
+def _assert_equal(first, second):
+    first, second = list(first.as_numpy_iterator()), list(second.as_numpy_iterator())
+    assert len(first) == len(second) > 0
+    for (images, labels), (other_images, other_labels) in zip(first, second, strict=True):
+        np.testing.assert_array_equal(images, other_images)
+        np.testing.assert_array_equal(labels, other_labels)
+
+
+@pytest.mark.parametrize("shape", [(5, 4, 3), (8, 8, 1)])
+def test_shapes_and_types(shape):
+    images, _ = _images(shape=shape)
+    dataset = images.batches(4, seed=0, epoch=0, augment=AUGMENT)
+    assert dataset.element_spec == (
+        tf.TensorSpec((4, *shape), tf.float32),
+        tf.TensorSpec((4,), tf.int32),
+    )
+    assert [len(labels) for labels in _labels(dataset)] == [4] * 5
+    assert images.image_shape == shape and images.size == 23
+
+
+def test_an_epoch_holds_each_image_once_with_its_label():
+    images, pixels = _images()
+    expected = normalise(pixels, (0.4,) * 3, (0.2,) * 3).numpy()
+    seen = []
+    for batch, labels in images.batches(4, seed=0, epoch=0, drop_remainder=False).as_numpy_iterator():
+        np.testing.assert_array_equal(batch, expected[labels])
+        seen += labels.tolist()
+    assert sorted(seen) == list(range(23)) and seen != sorted(seen)
+
+
+def test_stored_order_without_shuffle():
+    images, _ = _images()
+    assert sum(_labels(images.batches(5, 0, 0, shuffle=False, drop_remainder=False)), []) == list(range(23))
+
+
+def test_equal_arguments_give_equal_batches_and_others_do_not():
+    images, _ = _images()
+    other, _ = _images()
+    _assert_equal(images.batches(4, 7, 3, augment=AUGMENT), other.batches(4, 7, 3, augment=AUGMENT))
+    orders = {str(_labels(images.batches(4, seed, epoch))) for seed in (0, 1) for epoch in (0, 1)}
+    assert len(orders) == 4
+
+
+def test_order_is_numpys():
+    """The order survives versions of TensorFlow: it comes from NumPy's PCG64, whose stream is guaranteed."""
+    images, _ = _images()
+    expected = np.random.Generator(np.random.PCG64(np.random.SeedSequence([7, 3, 0]))).permutation(23)
+    assert sum(_labels(images.batches(4, 7, 3, drop_remainder=False)), []) == expected.tolist()
+
+
+@pytest.mark.parametrize("skip", [1, 3, 5])
+def test_skip_continues_bit_identically(skip):
+    images, _ = _images()
+    whole = images.batches(4, 7, 3, augment=AUGMENT, drop_remainder=False)
+    _assert_equal(whole.skip(skip), images.batches(4, 7, 3, skip, AUGMENT, drop_remainder=False))
+
+
+def test_augmentation_differs_between_batches_and_epochs():
+    same = np.tile(np.random.default_rng(0).integers(0, 256, (1, 6, 6, 1), np.uint8), (64, 1, 1, 1))
+    images = Images(ArraySource(same, np.zeros(64)), Moments((0.0,), (1.0,)))
+    batches = [batch for e in (0, 1) for batch, _ in images.batches(32, 0, e, augment=[crop(2)]).as_numpy_iterator()]
+    assert len({batch.tobytes() for batch in batches}) == 4
+
+
+def test_pixels_are_not_written_into_the_graph_and_epochs_are_cheap():
+    images = Images(
+        ArraySource(np.zeros((40_000, 16, 16, 3), np.uint8), np.zeros(40_000)), Moments((0.0,) * 3, (1.0,) * 3)
+    )
+    dataset = images.batches(64, 0, 0, augment=AUGMENT)
+    graph = tf.raw_ops.DatasetToGraphV2(input_dataset=dataset._variant_tensor, strip_device_assignment=False)
+    functions = tf.compat.v1.GraphDef.FromString(graph.numpy()).library
+    assert functions.ByteSize() < 1_000_000
+    start = time.process_time()
+    for epoch in range(1, 6):
+        images.batches(64, 0, epoch, augment=AUGMENT)
+    assert (time.process_time() - start) / 5 < 0.5  # ten times what it takes
+
+
+_TWO_REPLICAS = """
+import numpy as np
+import tensorflow as tf
+devices = [tf.config.LogicalDeviceConfiguration()] * 2
+tf.config.set_logical_device_configuration(tf.config.list_physical_devices("CPU")[0], devices)
+from tf_edd.data import crop, digits, flip
+images = digits().train
+batches = [images.batches(64, 0, 0, augment=[crop(1), flip()]) for _ in range(2)]
+strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
+shared = strategy.experimental_distribute_dataset(batches[1])
+for (batch, labels), (parts, part_labels) in zip(batches[0], shared, strict=True):
+    parts, part_labels = (strategy.experimental_local_results(x) for x in (parts, part_labels))
+    assert [len(part) for part in parts] == [32, 32]
+    assert np.array_equal(batch, np.concatenate(parts)) and np.array_equal(labels, np.concatenate(part_labels))
+"""
+
+
+@pytest.mark.slow
+def test_two_replicas_share_the_global_batch():
+    root = pathlib.Path(__file__).parents[2]
+    subprocess.run([sys.executable, "-c", _TWO_REPLICAS], check=True, cwd=root, timeout=300)
+
+
+def test_batch_larger_than_the_data():
+    images, _ = _images()
+    with pytest.raises(UserError, match=r"23 images.*Received: batch_size=24"):
+        images.batches(24, 0, 0)
+    assert [len(labels) for labels in _labels(images.batches(24, 0, 0, drop_remainder=False))] == [23]
+
+
+@pytest.mark.parametrize("bad", [{"batch_size": 0}, {"seed": -1}, {"epoch": -1}, {"skip": -1}])
+def test_negative_numbers(bad):
+    images, _ = _images()
+    with pytest.raises(UserError, match="Received"):
+        images.batches(**{"batch_size": 4, "seed": 0, "epoch": 0, **bad})
+
+
+@pytest.mark.parametrize(("train", "valid", "sizes"), [(10, 5, (10, 5)), (0.5, 0.5, (11, 11)), (0.3, 16, (6, 16))])
+def test_split_sizes_and_record(train, valid, sizes):
+    images, _ = _images()
+    halves = split(images, train, valid, seed=4)
+    rows = [sum(_labels(half.batches(1, 0, 0, shuffle=False)), []) for half in halves[:2]]
+    assert (len(rows[0]), len(rows[1])) == sizes == (halves.train.size, halves.valid.size)
+    assert not set(rows[0]) & set(rows[1])
+    record = json.loads(json.dumps(halves.record))
+    assert (record["images"], record["train"], record["valid"], record["seed"]) == (23, *sizes, 4)
+    for name, part in zip(("train", "valid"), rows, strict=True):
+        assert record[f"{name}_sha256"] == hashlib.sha256(np.array(part, "<i8").tobytes()).hexdigest()
+
+
+def test_split_is_a_function_of_the_seed():
+    images, _ = _images()
+    first, again, other = (split(images, 0.5, 0.5, seed).record for seed in (1, 1, 2))
+    assert first == again and first["train_sha256"] != other["train_sha256"]
+
+
+def test_fractions_are_not_cut_by_rounding_errors():
+    images, _ = _images(size=100)
+    assert split(images, 0.29, 0.57, 0).train.size == 29  # 0.29 * 100 = 28.999999999999996
+
+
+def test_halves_of_equal_size_are_not_paired():
+    """The same images of the two halves must not meet in each epoch: the orders are independent."""
+    images, _ = _images(size=20)
+    halves = split(images, 10, 10, 0)
+    positions = []
+    for half in halves[:2]:
+        stored = sum(_labels(half.batches(1, 0, 0, shuffle=False)), [])
+        positions.append([stored.index(label) for label in sum(_labels(half.batches(1, 0, 0)), [])])
+    assert positions[0] != positions[1]
+
+
+@pytest.mark.parametrize(
+    ("train", "valid"), [(20, 4), (0.6, 0.6), (0, 5), (5, -1), (0.0, 0.5), (1.5, 1), (0.01, 5), (True, 5), ("all", 5)]
+)
+def test_impossible_splits(train, valid):
+    images, _ = _images()
+    with pytest.raises(UserError, match="Received"):
+        split(images, train, valid, 0)

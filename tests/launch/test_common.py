@@ -1,0 +1,156 @@
+"""launch.common: flags, the start of a program, errors without tracebacks."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import gin
+import pytest
+from absl import app
+from absl.testing import flagsaver
+
+from launch import common
+
+ROOT = Path(__file__).resolve().parents[2]
+
+PROGRAM = '''"""The manual of this program."""
+import gin
+from launch import common
+from tf_edd.errors import UserError
+
+common.define_flags("model_dir", "gin", "machine", "dry_run")
+FLAGS = common.FLAGS
+
+
+@gin.configurable(module="tf_edd.lc")
+def lc_root(value=1, fail=None):
+    if fail == "user":
+        raise UserError("Expected this. Received: that")
+    if fail == "interrupt":
+        raise KeyboardInterrupt
+    if fail == "bug":
+        raise RuntimeError("a bug")
+    return value
+
+
+def main():
+    session = common.setup(roots=("lc_root",))
+    print(lc_root(), session.seed, session.deterministic, session.chief, session.strategy.num_replicas_in_sync)
+
+
+def run():
+    common.launch(main, required=("model_dir",))
+
+
+if __name__ == "__main__":
+    run()
+'''
+
+
+@pytest.fixture(scope="module")
+def program(tmp_path_factory):
+    path = tmp_path_factory.mktemp("program") / "lc_program.py"
+    path.write_text(PROGRAM)
+
+    def call(*arguments, command=(str(path),)):
+        environment = {**os.environ, "PYTHONPATH": f"{ROOT}{os.pathsep}{path.parent}"}
+        return subprocess.run(
+            [sys.executable, *command, *arguments], capture_output=True, text=True, env=environment, timeout=120
+        )
+
+    return call
+
+
+def test_flags_reach_the_program(program):
+    arguments = ["--model_dir=x", "--gin_param=lc_root.value = -3", "--seed=7", "--deterministic", "--strategy=one"]
+    result = program(*arguments)
+    assert result.stdout.split() == ["-3", "7", "True", "True", "1"], result.stderr
+    assert result.returncode == 0
+
+
+def test_gin_bindings_is_an_alias_and_logical_cpus_mirror(program):
+    result = program("--model_dir=x", "--gin_bindings=lc_root.value=5", "--logical_cpus=2", "--strategy=mirrored")
+    assert result.stdout.split() == ["5", "0", "False", "True", "2"], result.stderr
+
+
+@pytest.mark.parametrize(
+    "argument, status, told",
+    [
+        ("--gin_param=lc_root.fail='user'", 2, "error: Expected this. Received: that"),
+        ("--gin_param=lc_root.fail='bug'", 1, "Traceback"),
+        ("stray", 1, "Expected flags only. Received: stray"),
+    ],
+)
+def test_the_status_tells_the_kind_of_error(program, argument, status, told):
+    result = program("--model_dir=x", argument)
+    output = result.stderr + result.stdout
+    assert result.returncode == status and told in output and ("Traceback" in output) == (told == "Traceback")
+
+
+@pytest.fixture
+def in_process(capsys, monkeypatch):
+    monkeypatch.delenv("TF_CONFIG", raising=False)
+    common.define_flags("model_dir", "gin", "machine")
+
+    def call(main, *arguments):
+        with flagsaver.flagsaver():
+            common.FLAGS(["program", *arguments])
+            return common._guard(main), capsys.readouterr().err
+
+    yield call
+    gin.clear_config()
+
+
+@pytest.mark.parametrize(
+    "argument, told",
+    [
+        ("--gin_param=runtime.precison='float32'", "The nearest: precision"),
+        ("--gin_param=runtime.precision='float8'", "must be one of float32"),
+        ("--gin_file=none.gin", "'none.gin'"),
+        ("--strategy=multi_worker", "TF_CONFIG"),
+    ],
+)
+def test_what_setup_refuses(in_process, argument, told):
+    status, error = in_process(lambda: common.setup(roots=("runtime",)), argument)
+    assert status == 2 and error.startswith("error: ") and told in error
+
+
+def test_deterministic_refuses_xla(in_process):
+    arguments = ["--gin_param=runtime.xla='on'", "--deterministic"]
+    status, error = in_process(lambda: common.setup(roots=("runtime",)), *arguments)
+    assert status == 2 and "needs XLA to be off" in error
+
+
+def test_an_interrupt_says_how_to_continue(in_process):
+    def main():
+        raise KeyboardInterrupt
+
+    status, error = in_process(main)
+    assert status == 130 and "same command continues" in error
+
+
+def test_a_required_flag_is_asked_for(in_process):
+    with pytest.raises(app.UsageError, match="Expected --model_dir and --gin_file. Received: none"):
+        in_process(lambda: common._check_required(["model_dir", "gin_file", "seed"]))
+    assert in_process(lambda: common._check_required(["model_dir"]), "--model_dir=x")[0] == 0
+
+
+def test_default_files_are_for_a_command_line_without_files(in_process, tmp_path):
+    for name in ("default", "given"):
+        (tmp_path / f"{name}.gin").write_text(f"runtime.xla = '{name}'\n")
+
+    def main():
+        common.parse_gin(("runtime",), [str(tmp_path / "default.gin")])
+
+    for name, arguments in (("default", []), ("given", [f"--gin_file={tmp_path / 'given.gin'}"])):
+        assert in_process(main, *arguments)[0] == 0
+        assert gin.query_parameter("runtime.xla") == name
+
+
+@pytest.mark.parametrize("command", [None, ("-c", "import lc_program; lc_program.run()")])
+def test_help_is_the_manual_with_the_shared_flags(program, command):
+    result = program("--help", **({"command": command} if command else {}))
+    for part in ("The manual of this program.", "--model_dir", "--gin_param", "--strategy"):
+        assert part in result.stdout
+    assert "--overwrite" not in result.stdout

@@ -1,0 +1,55 @@
+"""The NAS-Bench-201 space: the cell and the macro skeleton of the paper (Dong and Yang, Fig. 1 and Section 2.1)."""
+
+import gin
+import pytest
+
+from tf_edd.spaces import nas_bench_201
+
+
+def test_cell_of_the_benchmark():
+    (cell,) = nas_bench_201().cells
+    assert [(edge.source, edge.target) for edge in cell.edges] == [(0, 1), (0, 2), (1, 2), (0, 3), (1, 3), (2, 3)]
+    operations = ("none", "skip_connect", "nor_conv_1x1", "nor_conv_3x3", "avg_pool_3x3")
+    assert {edge.primitives for edge in cell.edges} == {operations}
+    assert {edge.stride for edge in cell.edges} == {1}
+    assert (cell.num_inputs, cell.num_nodes, cell.output) == (1, 4, "last")
+    assert cell.edges_per_node is None and cell.excluded == ()
+
+
+def test_number_of_architectures():
+    assert nas_bench_201().num_architectures == 15_625
+    assert nas_bench_201().logit_shapes == {"cell": (6, 5)}
+
+
+def test_macro_skeleton_of_17_blocks():
+    blocks = nas_bench_201().blocks
+    roles = ["stem", *["cell"] * 5, "reduction", *["cell"] * 5, "reduction", *["cell"] * 5, "head"]
+    assert [block.role for block in blocks] == roles
+    # The benchmark counts cells and residual blocks: 17 of them between stem and head.
+    assert len(blocks[1:-1]) == 17
+    assert [block.channels for block in blocks] == [16] + [16] * 5 + [32] * 6 + [64] * 6 + [64]
+    assert [i for i, block in enumerate(blocks) if block.stride == 2] == [6, 12]
+    assert {block.cell for block in blocks if block.role == "cell"} == {"cell"}
+
+
+def test_other_sizes():
+    space = nas_bench_201(init_channels=24, cells_per_stage=1)
+    assert [block.role for block in space.blocks] == ["stem", "cell", "reduction", "cell", "reduction", "cell", "head"]
+    assert [block.channels for block in space.blocks] == [24, 24, 48, 48, 96, 96, 96]
+
+
+@pytest.mark.parametrize("sizes", [{"init_channels": 0}, {"cells_per_stage": 0}, {"init_channels": -1}])
+def test_refuses_sizes_below_one(sizes):
+    (name, value) = next(iter(sizes.items()))
+    with pytest.raises(ValueError, match=f"{name}={value}"):
+        nas_bench_201(**sizes)
+
+
+def test_is_a_gin_configurable():
+    with gin.unlock_config():
+        try:
+            gin.parse_config("tf_edd.spaces.nas_bench_201.init_channels = 8")
+            assert nas_bench_201().blocks[0].channels == 8
+        finally:
+            gin.clear_config()
+    assert nas_bench_201().blocks[0].channels == 16

@@ -1,0 +1,58 @@
+"""CellSpec and Space: what they derive from their edges, and what they refuse."""
+
+import dataclasses
+
+import pytest
+
+from tf_edd.spaces import CellSpec, Edge, Space
+
+OPS = ("a", "b", "c")
+
+
+def make_cell(**changes) -> CellSpec:
+    edges = (Edge(0, 2, OPS), Edge(1, 2, OPS), Edge(0, 3, OPS), Edge(2, 3, OPS, stride=2))
+    return CellSpec(**{"kind": "normal", "num_inputs": 2, "num_nodes": 4, "edges": edges, **changes})
+
+
+def test_edges_of_a_node():
+    cell = make_cell()
+    assert cell.incoming(2) == (0, 1)
+    assert cell.incoming(3) == (2, 3)
+    assert cell.outgoing(0) == (0, 2)
+    assert cell.outgoing(3) == ()
+    assert list(cell.intermediate_nodes) == [2, 3]
+    assert cell.num_primitives == 3
+
+
+def test_space_of_two_cells():
+    space = Space("two", (make_cell(), make_cell(kind="reduce", edges=(Edge(0, 2, OPS[:2]),), num_nodes=3)), ())
+    assert space.logit_shapes == {"normal": (4, 3), "reduce": (1, 2)}
+    assert space.num_architectures == 3**4 * 2
+    assert space.cell("reduce").num_nodes == 3
+
+
+def test_unknown_cell_names_the_known_ones():
+    with pytest.raises(KeyError, match="normal.*Received: kind='reduce'"):
+        Space("one", (make_cell(),), ()).cell("reduce")
+
+
+@pytest.mark.parametrize("edge", [Edge(2, 2, OPS), Edge(3, 2, OPS), Edge(0, 1, OPS), Edge(0, 4, OPS), Edge(-1, 2, OPS)])
+def test_refuses_edges_that_lead_nowhere(edge):
+    with pytest.raises(ValueError, match=f"Received: {edge.source} -> {edge.target}"):
+        make_cell(edges=(edge,))
+
+
+def test_refuses_edges_of_different_width():
+    with pytest.raises(ValueError, match=r"same number of primitives. Received: \[2, 3\]"):
+        make_cell(edges=(Edge(0, 2, OPS), Edge(0, 3, OPS[:2])))
+
+
+def test_refuses_unknown_output():
+    with pytest.raises(ValueError, match="Received: output='sum'"):
+        make_cell(output="sum")
+
+
+def test_descriptions_are_frozen():
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        make_cell().kind = "other"
+    assert hash(make_cell()) == hash(make_cell())

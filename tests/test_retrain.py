@@ -1,0 +1,217 @@
+"""Retraining: the loss, exact resume, which network is the best, errors, replicas."""
+
+import json
+import math
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tf_edd.data import crop, digits
+from tf_edd.errors import UserError
+from tf_edd.optimizers import sgd
+from tf_edd.retrain import TrainStep, retrain, smoothed_cross_entropy
+from tf_edd.retrain_records import RetrainState, draw_curves, load_network
+from tf_edd.runtime import files
+from tf_edd.schedules import cosine_rate
+from tf_edd.spaces import nas_bench_201
+
+CELL = "|nor_conv_3x3~0|+|none~0|skip_connect~1|+|skip_connect~0|none~1|avg_pool_3x3~2|"
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def run(folder, **changes):
+    arguments = {
+        "space": nas_bench_201(4, 1),
+        "data": digits,
+        "optimizer": sgd(nesterov=True, weight_decay=5e-4),
+        "rate": cosine_rate(0.1, 0.0, 3),
+        "epochs": 3,
+        "batch_size": 128,
+        "augmentation": (crop(1),),
+    }
+    return retrain(folder, CELL, **{**arguments, **changes})
+
+
+def weights(folder, which="last"):
+    return load_network(Path(folder) / "retrain" / which).get_weights()
+
+
+def interrupted_after(epochs):
+    """A rate that is interrupted when the next epoch begins."""
+    rate = cosine_rate(0.1, 0.0, 3)
+
+    def interrupting(epoch):
+        if epoch == epochs:
+            raise KeyboardInterrupt
+        return rate(epoch)
+
+    return interrupting
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("whole")
+    return folder, run(folder, valid=0.1)
+
+
+def test_smoothed_cross_entropy_by_its_definition():
+    logits = np.random.default_rng(0).normal(size=(6, 4))
+    labels = np.array([0, 1, 2, 3, 0, 1])
+    log_probs = logits - np.log(np.exp(logits).sum(-1, keepdims=True))
+    for smoothing in (0.0, 0.1):
+        target = (1 - smoothing) * np.eye(4)[labels] + smoothing / 4
+        losses = smoothed_cross_entropy(tf.constant(labels, tf.int32), tf.constant(logits, tf.float32), smoothing)
+        np.testing.assert_allclose(losses, -(target * log_probs).sum(-1), rtol=1e-5)
+
+
+def test_step_follows_the_gradient_of_a_linear_model():
+    model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(2, use_bias=False)])
+    kernel = model.trainable_variables[0].numpy().astype(np.float64)
+    x, labels = np.random.default_rng(0).normal(size=(4, 3)), np.array([0, 1, 1, 0])
+    step = TrainStep(model, sgd(momentum=0.0, weight_decay=0.0), clip=None)
+    step.optimizer.learning_rate = 0.5
+    scalars = step(tf.constant(x, tf.float32), tf.constant(labels, tf.int32))
+    probs = np.exp(x @ kernel) / np.exp(x @ kernel).sum(-1, keepdims=True)
+    gradient = x.T @ (probs - np.eye(2)[labels]) / 4
+    np.testing.assert_allclose(model.trainable_variables[0], kernel - 0.5 * gradient, rtol=1e-4)
+    np.testing.assert_allclose(scalars["loss/train"], -np.log(probs[range(4), labels]).mean(), rtol=1e-5)
+
+
+def test_learns_and_writes_everything(whole):
+    folder, results = whole
+    assert results["last"]["loss/train"] < results["best"]["loss/train"] or results["best_epoch"] == 3
+    assert results["last"]["accuracy/train"] > 0.5
+    written = files.read_json(folder / "retrain" / "results.json")
+    assert written["parameters"] == results["parameters"] and written["images"]["valid"] == 143
+    names = {path.name for path in (folder / "retrain").iterdir()}
+    assert {"genotype.json", "curves.png", "history.jsonl", "train", "eval", "best", "last", "checkpoint"} <= names
+    assert len(files.read_lines(folder / "retrain" / "history.jsonl")) == 3
+
+
+def test_scalars_are_on_tensorboard(whole):
+    folder, results = whole
+    found = {}
+    for path in (folder / "retrain").glob("*/events*"):
+        for event in tf.compat.v1.train.summary_iterator(str(path)):
+            for value in event.summary.value:
+                found[path.parent.name, value.tag, event.step] = float(tf.make_ndarray(value.tensor))
+    np.testing.assert_allclose(found["eval", "accuracy/valid", 3], results["last"]["accuracy/valid"], rtol=1e-6)
+    assert {("train", "loss/train", 1), ("train", "learning_rate", 2), ("eval", "accuracy/test", 3)} <= set(found)
+
+
+@pytest.mark.parametrize("finished", [0, 1, 2])
+def test_interrupted_and_continued_is_bit_identical(whole, finished, tmp_path):
+    with pytest.raises(KeyboardInterrupt):
+        run(tmp_path, valid=0.1, rate=interrupted_after(finished))
+    results = run(tmp_path, valid=0.1)
+    for which in ("best", "last"):
+        for resumed, straight in zip(weights(tmp_path, which), weights(whole[0], which), strict=True):
+            np.testing.assert_array_equal(resumed, straight)
+    assert results["best_epoch"] == whole[1]["best_epoch"]
+    assert results["last"]["loss/train"] == whole[1]["last"]["loss/train"]
+
+
+def test_a_finished_training_is_not_overwritten(whole):
+    with pytest.raises(UserError, match="finished"):
+        run(whole[0], valid=0.1)
+
+
+def test_another_configuration_is_refused_with_the_difference(tmp_path):
+    with pytest.raises(KeyboardInterrupt):
+        run(tmp_path, rate=interrupted_after(1))
+    with pytest.raises(UserError, match=r"label_smoothing: 0.1"):
+        run(tmp_path, label_smoothing=0.1)
+
+
+def test_best_is_by_accuracy_then_loss():
+    state = RetrainState()
+    taken = []
+    for state.epoch, pair in enumerate([(0.5, 1.0), (0.5, 0.9), (0.4, 0.1), (0.5, 0.95), (0.6, 3.0)], start=1):
+        taken.append(state.take_best(*pair))
+    assert taken == [True, True, False, False, True] and state.best_epoch == 5
+    copy = RetrainState()
+    copy.load_state_dict(json.loads(json.dumps(state.state_dict())))
+    assert copy == state
+
+
+def test_without_a_held_out_part_the_last_is_the_best(tmp_path):
+    results = run(tmp_path, epochs=1)
+    assert results["best_epoch"] == 1 and results["images"] == {"train": 1438, "valid": 0}
+    for best, last in zip(weights(tmp_path, "best"), weights(tmp_path, "last"), strict=True):
+        np.testing.assert_array_equal(best, last)
+
+
+def test_a_loss_that_is_not_finite_keeps_the_checkpoint(tmp_path):
+    def rate(epoch):
+        return 0.1 if epoch == 0 else math.inf
+
+    with pytest.raises(UserError, match="epoch 2.*epoch 1 is kept"):
+        run(tmp_path, rate=rate)
+    assert [path.name for path in (tmp_path / "retrain").glob("*.index")] == ["ckpt-11.index"]
+    assert not (tmp_path / "retrain" / "results.json").exists()
+
+
+def test_dry_run_tells_sizes_and_writes_nothing(tmp_path):
+    plan = run(tmp_path / "run", dry_run=True)
+    assert plan["steps_per_epoch"] == 11 and plan["steps"] == 33 and plan["parameters"] > 0
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"batch_size": 5000}, "batch_size must not exceed the 1438 images"),
+        ({"epochs": 0}, "epochs"),
+        ({"valid": 1.5}, "valid"),
+        ({"valid": 1438}, "valid"),
+        ({"label_smoothing": 1.0}, "label_smoothing"),
+        ({"weight_gradient_clip": 0.0}, "weight_gradient_clip"),
+    ],
+)
+def test_refuses_values_out_of_range(changes, message, tmp_path):
+    with pytest.raises(UserError, match=message):
+        run(tmp_path / "run", **changes)
+    assert not (tmp_path / "run").exists()
+
+
+def test_without_a_search_the_genotype_is_asked_for(tmp_path):
+    with pytest.raises(UserError, match="genotype"):
+        retrain(tmp_path, None, space=nas_bench_201(), data=digits, optimizer=sgd(), rate=abs, epochs=1, batch_size=9)
+
+
+def test_curves_show_what_was_measured(whole):
+    history = files.read_lines(whole[0] / "retrain" / "history.jsonl")
+    loss, accuracy = draw_curves(history).axes
+    assert [line.get_label() for line in accuracy.get_lines()] == ["train", "valid", "test"]
+    np.testing.assert_allclose(loss.get_lines()[2].get_ydata(), [row["loss/test"] for row in history])
+
+
+@pytest.mark.slow
+def test_two_replicas_equal_one(tmp_path):
+    program = """
+        import sys, numpy as np
+        from tf_edd.runtime.strategy import make_strategy, use_logical_cpus
+        use_logical_cpus(2)
+        from tf_edd.data import digits
+        from tf_edd.optimizers import sgd
+        from tf_edd.retrain import retrain
+        from tf_edd.schedules import constant_rate
+        from tf_edd.spaces import nas_bench_201
+        cell = "|nor_conv_3x3~0|+|none~0|skip_connect~1|+|skip_connect~0|none~1|avg_pool_3x3~2|"
+        for name in ("one", "mirrored"):
+            with make_strategy(name).scope():
+                retrain(f"{sys.argv[1]}/{name}", cell, space=nas_bench_201(4, 1), data=digits, optimizer=sgd(),
+                        rate=constant_rate(0.01), epochs=1, batch_size=256, weight_gradient_clip=1.0)
+    """
+    subprocess.run([sys.executable, "-c", textwrap.dedent(program), str(tmp_path)], check=True, cwd=ROOT)
+    one, two = (files.read_json(tmp_path / name / "retrain" / "results.json") for name in ("one", "mirrored"))
+    np.testing.assert_allclose(one["last"]["loss/train"], two["last"]["loss/train"], rtol=1e-5)
+    np.testing.assert_allclose(one["last"]["loss/test"], two["last"]["loss/test"], rtol=1e-4)
+    for single, pair in zip(weights(tmp_path / "one"), weights(tmp_path / "mirrored"), strict=True):
+        np.testing.assert_allclose(single, pair, atol=1e-5)

@@ -1,0 +1,52 @@
+"""Learning-rate schedules against the closed form and PyTorch."""
+
+import math
+
+import pytest
+
+from tf_edd.errors import UserError
+from tf_edd.schedules import constant_rate, cosine_rate
+
+
+def test_cosine_from_0025_to_0001():
+    rate = cosine_rate(0.025, 0.001, 50)
+    assert rate(0) == 0.025
+    assert rate(25) == pytest.approx(0.013, rel=1e-12)
+    assert rate(50) == pytest.approx(0.001, rel=1e-12)
+    assert rate(10) == pytest.approx(0.001 + 0.024 * (1 + math.cos(math.pi / 5)) / 2, rel=1e-12)
+    assert all(rate(e + 1) < rate(e) for e in range(50))
+
+
+def test_the_minimum_stays_after_the_end():
+    assert cosine_rate(0.1, 0.0, 5)(9) == 0.0
+
+
+def test_cosine_equals_pytorch():
+    torch = pytest.importorskip("torch")
+    optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=0.025)
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, T_max=50, eta_min=0.001)
+    rate = cosine_rate(0.025, 0.001, 50)
+    for epoch in range(50):
+        assert rate(epoch) == pytest.approx(optimizer.param_groups[0]["lr"], rel=1e-9)
+        optimizer.step()
+        schedule.step()
+
+
+def test_constant():
+    assert [constant_rate(3e-4)(epoch) for epoch in (0, 7)] == [3e-4, 3e-4]
+
+
+@pytest.mark.parametrize(
+    ("schedule", "arguments"),
+    [
+        (constant_rate, {"value": 0}),
+        (constant_rate, {"value": float("nan")}),
+        (cosine_rate, {"base": 0.1, "minimum": 0.2, "epochs": 5}),
+        (cosine_rate, {"base": 0.0, "epochs": 5}),
+        (cosine_rate, {"base": 0.1, "minimum": -0.1, "epochs": 5}),
+        (cosine_rate, {"base": 0.1, "epochs": 0}),
+    ],
+)
+def test_values_out_of_range_are_refused(schedule, arguments):
+    with pytest.raises(UserError, match="Received: "):
+        schedule(**arguments)

@@ -1,0 +1,100 @@
+"""Warnings for cells that collapse to operations without weights, and for searches that stand still."""
+
+from collections.abc import Mapping, Sequence
+
+import gin
+import numpy as np
+from absl import logging
+
+from tf_edd.actions.action import check_at_least_one
+from tf_edd.errors import UserError
+from tf_edd.search_state import SearchState
+
+WEIGHTLESS = ("skip_connect", "none")
+DIGITS = 2
+
+
+class _CollapseWarning:
+    """See `collapse_warning`."""
+
+    def __init__(self, max_share: float, patience: int):
+        self._max_share = max_share
+        self._patience = patience
+        self._warned: set[str] = set()
+
+    def begin(self, state: SearchState) -> None:
+        """Nothing to judge yet."""
+
+    def epoch(self, state: SearchState, metrics: dict[str, float]) -> None:
+        """Judges the current cell."""
+        for operation in WEIGHTLESS:
+            share = state.genotype.count(operation) / state.genotype.num_edges
+            self._warn_once(operation, share > self._max_share, _collapsed(state, operation))
+        epochs = unchanged_epochs(state.history)
+        self._warn_once("unchanged", epochs >= self._patience, _unchanged(state, epochs))
+
+    def end(self, state: SearchState) -> None:
+        """Nothing is left to do."""
+
+    def _warn_once(self, name: str, occurs: bool, message: str) -> None:
+        """Warns when something begins to occur; again only after it has stopped."""
+        if occurs and name not in self._warned:
+            logging.warning(message)
+        (self._warned.add if occurs else self._warned.discard)(name)
+
+
+def unchanged_epochs(history: Sequence[Mapping]) -> int:
+    """For how many epochs the genotype and, where recorded, the probabilities to two digits are what they are now.
+
+    Read from the history, so that a continued search counts on.
+    """
+    if not history:
+        return 0
+    last = _rounded(history[-1])
+    changes = (i for i, row in enumerate(reversed(history)) if row["genotype"] != history[-1]["genotype"])
+    same = next(changes, len(history))
+    moved = (i for i in range(same) if _differs(_rounded(history[-1 - i]), last))
+    return next(moved, same) - 1
+
+
+def _rounded(row: Mapping) -> dict[str, np.ndarray]:
+    return {kind: np.round(probs, DIGITS) for kind, probs in row.get("probs", {}).items()}
+
+
+def _differs(probs: dict[str, np.ndarray], last: dict[str, np.ndarray]) -> bool:
+    return any(not np.array_equal(probs[kind], last[kind]) for kind in probs.keys() & last.keys())
+
+
+def _collapsed(state: SearchState, operation: str) -> str:
+    genotype = state.genotype
+    return (
+        f"Epoch {state.epoch}: {operation} takes {genotype.count(operation)} of {genotype.num_edges} edges, the cell "
+        f"may be collapsing ({genotype}). To try: a temperature that falls more slowly (entropy_decay.entropy_gain), a "
+        "lower architecture learning rate, epochs at the start in which only the weights learn (search.frozen_epochs), "
+        "or a clip on the architecture gradient. genotypes.jsonl keeps the cells of earlier epochs"
+    )
+
+
+def _unchanged(state: SearchState, epochs: int) -> str:
+    return (
+        f"Epoch {state.epoch}: cell and probabilities have not changed for {epochs} epochs ({state.genotype}). With an "
+        "entropy near 0 the search has converged and can end. Otherwise the logits do not move: look at "
+        "arch/logit_gradient_norm in TensorBoard and try a higher architecture learning rate"
+    )
+
+
+@gin.configurable(module="tf_edd.actions")
+def collapse_warning(max_share: float = 0.5, patience: int = 10) -> _CollapseWarning:
+    """Warns, once each time it begins, of a cell that collapses or a search that stands still.
+
+    Args:
+        max_share: share of the edges that `skip_connect` or `none` may take without a warning, each for itself.
+        patience: epochs without any change of the genotype and of the probabilities (to two digits).
+
+    Raises:
+        UserError: a value out of range.
+    """
+    if not 0 < max_share <= 1:
+        raise UserError(f"max_share must lie in (0, 1]. Received: max_share={max_share!r}")
+    check_at_least_one(patience=patience)
+    return _CollapseWarning(max_share, patience)

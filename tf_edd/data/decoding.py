@@ -1,0 +1,48 @@
+"""From encoded images of any size to uint8 images of one size."""
+
+import tensorflow as tf
+
+from tf_edd.errors import UserError
+
+
+def decode(encoded, channels: int) -> tf.Tensor:
+    """A PNG or JPEG as uint8 [H, W, channels].
+
+    `tf.io.decode_jpeg` reads both formats. TensorFlow's default inverse cosine transform is the fast one, which shifts
+    the mean of small JPEG images by 0.005; the accurate one is what other decoders use.
+    """
+    return tf.io.decode_jpeg(encoded, channels=channels, dct_method="INTEGER_ACCURATE")
+
+
+def fit(image, image_shape, crop_fraction: float = 1.0) -> tf.Tensor:
+    """The centre of the image, scaled to (H, W) without changing its proportions.
+
+    Args:
+        image: uint8 [h, w, C].
+        image_shape: (H, W, C).
+        crop_fraction: share of the scaled image that is kept along its tighter side; 224 / 256 is the usual test
+            transform of ImageNet.
+
+    Returns:
+        uint8 [H, W, C].
+    """
+    if image.shape == tuple(image_shape) and crop_fraction == 1.0:
+        return image
+    target = tf.constant(image_shape[:2], tf.float32)
+    size = tf.cast(tf.shape(image)[:2], tf.float32)
+    scale = tf.reduce_max(target / size) / crop_fraction
+    scaled_size = tf.maximum(tf.cast(tf.round(size * scale), tf.int32), image_shape[:2])
+    scaled = tf.image.resize(image, scaled_size, antialias=True)
+    top, left = tf.unstack((scaled_size - image_shape[:2]) // 2)
+    cut = tf.image.crop_to_bounding_box(scaled, top, left, image_shape[0], image_shape[1])
+    return tf.ensure_shape(tf.cast(tf.round(tf.clip_by_value(cut, 0.0, 255.0)), tf.uint8), image_shape)
+
+
+def check_fit(image_size, crop_fraction):
+    """Raises UserError unless `image_size` is None or two positive integers and 0 < crop_fraction <= 1."""
+    if image_size is not None:
+        good = isinstance(image_size, (tuple, list)) and len(image_size) == 2
+        if not good or not all(isinstance(side, int) and side > 0 for side in image_size):
+            raise UserError(f"image_size must be (height, width). Received: image_size={image_size!r}")
+    if not 0 < crop_fraction <= 1:
+        raise UserError(f"crop_fraction must lie in (0, 1]. Received: crop_fraction={crop_fraction!r}")

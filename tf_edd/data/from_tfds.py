@@ -1,0 +1,154 @@
+"""Image-classification data sets of TensorFlow Datasets, by name."""
+
+import difflib
+import os
+
+import gin
+import numpy as np
+import tensorflow as tf
+import tensorflow_datasets as tfds
+from absl import logging
+
+from tf_edd.data.decoding import check_fit
+from tf_edd.data.images import ImageData
+from tf_edd.data.normalisation import KNOWN_MOMENTS, Moments, measure
+from tf_edd.data.sources import TfdsSource, fits_memory, to_memory
+from tf_edd.errors import UserError
+
+
+@gin.configurable(module="tf_edd.data")
+def tfds_images(
+    name: str = gin.REQUIRED,
+    data_dir: str | None = None,
+    image_size: tuple[int, int] | None = None,
+    crop_fraction: float = 1.0,
+    train_split: str = "train",
+    test_split: str | None = "test",
+    test_fraction: float = 0.2,
+    in_memory: bool | str = "auto",
+    memory_limit: int = 4 * 10**9,
+    download: bool = False,
+    mean: tuple[float, ...] | None = None,
+    std: tuple[float, ...] | None = None,
+) -> ImageData:
+    """A TFDS data set with one image and one class label an example; shape and classes come from its DatasetInfo.
+
+    Args:
+        name: as TFDS writes it, for instance "cifar10" or "cifar10_corrupted/fog_1".
+        data_dir: where TFDS keeps prepared data; None is TFDS' default.
+        image_size: (height, width) of the result; needed when the images of the data set differ in size.
+        crop_fraction: share of the scaled image that is kept along its tighter side.
+        train_split: a TFDS split or slice.
+        test_split: the same, apart from `train_split`; None holds out the last `test_fraction` of `train_split`.
+        test_fraction: see `test_split`.
+        in_memory: True, False (read from disk in each epoch), or "auto": True up to `memory_limit` bytes of pixels.
+        memory_limit: see `in_memory`.
+        download: download and prepare the data when that was not done before.
+        mean: of each channel, pixels in [0, 1]; None takes the published constant or measures it on `train_split`.
+        std: the same; give both or none.
+
+    Raises:
+        UserError: unknown or unprepared data set, unknown split, no such features, or no size for variable images.
+    """
+    check_fit(image_size, crop_fraction)
+    if (mean is None) != (std is None):
+        raise UserError(f"Give both mean and std, or none. Received: mean={mean}, std={std}")
+    builder = _prepared_builder(name, data_dir, download)
+    keys = _feature_keys(builder)
+    shape = _image_shape(builder, keys[0], image_size)
+    train_split, test_split = _splits(builder, train_split, test_split, test_fraction)
+    sources = [TfdsSource(builder, text, keys, shape, crop_fraction) for text in (train_split, test_split)]
+    if fits_memory(sources, in_memory, memory_limit):
+        sources = [to_memory(source) for source in sources]
+    moments = Moments(tuple(mean), tuple(std)) if mean else _moments(builder.name, shape, sources[0])
+    return ImageData.from_sources(name, *sources, builder.info.features[keys[1]].names, moments)
+
+
+def _prepared_builder(name, data_dir, download):
+    builder = _builder(name, data_dir)
+    if builder.is_prepared():
+        return builder
+    if not download:
+        root = os.path.expanduser(data_dir) if data_dir else tfds.core.constants.DATA_DIR
+        raise UserError(
+            f"The data set {name!r} must be prepared before it is used: run `tfds build {name} --data_dir={root}`, or "
+            f'pass --gin_param="tfds_images.download = True". Received: data_dir={root!r}, which does not hold it'
+        )
+    logging.info("Preparing %s in %s.", name, builder.data_dir)
+    builder.download_and_prepare()
+    return builder
+
+
+def _builder(name, data_dir):
+    try:
+        return tfds.builder(name, data_dir=data_dir)
+    except tfds.core.DatasetNotFoundError as error:
+        known = tfds.list_builders(with_community_datasets=False)
+        near = difflib.get_close_matches(name.split("/")[0], known, n=5, cutoff=0.5)
+        raise UserError(
+            f"Expected the name of a TFDS data set{', for instance ' if near else ''}{', '.join(near)}. "
+            f"Received: {name!r}"
+        ) from error
+    except (ValueError, tf.errors.OpError) as error:
+        raise UserError(f"TFDS cannot open the data set. Received: {name!r} ({str(error).splitlines()[0]})") from error
+
+
+def _feature_keys(builder) -> tuple[str, str]:
+    """Names of the image and of the label: those for supervised learning, else the only ones of their types."""
+    features, supervised = builder.info.features, builder.info.supervised_keys or ()
+    keys = []
+    for kind in (tfds.features.Image, tfds.features.ClassLabel):
+        found = [key for key, feature in features.items() if isinstance(feature, kind)]
+        preferred = [key for key in found if key in supervised] or found
+        if len(preferred) != 1:
+            raise UserError(
+                f"Expected examples with one Image and one ClassLabel. Received: {builder.name!r} with {features}"
+            )
+        keys += preferred
+    if features[keys[0]].np_dtype != np.uint8:
+        raise UserError(f"Expected uint8 images. Received: {builder.name!r} with {features[keys[0]].np_dtype}")
+    return tuple(keys)
+
+
+def _image_shape(builder, key, image_size) -> tuple[int, int, int]:
+    height, width, channels = builder.info.features[key].shape
+    size = tuple(image_size) if image_size else (height, width)
+    if None in size:
+        raise UserError(
+            f"The images of {builder.name!r} differ in size: set tfds_images.image_size = (height, width). "
+            f"Received: image_size={image_size}"
+        )
+    return (*size, channels)
+
+
+def _splits(builder, train_split, test_split, test_fraction) -> tuple[str, str]:
+    for text in (train_split, test_split or train_split):
+        _check_split(builder, text)
+    if test_split is not None:
+        return train_split, test_split
+    if "[" in train_split or "+" in train_split or not 0 < test_fraction < 1:
+        raise UserError(
+            "Without a test split, train_split must be a whole split and test_fraction must lie in (0, 1). "
+            f"Received: train_split={train_split!r}, test_split=None, test_fraction={test_fraction}"
+        )
+    edge = round((1 - test_fraction) * builder.info.splits[train_split].num_examples)
+    return f"{train_split}[:{edge}]", f"{train_split}[{edge}:]"
+
+
+def _check_split(builder, text):
+    try:
+        empty = builder.info.splits[text].num_examples == 0
+    except (KeyError, ValueError, AssertionError) as error:
+        raise _split_error(builder, text) from error
+    if empty:
+        raise _split_error(builder, text)
+
+
+def _split_error(builder, text) -> UserError:
+    known = ", ".join(f"{name} ({info.num_examples} examples)" for name, info in builder.info.splits.items())
+    return UserError(f"Expected a non-empty split of {builder.name!r}: {known}. Received: {text!r}")
+
+
+def _moments(name, shape, source) -> Moments:
+    known = KNOWN_MOMENTS.get(name)
+    return known if known and len(known.mean) == shape[-1] else measure(source.batches(1000))

@@ -1,0 +1,201 @@
+"""Images in batches, data sets, and the halves of a search."""
+
+import dataclasses
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import tensorflow as tf
+
+from tf_edd.data.augmentation import Augmentation, augment_and_normalise
+from tf_edd.data.normalisation import Moments
+from tf_edd.errors import UserError
+
+
+class Images:
+    """Labelled images that come in reproducible batches.
+
+    Args:
+        source: where the raw images come from, see `tf_edd.data.sources`.
+        moments: mean and std of the normalisation.
+        stream: number that tells apart the random numbers of images of one data set that are used side by side.
+    """
+
+    def __init__(self, source, moments: Moments, stream: int = 0):
+        self._source = source
+        self._moments = moments
+        self._stream = stream
+        self._finishers = {}
+
+    @property
+    def size(self) -> int:
+        """Number of images."""
+        return self._source.size
+
+    @property
+    def image_shape(self) -> tuple[int, int, int]:
+        """(H, W, C)."""
+        return self._source.image_shape
+
+    def num_batches(self, batch_size: int, drop_remainder: bool = True) -> int:
+        """Batches an epoch."""
+        return self.size // batch_size if drop_remainder else -(-self.size // batch_size)
+
+    def raw_batches(self, batch_size: int) -> tf.data.Dataset:
+        """All images as stored: (uint8 [B, H, W, C], int32 [B]), the last batch may be smaller."""
+        return self._source.batches(batch_size)
+
+    def batches(
+        self,
+        batch_size: int,
+        seed: int,
+        epoch: int,
+        skip: int = 0,
+        augment: Sequence[Augmentation] | None = None,
+        drop_remainder: bool = True,
+        shuffle: bool = True,
+    ) -> tf.data.Dataset:
+        """One epoch of normalised batches; batch b is a pure function of the arguments and of b.
+
+        Args:
+            batch_size: images a batch, over all replicas.
+            seed: of the order and of the augmentation.
+            epoch: which epoch; each has its own order and augmentation.
+            skip: how many batches to leave out at the start; the others are bit-identical to those without `skip`.
+            augment: augmentations, see `tf_edd.data.augmentation`.
+            drop_remainder: leave out the last batch when it is smaller.
+            shuffle: False gives the stored order.
+
+        Returns:
+            A dataset of (float32 [B, H, W, C], int32 labels [B]).
+
+        Raises:
+            UserError: fewer images than one batch, with drop_remainder.
+        """
+        self._check(batch_size, drop_remainder, seed=seed, epoch=epoch, skip=skip)
+        key = (seed, epoch, self._stream)
+        raw = self._source.batches(batch_size, key if shuffle else None, skip, drop_remainder)
+        finish = self._finisher(tuple(augment or ()))
+        words = tf.constant(key, tf.int64)
+        finished = raw.enumerate(skip).map(
+            lambda index, batch: finish(index, *batch, words), tf.data.AUTOTUNE, deterministic=True
+        )
+        return finished.prefetch(4).with_options(_options())
+
+    def _finisher(self, augmentations):
+        """Traced once for each list of augmentations, not in each epoch."""
+        if augmentations not in self._finishers:
+
+            def finish(index, images, labels, key):
+                seed = tf.random.fold_in(tf.random.fold_in(key[:2], key[2]), index)
+                return augment_and_normalise(images, seed, augmentations, self._moments), labels
+
+            self._finishers[augmentations] = tf.function(finish, autograph=False)
+        return self._finishers[augmentations]
+
+    def _check(self, batch_size, drop_remainder, **numbers):
+        for name, value in {"batch_size - 1": batch_size - 1, **numbers}.items():
+            if value < 0:
+                raise UserError(f"{name} must not be negative. Received: {value}")
+        if drop_remainder and batch_size > self.size:
+            raise UserError(
+                f"The batch must not be larger than the data ({self.size} images). Received: batch_size={batch_size}"
+            )
+
+    def twin(self) -> "Images":
+        """The same images with an order and augmentation of their own."""
+        return Images(self._source, self._moments, 2 * self._stream + 1)
+
+    def partition(self, counts: Sequence[int], seed: int) -> tuple[list["Images"], list[str]]:
+        """Disjoint parts of these sizes with their own random streams, and a SHA-256 of each; see `split`."""
+        sources, digests = self._source.partition(counts, seed)
+        first = 2 * self._stream + 1
+        parts = [Images(source, self._moments, first + number) for number, source in enumerate(sources)]
+        return parts, digests
+
+
+def _options() -> tf.data.Options:
+    options = tf.data.Options()
+    options.deterministic = True
+    options.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.DATA
+    return options
+
+
+@dataclasses.dataclass(frozen=True)
+class ImageData:
+    """A data set for image classification.
+
+    Attributes:
+        name: of the data set.
+        train: training images, to be divided by `split` for a search.
+        test: test images.
+        class_names: one a class, in the order of the labels.
+        image_shape: (H, W, C).
+        mean: of each channel, pixels in [0, 1].
+        std: of each channel, pixels in [0, 1].
+    """
+
+    name: str
+    train: Images
+    test: Images
+    class_names: tuple[str, ...]
+    image_shape: tuple[int, int, int]
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+
+    @classmethod
+    def from_sources(cls, name, train, test, class_names, moments: Moments) -> "ImageData":
+        """The data set of two sources."""
+        pictures = [Images(source, moments) for source in (train, test)]
+        return cls(name, *pictures, tuple(class_names), tuple(train.image_shape), moments.mean, moments.std)
+
+    @property
+    def num_classes(self) -> int:
+        """Number of classes."""
+        return len(self.class_names)
+
+
+class Halves(NamedTuple):
+    """The two parts of a split; `record` is a JSON-able dict of what was asked for and what came out."""
+
+    train: Images
+    valid: Images
+    record: dict
+
+
+def split(images: Images, train: int | float, valid: int | float, seed: int) -> Halves:
+    """Two disjoint random parts of the training images: one for the weights, one for the architecture.
+
+    Args:
+        images: usually `ImageData.train`.
+        train: images of the first part: a count (int) or a fraction of all (float, rounded down).
+        valid: the same for the second part.
+        seed: of the choice. Data read from TFDS in each epoch is cut into consecutive slices instead.
+
+    Returns:
+        The halves; `record` holds the sizes, the seed and the SHA-256 of the indices of each half.
+
+    Raises:
+        UserError: more images asked for than there are, or a part without images.
+    """
+    counts = [_count(name, amount, images.size) for name, amount in (("train", train), ("valid", valid))]
+    if sum(counts) > images.size:
+        raise UserError(
+            f"The two parts together must not exceed the {images.size} images. Received: train={train} "
+            f"({counts[0]} images), valid={valid} ({counts[1]} images)"
+        )
+    parts, digests = images.partition(counts, seed)
+    record = {"images": images.size, "train": counts[0], "valid": counts[1], "seed": seed}
+    return Halves(*parts, record | {"train_sha256": digests[0], "valid_sha256": digests[1]})
+
+
+def _count(name, amount, size) -> int:
+    number = isinstance(amount, (int, float)) and not isinstance(amount, bool)
+    if not number or (isinstance(amount, float) and not 0 < amount <= 1) or amount <= 0:
+        raise UserError(
+            f"{name} must be a count (int, at least 1) or a fraction (float in (0, 1]). Received: {name}={amount!r}"
+        )
+    # The small number makes 0.29 of 100 images 29 of them.
+    count = int(amount * size + 1e-6) if isinstance(amount, float) else amount
+    if count == 0:
+        raise UserError(f"{name} leaves no image of {size}. Received: {name}={amount!r}")
+    return count

@@ -1,0 +1,30 @@
+"""A test split for data that come without one."""
+
+import numpy as np
+
+from tf_edd.errors import UserError
+
+
+def hold_out(labels: np.ndarray, fraction: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Row numbers of the images that stay and of those held out: the same share of each class.
+
+    Args:
+        labels: int [N].
+        fraction: share of each class that is held out, in (0, 1); at least one image stays, and one is held out.
+        seed: of the choice.
+
+    Raises:
+        UserError: the fraction lies outside (0, 1), or a class has a single image.
+    """
+    if not 0 < fraction < 1:
+        raise UserError(f"test_fraction must lie in (0, 1). Received: test_fraction={fraction!r}")
+    rng = np.random.Generator(np.random.PCG64(np.random.SeedSequence([seed])))
+    held = []
+    for label in np.unique(labels):
+        rows = np.flatnonzero(labels == label)
+        if len(rows) < 2:
+            raise UserError(f"A class needs two images to be in both splits. Received: one image of class {label}")
+        count = min(max(round(fraction * len(rows)), 1), len(rows) - 1)
+        held.append(rng.permutation(rows)[:count])
+    held = np.sort(np.concatenate(held))
+    return np.setdiff1d(np.arange(len(labels)), held), held

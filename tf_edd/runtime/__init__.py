@@ -1,0 +1,1 @@
+"""Everything about machines and disks: configuration, checkpoints, strategies, seeds, progress."""

@@ -1,0 +1,183 @@
+"""Strict gin configuration: every binding is known and used, or the user is told which is not and what is near."""
+
+import contextlib
+import difflib
+import importlib.util
+import os
+import re
+import tokenize
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import gin
+import gin.config as gin_internal  # the registry and the parsed bindings have no public accessor in gin 0.5
+
+from tf_edd.errors import UserError
+from tf_edd.runtime import gin_graph
+
+ROOTS = ("search", "retrain", "evaluate", "export", "query", "quickstart", "runtime")
+
+_PARSE_ERRORS = (ValueError, TypeError, LookupError, NameError, AttributeError, SyntaxError, OSError, ImportError)
+_PARSE_ERRORS += (tokenize.TokenError,)  # an open bracket
+
+
+def parse(
+    gin_files: Sequence[str] = (),
+    gin_params: Sequence[str] = (),
+    search_paths: Sequence[str] = (),
+    roots: Sequence[str] = (),
+) -> None:
+    """Replaces gin's configuration by these files, then these bindings, and locks it.
+
+    A file is looked for as given (absolute, or from the working directory), then in `search_paths`, then among the
+    installed `gin_configs`, with or without that folder's name. Everything bound must be reachable from the
+    configurables that the programs call: `ROOTS` and `roots`. The modules that define the configurables must have
+    been imported.
+
+    Args:
+        gin_files: configuration files, later ones override earlier ones.
+        gin_params: bindings such as "search.epochs = 25", which override the files.
+        search_paths: more folders to look for files and includes in.
+        roots: the configurables that this program calls; their `gin.REQUIRED` values must be bound.
+
+    Raises:
+        UserError: a missing file or include, a syntax error, an unknown configurable or parameter, a binding that
+            nothing uses, a required value without one.
+    """
+    folders = ["", *map(str, search_paths), *_installed_folders()]
+    gin.clear_config()
+    for name in gin_files:
+        _require_file(name, folders)
+    try:
+        with _searching(folders):
+            gin.parse_config_files_and_bindings(list(gin_files), list(gin_params))
+    except _PARSE_ERRORS as error:
+        message = _explain(error, folders)
+        gin.clear_config()
+        raise UserError(message) from error
+    _check_used(tuple(roots) + ROOTS)
+    _check_required(roots)
+
+
+def config_text(roots: Sequence[str] = ()) -> str:
+    """The bindings as gin text, sorted and without comments of their files; equal text means equal configuration.
+
+    Args:
+        roots: if given, only what is reachable from these configurables, so that a changed retraining does not make
+            the configuration of the search another one.
+    """
+    if not roots:
+        return gin.config_str(max_line_length=120)
+    reached = gin_graph.reachable(roots)
+    kept = {key: values for key, values in gin_internal._CONFIG.items() if key in reached}
+    return gin_internal._config_str(kept, max_line_length=120)
+
+
+def operative_text() -> str:
+    """Every value that the configurables called so far have used, defaults included."""
+    return gin.operative_config_str(max_line_length=120)
+
+
+def markdown(text: str) -> str:
+    """Gin text as Markdown, for the text page of TensorBoard."""
+    return gin.markdown(text)
+
+
+def nearest(name: str, known: Iterable[str], count: int = 3) -> list[str]:
+    """The known names most like `name`, by the whole name or by its last part."""
+    known = sorted(set(known))
+    whole = {other.lower(): other for other in known}
+    tails = {_tail(other): other for other in known}
+    close = [whole[key] for key in difflib.get_close_matches(name.lower(), whole, n=count)]
+    close += [tails[key] for key in difflib.get_close_matches(_tail(name), tails, n=count)]
+    return list(dict.fromkeys(close))[:count]
+
+
+def _tail(name: str) -> str:
+    return re.split(r"[./]", name.removesuffix(".gin"))[-1].lower()
+
+
+@contextlib.contextmanager
+def _searching(folders: Sequence[str]):
+    """Makes gin look for files and includes in `folders` only.
+
+    gin can only append to its list, so the folders of an earlier parse would stay; and its second file reader, for
+    package resources, logs an error for every folder that does not hold the file.
+    """
+    before = list(gin_internal._LOCATION_PREFIXES), list(gin_internal._FILE_READERS)
+    gin_internal._LOCATION_PREFIXES[:], gin_internal._FILE_READERS[:] = folders, [(open, os.path.isfile)]
+    try:
+        yield
+    finally:
+        gin_internal._LOCATION_PREFIXES[:], gin_internal._FILE_READERS[:] = before
+
+
+def _installed_folders() -> list[str]:
+    spec = importlib.util.find_spec("gin_configs")
+    package = Path(next(iter(spec.submodule_search_locations))).resolve()
+    return [str(package), str(package.parent)]
+
+
+def _require_file(name: str, folders: Sequence[str]) -> None:
+    if not any(os.path.isfile(os.path.join(folder, name)) for folder in folders):
+        raise UserError(_missing_file(name, folders))
+
+
+def _missing_file(name: str, folders: Sequence[str]) -> str:
+    looked = [folder or os.getcwd() for folder in folders] if not os.path.isabs(name) else [os.path.dirname(name)]
+    near = _quoted(nearest(name, _existing_files(folders)))
+    return f"Expected a gin file, looked for in: {', '.join(looked)}. Received: {name!r} (no such file).{near}"
+
+
+def _existing_files(folders: Sequence[str]) -> list[str]:
+    # The last folder is where the package lies (site-packages, perhaps): it is not listed.
+    found = []
+    for folder in folders[1:-1]:
+        found += [str(path.relative_to(folder)) for path in Path(folder).glob("**/*.gin")]
+    return found + [path.name for path in Path.cwd().glob("*.gin")]
+
+
+def _quoted(names: Sequence[str]) -> str:
+    return f" The nearest: {', '.join(names)}." if names else ""
+
+
+def _explain(error: Exception, folders: Sequence[str]) -> str:
+    """What a user can do about an error of gin's parser; the file and line that gin adds are kept."""
+    text = str(error)
+    if found := re.search(r"Unable to open file: (.*?)\. Searched config paths: \[.*?\]\.", text, re.S):
+        return text.replace(found.group(0), _missing_file(found.group(1), folders))
+    if found := re.search(r"No configurable matching (?:reference )?'@?([^']*?)(?:\(\))?'\.", text):
+        name = found.group(1).split("/")[-1]
+        near = _quoted(nearest(name, gin_graph.configurable_names()))
+        return text.replace(found.group(0), f"Expected a known configurable. Received: {name!r}.{near}")
+    if found := re.search(r"Configurable '([^']*)' doesn't have a parameter named '([^']*)'\.", text):
+        name, parameter = found.groups()
+        known = gin_graph.parameters(name)
+        told = f"{name} has the parameters {', '.join(known)}. Received: {name}.{parameter}."
+        return text.replace(found.group(0), told + _quoted(nearest(parameter, known)))
+    if found := re.match(r"No bindings specified for '(.*)/gin\.macro'", text):
+        near = _quoted(nearest(found.group(1), gin_graph.macro_names()))
+        return f"Expected a macro with a value. Received: %{found.group(1)}, which is bound nowhere.{near}"
+    if found := re.search(r"\"?Ambiguous selector '([^']*)', matches \[(.*?)\]\.\"?", text):
+        told = f"Expected an unambiguous name, one of {found.group(2)} or a longer ending of it."
+        return text.replace(found.group(0), f"{told} Received: {found.group(1)!r}.")
+    hint = " (text needs quotes, a configurable an @)" if "malformed node" in text else ""
+    return f"The gin configuration cannot be read{hint}: {text}"
+
+
+def _check_used(roots: Sequence[str]) -> None:
+    reached = gin_graph.reachable(roots)
+    unused = [
+        f"  {gin_graph.binding_name(key, parameter)} is never used: {gin_graph.in_its_place(key, reached)}"
+        for key, values in gin_internal._CONFIG.items()
+        if key not in reached
+        for parameter in values
+    ]
+    if unused:
+        raise UserError("Expected every binding to be used. Received:\n" + "\n".join(unused))
+
+
+def _check_required(roots: Sequence[str]) -> None:
+    missing = gin_graph.missing_values(roots)
+    if missing:
+        raise UserError(f"Expected values for {', '.join(missing)}. Received: none (bind them in gin)")

@@ -1,0 +1,145 @@
+"""Small files written whole or not at all: JSON, text and JSON lines."""
+
+import contextlib
+import errno
+import json
+import os
+import tempfile
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from tf_edd.errors import UserError
+
+TEMPORARY = ".tf_edd-tmp-"
+
+_REASONS = {
+    errno.ENOSPC: "the disk is full",
+    errno.EDQUOT: "the disk quota is used up",
+    errno.EROFS: "the file system is read-only",
+    errno.EACCES: "no permission to write there",
+    errno.EPERM: "no permission to write there",
+    errno.ENOTDIR: "a part of the path is a file, not a folder",
+    errno.EEXIST: "a file has the name of the folder, it is not a folder",
+    errno.EISDIR: "it is a folder, not a file",
+}
+
+
+def write_error(path, error: Exception) -> UserError:
+    """The error to raise when `path` could not be written.
+
+    Args:
+        path: what was to be written.
+        error: the failure; an `OSError` tells its reason.
+
+    Returns:
+        An error that names the path and the reason, and says that the last complete file is still there.
+    """
+    reason = _REASONS.get(getattr(error, "errno", None), getattr(error, "strerror", None) or str(error))
+    return UserError(f"Cannot write {path}: {reason}. What was complete before is kept. Received: {error}")
+
+
+def make_folder(path) -> Path:
+    """The folder `path`, made with its parents if it is not there.
+
+    Raises:
+        UserError: it cannot be made.
+    """
+    try:
+        Path(path).mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise write_error(path, error) from error
+    return Path(path)
+
+
+def write_text(path, text: str) -> None:
+    """Writes `text` to `path` atomically: a reader sees the old file or the new one, never a part.
+
+    The text goes to a temporary file of the same folder, is flushed to the disk, then takes the name.
+
+    Raises:
+        UserError: full disk, read-only folder and the like; an older file is left as it was.
+    """
+    path = Path(path)
+    make_folder(path.parent)
+    temporary = None
+    try:
+        handle, temporary = tempfile.mkstemp(prefix=TEMPORARY, dir=path.parent)
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        os.chmod(temporary, 0o644)  # mkstemp's 0600 would hide results from colleagues
+        os.replace(temporary, path)
+    except OSError as error:
+        if temporary:
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(temporary)
+        raise write_error(path, error) from error
+
+
+def write_json(path, content: Any) -> None:
+    """Writes `content` as JSON, atomically; NumPy scalars and arrays become numbers and lists.
+
+    Raises:
+        UserError: as `write_text`.
+    """
+    write_text(path, json.dumps(content, indent=2, default=_plain) + "\n")
+
+
+def write_lines(path, lines: Iterable[str | dict]) -> None:
+    """Writes all lines anew, atomically; a dict becomes one line of JSON.
+
+    Rewriting the whole file keeps a record such as `genotypes.jsonl` equal to the checkpointed history after a kill.
+
+    Raises:
+        UserError: as `write_text`.
+    """
+    texts = (line if isinstance(line, str) else json.dumps(line, default=_plain) for line in lines)
+    write_text(path, "".join(text + "\n" for text in texts))
+
+
+def read_json(path) -> Any:
+    """The content of a JSON file.
+
+    Raises:
+        UserError: no such file, or not complete JSON.
+    """
+    return _decode(read_text(path), path)
+
+
+def read_lines(path) -> list:
+    """The records of a file of JSON lines.
+
+    Raises:
+        UserError: no such file, or a line that is not JSON.
+    """
+    lines = read_text(path).splitlines()
+    return [_decode(line, f"{path}, line {number}") for number, line in enumerate(lines, start=1)]
+
+
+def read_text(path) -> str:
+    """The text of a file.
+
+    Raises:
+        UserError: it cannot be read.
+    """
+    try:
+        return Path(path).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"Expected a readable text file. Received: {path} ({error})") from error
+
+
+def _decode(text: str, origin) -> Any:
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError as error:
+        raise UserError(f"Expected complete JSON, perhaps it was truncated. Received: {origin} ({error})") from error
+
+
+def _plain(value: Any) -> Any:
+    if hasattr(value, "tolist"):
+        return value.tolist()
+    if isinstance(value, Path):
+        return str(value)
+    raise TypeError(f"Expected something JSON can hold. Received: {type(value).__name__}")

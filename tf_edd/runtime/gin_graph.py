@@ -1,0 +1,141 @@
+"""The graph of gin's parsed bindings: which configurables the programs reach, and by what."""
+
+import inspect
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+import gin
+import gin.config as gin_internal
+
+Key = tuple[str, str]  # (scope, complete selector), as gin stores bindings
+
+
+def configurable_names() -> list[str]:
+    """Shortest unambiguous names of all configurables, gin's own left out."""
+    selectors = [selector for selector, _ in gin_internal._REGISTRY.items() if not selector.startswith("gin.")]
+    return [gin_internal._REGISTRY.minimal_selector(selector) for selector in selectors]
+
+
+def macro_names() -> list[str]:
+    """Names of the macros that have a value."""
+    return [scope for scope, selector in gin_internal._CONFIG if selector == "gin.macro"]
+
+
+def parameters(name: str) -> list[str]:
+    """Names of the parameters of the configurable `name`."""
+    return list(_signature(gin_internal._REGISTRY.get_match(name)))
+
+
+def binding_name(key: Key, parameter: str) -> str:
+    """A binding as a user writes it, e.g. `weights/SGD.momentum`."""
+    scope, selector = key
+    if selector == "gin.macro":
+        return scope
+    prefix = f"{scope}/" if scope else ""
+    return f"{prefix}{gin_internal._REGISTRY.minimal_selector(selector)}.{parameter}"
+
+
+def reachable(roots: Sequence[str]) -> set[Key]:
+    """Keys of the bindings that calls of `roots` can use, directly or through references and macros.
+
+    A reference with a scope sets that scope for all that is evaluated below it; one without keeps the scope around
+    it. A binding applies in its own scope and in those below.
+
+    Args:
+        roots: names of configurables; those that are not imported are left out.
+    """
+    seen, used, waiting = set(), set(), [("", selector) for selector in _selectors(roots)]
+    while waiting:
+        node = waiting.pop()
+        if node in seen:
+            continue
+        seen.add(node)
+        keys = _keys_in_scope(node)
+        used.update(keys)
+        values = [gin_internal._CONFIG[key] for key in keys]
+        waiting += [_target(reference, node[0]) for reference in _references(values)]
+        waiting += [(node[0], selector) for selector in _default_configurables(node[1])]
+    return used
+
+
+def in_its_place(key: Key, reached: set[Key]) -> str:
+    """Why nothing uses the binding: what is bound in its place, as far as the reached bindings tell."""
+    scope, selector = key
+    if selector == "gin.macro":
+        return f"nothing refers to %{scope}"
+    own = gin_internal._REGISTRY[selector]
+    kin = [
+        f"{binding_name(at, parameter)} is {reference}"
+        for at in sorted(reached)
+        for parameter, value in gin_internal._CONFIG[at].items()
+        for reference in _references(value)
+        if reference.configurable.module == own.module or reference.configurable.selector == selector
+    ]
+    return " and ".join(kin) if kin else f"nothing refers to @{gin_internal._REGISTRY.minimal_selector(selector)}"
+
+
+def missing_values(roots: Sequence[str]) -> list[str]:
+    """Bindings that `roots`, or what is evaluated for them, need and do not have."""
+    missing, seen = [], set()
+    waiting = [(("", selector), False) for selector in _selectors(roots)]
+    while waiting:
+        node, evaluated = waiting.pop()
+        if (node, evaluated) in seen:
+            continue
+        seen.add((node, evaluated))
+        bound = {name for key in _keys_in_scope(node) for name in gin_internal._CONFIG[key]}
+        missing += [binding_name(node, name) for name in _needed(node[1], evaluated) if name not in bound]
+        values = [gin_internal._CONFIG[key] for key in _keys_in_scope(node)]
+        waiting += [(_target(reference, node[0]), reference.evaluate) for reference in _references(values)]
+    return sorted(set(missing))
+
+
+def _needed(selector: str, evaluated: bool) -> Iterator[str]:
+    """Parameters without a value of their own; a plain reference may be called with arguments, so only REQUIRED."""
+    if selector.startswith("gin."):
+        return
+    for name, parameter in _signature(gin_internal._REGISTRY[selector]).items():
+        variadic = parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD)
+        if parameter.default is gin.REQUIRED or (evaluated and parameter.default is parameter.empty and not variadic):
+            yield name
+
+
+def _selectors(names: Iterable[str]) -> list[str]:
+    matches = [gin_internal._REGISTRY.get_match(name) for name in names]
+    return [match.selector for match in matches if match]
+
+
+def _keys_in_scope(node: Key) -> list[Key]:
+    scope, selector = node
+    parts = scope.split("/") if scope else []
+    keys = [("/".join(parts[:length]), selector) for length in range(len(parts) + 1)]
+    return [key for key in keys if key in gin_internal._CONFIG]
+
+
+def _target(reference, scope: str) -> Key:
+    return "/".join(reference.scopes) or scope, reference.configurable.selector
+
+
+def _references(value) -> Iterator:
+    """Gin's references inside a bound value, at any depth of lists, tuples and dicts (keys included)."""
+    if isinstance(value, gin_internal.ConfigurableReference):
+        yield value
+    elif isinstance(value, Mapping):
+        for pair in value.items():
+            yield from _references(pair)
+    elif isinstance(value, (list, tuple, set)):
+        for element in value:
+            yield from _references(element)
+
+
+def _default_configurables(selector: str) -> list[str]:
+    """Configurables that are default values of the parameters of a configurable."""
+    defaults = [parameter.default for parameter in _signature(gin_internal._REGISTRY[selector]).values()]
+    found = [gin_internal._inverse_lookup(default) for default in defaults if inspect.isroutine(default)]
+    return [configurable.selector for configurable in found if configurable]
+
+
+def _signature(configurable) -> Mapping[str, inspect.Parameter]:
+    try:
+        return inspect.signature(configurable.wrapped).parameters
+    except (TypeError, ValueError):  # some built-in classes that users register have no signature
+        return {}

@@ -1,0 +1,146 @@
+"""On which machine a run computes: devices, tf.distribute strategies, precision, XLA."""
+
+import dataclasses
+import json
+import os
+
+import gin
+import keras
+import tensorflow as tf
+
+from tf_edd.errors import UserError
+
+STRATEGIES = ("auto", "one", "mirrored", "multi_worker")
+PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")
+SWITCH = ("auto", "on", "off")
+
+
+@dataclasses.dataclass(frozen=True)
+class Runtime:
+    """How the step is compiled.
+
+    Attributes:
+        precision: Keras dtype policy of the supernet; relaxation, entropy and losses stay in float32.
+        jit_compile: whether XLA compiles the forward and backward pass of a replica.
+        meta_optimizer: whether TensorFlow's graph meta-optimizer runs.
+    """
+
+    precision: str
+    jit_compile: bool
+    meta_optimizer: bool
+
+    def apply(self) -> None:
+        """Sets the precision policy and the graph options of this process; call it before anything is built."""
+        set_precision(self.precision)
+        disable_meta_optimizer(not self.meta_optimizer)
+
+
+@gin.configurable(module="tf_edd.runtime")
+def runtime(precision: str = "float32", xla: str = "off", meta_optimizer: str = "auto") -> Runtime:
+    """The settings of this machine.
+
+    Args:
+        precision: "float32", "mixed_bfloat16" or "mixed_float16".
+        xla: "off", "on", or "auto": on where there is a GPU (on a CPU, XLA makes the step ten times slower).
+        meta_optimizer: TensorFlow's graph optimizer: "on", "off", or "auto": on where there is a GPU (its layout
+            optimizer matters there); off on a CPU, where it costs 6 s of the first step and gains nothing.
+
+    Raises:
+        UserError: another value.
+    """
+    _require("runtime.precision", precision, PRECISIONS)
+    return Runtime(precision, _switch("xla", xla), _switch("meta_optimizer", meta_optimizer))
+
+
+def set_precision(precision: str) -> None:
+    """Sets the Keras dtype policy of everything built afterwards.
+
+    Raises:
+        UserError: not one of `PRECISIONS`.
+    """
+    _require("precision", precision, PRECISIONS)
+    keras.config.set_dtype_policy(precision)
+
+
+def disable_meta_optimizer(disable: bool = True) -> None:
+    """Turns TensorFlow's graph meta-optimizer off or on again, for functions that run for the first time afterwards."""
+    tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": disable})
+
+
+def use_logical_cpus(count: int) -> None:
+    """Splits the CPU into `count` logical devices, so that Mirrored can be tried without GPUs.
+
+    Raises:
+        UserError: TensorFlow has been used already with another number.
+    """
+    cpu = tf.config.list_physical_devices("CPU")[0]
+    parts = tf.config.get_logical_device_configuration(cpu)
+    if count < 1:
+        raise UserError(f"Expected at least one logical CPU. Received: {count}")
+    if len(parts or [None]) == count:
+        return
+    try:
+        tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * count)
+    except RuntimeError as error:
+        raise UserError(f"Expected logical CPUs to be set before TensorFlow is used. Received: {count}") from error
+
+
+def make_strategy(name: str = "auto") -> tf.distribute.Strategy:
+    """The strategy of this name; GPU memory is taken as it is needed.
+
+    Args:
+        name: "one" device; "mirrored" over the GPUs, or over the logical CPUs if there is no GPU; "multi_worker" over
+            the machines that the environment variable TF_CONFIG names; "auto": mirrored with several GPUs, else one.
+
+    Raises:
+        UserError: another name, or multi_worker without a usable TF_CONFIG.
+    """
+    _require("--strategy", name, STRATEGIES)
+    _grow_memory()
+    if name == "multi_worker":
+        _check_tf_config()
+        return tf.distribute.MultiWorkerMirroredStrategy()
+    devices = [device.name for device in tf.config.list_logical_devices("GPU")]
+    if name == "mirrored" or (name == "auto" and len(devices) > 1):
+        return tf.distribute.MirroredStrategy(devices or [d.name for d in tf.config.list_logical_devices("CPU")])
+    return tf.distribute.OneDeviceStrategy(devices[0] if devices else "/cpu:0")
+
+
+def is_chief(strategy: tf.distribute.Strategy) -> bool:
+    """Whether this process writes files: always, except in the workers other than the first."""
+    resolver = strategy.cluster_resolver
+    if resolver is None or resolver.task_type is None:
+        return True
+    if resolver.task_type == "worker":
+        return resolver.task_id == 0 and "chief" not in resolver.cluster_spec().jobs
+    return resolver.task_type == "chief"
+
+
+def _require(what: str, value, allowed) -> None:
+    if value not in allowed:
+        raise UserError(f"{what} must be one of {', '.join(allowed)}. Received: {value!r}")
+
+
+def _switch(name: str, value: str) -> bool:
+    _require(f"runtime.{name}", value, SWITCH)
+    return value == "on" or (value == "auto" and bool(tf.config.list_physical_devices("GPU")))
+
+
+def _grow_memory() -> None:
+    for gpu in tf.config.list_physical_devices("GPU"):
+        if not tf.config.experimental.get_memory_growth(gpu):
+            tf.config.experimental.set_memory_growth(gpu, True)
+
+
+def _check_tf_config() -> None:
+    text = os.environ.get("TF_CONFIG", "")
+    example = '{"cluster": {"worker": ["host1:2222", "host2:2222"]}, "task": {"type": "worker", "index": 0}}'
+    try:
+        content = json.loads(text)
+        type_, index = content["task"]["type"], int(content["task"]["index"])
+        _ = content["cluster"][type_][index]
+    except (ValueError, KeyError, IndexError, TypeError) as error:
+        raise UserError(
+            f"--strategy=multi_worker needs the environment variable TF_CONFIG, such as {example}. "
+            f"Received: {text or 'none'}"
+        ) from error
