@@ -15,7 +15,10 @@ from tf_edd.errors import UserError
 from tf_edd.evaluate import evaluate
 from tf_edd.export import export
 from tf_edd.export_check import measure
+from tf_edd.genotype import from_text
+from tf_edd.networks.final_network import build_final_network
 from tf_edd.runtime import files
+from tf_edd.spaces import nas_bench_201
 
 
 @pytest.fixture(scope="module")
@@ -103,9 +106,30 @@ def test_evaluation_of_the_exported_model_equals_that_of_the_network(exported):
     assert (folder / "export" / "evaluation.json").is_file()
 
 
-def test_an_earlier_export_is_kept(exported):
+def test_an_earlier_export_is_replaced_only_when_told(exported):
+    folder, card = exported
     with pytest.raises(UserError, match="overwrite"):
-        export(exported[0], data=digits)
+        export(folder, data=digits)
+    assert files.read_json(folder / "export" / "model_card.json") == card
+    assert export(folder, data=digits, check_images=20, overwrite=True)["reloaded"]["images"] == 20
+
+
+@pytest.mark.parametrize("policy", ["mixed_bfloat16", "mixed_float16"])
+def test_a_network_of_low_precision_is_served_in_float32(policy):
+    space = nas_bench_201(4, 1)
+    cell = "|nor_conv_1x1~0|+|none~0|nor_conv_3x3~1|+|skip_connect~0|avg_pool_3x3~1|nor_conv_3x3~2|"
+    keras.config.set_dtype_policy(policy)
+    try:
+        low = build_final_network(space, from_text(cell, space), (8, 8, 1), 3)
+    finally:
+        keras.config.set_dtype_policy("float32")
+    full = program.in_float32(low)
+    assert all(layer.compute_dtype == "float32" for layer in full._flatten_layers())
+    assert program.in_float32(full) is full
+    x = np.random.default_rng(0).normal(size=(4, 8, 8, 1)).astype(np.float32)
+    reference = build_final_network(space, from_text(cell, space), (8, 8, 1), 3)
+    reference.set_weights(low.get_weights())
+    np.testing.assert_allclose(full(x, training=True), reference(x, training=True), rtol=1e-5, atol=1e-5)
 
 
 def test_a_model_that_differs_is_refused_and_has_no_card(retrained_dir, tmp_path, monkeypatch):

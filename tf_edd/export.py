@@ -47,7 +47,8 @@ def export(
         data: loader, called with `data_dir`; gives the class names and the images of the check.
         which: "best" or "last" network of the retraining.
         check_images: how many test images, at most, the reloaded model is measured on.
-        tolerance: largest difference of a logit between the reloaded model and the network in this process.
+        tolerance: largest difference of a logit between the reloaded model and the network in this process, both in
+            float32, whatever the precision of the training was.
         data_dir: where the data set lies.
         overwrite: replace an earlier export.
 
@@ -65,7 +66,7 @@ def export(
     folder = Path(model_dir) / "export"
     if (folder / CARD).exists() and not overwrite:
         raise UserError(f"Expected no earlier export. Received: {folder}, which is complete; --overwrite replaces it")
-    network = load_trained(model_dir, which)
+    network = in_float32(load_trained(model_dir, which))
     files.make_folder(folder)
     (folder / CARD).unlink(missing_ok=True)  # from here on the folder is not complete
     _write(folder, network, images)
@@ -76,6 +77,20 @@ def export(
     files.write_json(folder / CARD, card)
     logging.info("Exported to %s; reloaded: accuracy %.4f", folder, check["accuracy"])
     return card
+
+
+def in_float32(network: keras.Model) -> keras.Model:
+    """The network with all its layers computing in float32; itself, if it was trained so.
+
+    A served model should not depend on the kernels of low precision that its machine happens to have.
+    """
+    text = network.to_json()
+    full = text.replace('"mixed_bfloat16"', '"float32"').replace('"mixed_float16"', '"float32"')
+    if full == text:
+        return network
+    copy = keras.models.model_from_json(full)
+    copy.set_weights(network.get_weights())
+    return copy
 
 
 def raw_network(network: keras.Model, images: ImageData) -> keras.Model:
@@ -183,7 +198,7 @@ def _card(results: dict, images: ImageData, which: str, check: dict) -> dict:
             "class_name": ["batch"],
             "logits": ["batch", len(images.class_names)],
         },
-        "normalisation": {"mean": images.mean, "std": images.std, "where": "inside the model"},
+        "normalisation": {"mean": list(images.mean), "std": list(images.std), "where": "inside the model"},
         "usage": {
             "saved_model": "tf.saved_model.load('saved_model').serve(images)['class_name']",
             "keras": "import tf_edd.networks.final_network; keras.saving.load_model('model.keras')(images)",

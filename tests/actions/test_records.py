@@ -53,5 +53,19 @@ def test_the_line_keeps_probabilities_that_the_search_recorded(tmp_path):
 
 def test_a_folder_that_is_a_file_is_told(tmp_path):
     (tmp_path / "search").write_text("a file")
-    with pytest.raises(UserError, match="Cannot write .*genotypes.jsonl"):
+    with pytest.raises(UserError, match="Cannot write .*search: "):
         genotype_log().begin(new_state(tmp_path / "search"))
+
+
+def test_a_disk_that_takes_no_more_is_told_and_the_last_record_stays(tmp_path):
+    resource = pytest.importorskip("resource")  # limits the size of files on POSIX systems
+    state, action = new_state(tmp_path), genotype_log()
+    advance(state, [action])
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100, limits[1]))
+    try:
+        with pytest.raises(UserError, match="Cannot write .*genotypes.jsonl"):
+            advance(state, [action])
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert [row["epoch"] for row in lines(tmp_path)] == [1]

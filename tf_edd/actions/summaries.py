@@ -108,6 +108,7 @@ def tensorboard() -> _TensorBoard:
     A search that is continued replaces what a killed process had written after its last checkpoint.
 
     Raises:
-        UserError: the files cannot be written.
+        UserError: the files cannot be made. TensorFlow's writer does not tell of a disk that fills up later; the
+            records and checkpoints of the same epoch do.
     """
     return _TensorBoard()

@@ -1,0 +1,71 @@
+"""Searches, retrains, evaluates and exports in one go: python -m launch.quickstart --model_dir=runs/first
+
+Without --gin_file it takes quickstart.gin: EDD-DARTS on NAS-Bench-201 over scikit-learn's handwritten digits, which are
+embedded, in under three minutes on two CPU cores. Any gin file that binds both search and retrain will do:
+
+  python -m launch.quickstart --gin_file=recipes/nb201_cifar10_small.gin \\
+      --gin_file=recipes/nb201_retrain_200_epochs.gin --data_dir=$TFDS --model_dir=runs/cifar10
+
+The same command continues after an interruption, at the phase and the epoch where it stopped.
+"""
+
+from absl import flags, logging
+
+from launch import common
+from tf_edd import parts  # noqa: F401
+from tf_edd import genotype as genotypes
+from tf_edd.evaluate import evaluate
+from tf_edd.export import export
+from tf_edd.retrain import retrain
+from tf_edd.runtime import files, model_dir
+from tf_edd.search import search
+
+common.define_flags("model_dir", "data_dir", "gin", "machine", "dry_run")
+FLAGS = flags.FLAGS
+
+
+def report(folder: str) -> str:
+    """What lies in the folder of a finished run, for the terminal."""
+    cell = genotypes.Genotype.from_json(files.read_json(f"{folder}/search/genotype.json"))
+    card = files.read_json(f"{folder}/export/model_card.json")
+    evaluation = files.read_json(f"{folder}/retrain/evaluation.json")
+    return "\n".join(
+        [
+            f"Searched cell   {cell}",
+            f"Test accuracy   {evaluation['accuracy']:.4f} on {evaluation['images']} images of {evaluation['data']}",
+            f"Reloaded        {card['reloaded']['accuracy']:.4f} from the SavedModel in a new process",
+            f"The cell        {folder}/search/cell.png   trajectories {folder}/search/trajectories.png",
+            f"The model       {folder}/export/saved_model   (Keras: {folder}/export/model.keras)",
+            f"TensorBoard     tensorboard --logdir {folder}",
+        ]
+    )
+
+
+def main() -> None:
+    """Runs the phases that are not finished."""
+    session = common.setup(("search", "retrain", "evaluate", "export"), ("quickstart.gin",))
+    machine = {"seed": session.seed, "deterministic": session.deterministic, "xla": session.runtime.jit_compile}
+    folder, where = FLAGS.model_dir, {"data_dir": FLAGS.data_dir}
+    with session.strategy.scope():
+        if FLAGS.dry_run:
+            print(search(folder, **where, **machine, dry_run=True))
+            return
+        if not model_dir.finished(folder, "search"):
+            search(folder, **where, **machine)
+        if not model_dir.finished(folder, "retrain"):
+            retrain(folder, **where, **machine)
+        evaluate(folder, **where)
+    if session.chief:
+        if not model_dir.finished(folder, "export"):
+            export(folder, **where)
+        print(report(folder))
+
+
+def run() -> None:
+    """Entry point of the installed command."""
+    logging.set_verbosity(logging.INFO)
+    common.launch(main, required=("model_dir",))
+
+
+if __name__ == "__main__":
+    run()
