@@ -22,7 +22,9 @@ def nb201_table_path() -> str:
     """The CSV of all NAS-Bench-201 cells with their accuracies."""
     path = SHARED / "data" / "nas_bench_201.csv.gz"
     if not path.is_file():
-        pytest.skip("needs the NAS-Bench-201 table (set TF_EDD_SHARED to the folder that holds data/nas_bench_201.csv.gz)")
+        pytest.skip(
+            "needs the NAS-Bench-201 table (set TF_EDD_SHARED to the folder that holds data/nas_bench_201.csv.gz)"
+        )
     return str(path)
 
 

@@ -60,6 +60,8 @@ class Bilevel:
         order: "weights_first" (NAS-Bench-201's DARTS-V1) or "arch_first" (DARTS).
         weight_gradient_clip: largest global norm of the weight gradient, None for no limit.
         arch_gradient_clip: the same for the logits (the "clip" row of the paper's Table 1).
+        skip_unused: in the weight step do not run operations whose probability is exactly 0, as a small temperature
+            makes most of them. The update is the same and cheaper; tracing takes longer.
         xla: compile the forward and backward pass of a replica.
         seed: of the relaxation's noise.
 
@@ -78,6 +80,7 @@ class Bilevel:
         order: str = "weights_first",
         weight_gradient_clip: float | None = 5.0,
         arch_gradient_clip: float | None = None,
+        skip_unused: bool = False,
         xla: bool = False,
         seed: int = 0,
     ):
@@ -91,6 +94,7 @@ class Bilevel:
         self._clips = {"weights": weight_gradient_clip, "arch": arch_gradient_clip}
         self._regularizers = {phase: [r for r in regularizers if r.phase == phase] for phase in PHASES}
         self._order = PHASES if order == "weights_first" else PHASES[::-1]
+        self._skip_unused = {"weights": skip_unused, "arch": False}  # the logits learn from operations of weight 0 too
         self._seed = seed
         self._strategy = tf.distribute.get_strategy()
         self.temperature = tf.Variable(
@@ -99,10 +103,12 @@ class Bilevel:
         self._variables = {"weights": supernet.trainable_variables, "arch": logits.variables}
         for phase in PHASES:
             self._optimizers[phase].build(self._variables[phase])
-        self._passes = {
-            "weights": tf.function(self._weight_pass, jit_compile=xla or None, autograph=False),
-            "arch": tf.function(self._arch_pass, jit_compile=xla or None, autograph=False),
-        }
+        self._passes = {"weights": self._weight_pass, "arch": self._arch_pass}
+        if xla:  # the whole step cannot be compiled: its reduction over replicas is no XLA operation
+            self._passes = {
+                phase: tf.function(one_pass, jit_compile=True, autograph=False)
+                for phase, one_pass in self._passes.items()
+            }
         self.functions = {phase: tf.function(self._make_step(phase), autograph=False) for phase in PHASES}
 
     def step(self, train_batch, valid_batch, index, phases: Sequence[str] = PHASES) -> dict[str, tf.Tensor]:
@@ -168,7 +174,7 @@ class Bilevel:
 
     def _loss(self, phase, images, labels, logits, probs, temperature, seed):
         """This replica's share of the loss, of the accuracy, and of the loss scaled for the optimizer."""
-        outputs = self._supernet(images, probs, training=True)
+        outputs = self._supernet(images, probs, training=True, skip_unused=self._skip_unused[phase])
         loss = share_of_mean(tf.nn.sparse_softmax_cross_entropy_with_logits(labels, outputs))
         context = StepContext(phase, images, labels, logits, probs, outputs, self._supernet, temperature, seed)
         for regularizer in self._regularizers[phase]:
@@ -187,6 +193,7 @@ def first_order(
     order="weights_first",
     weight_gradient_clip=5.0,
     arch_gradient_clip=None,
+    skip_unused=False,
     xla=False,
     seed=0,
 ) -> Bilevel:
@@ -201,6 +208,7 @@ def first_order(
         order,
         weight_gradient_clip,
         arch_gradient_clip,
+        skip_unused,
         xla,
         seed,
     )

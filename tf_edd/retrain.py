@@ -271,7 +271,7 @@ def _train_epoch(step, batches, batch_size, progress, state) -> dict[str, float]
     if not math.isfinite(means["loss/train"]):
         raise UserError(
             f"Expected a finite loss. Received: loss {means['loss/train']} in epoch {state.epoch + 1}. The "
-            f"checkpoint of epoch {state.epoch} is kept; a lower learning rate, weight_gradient_clip or float32 may help"
+            f"checkpoint of epoch {state.epoch} is kept; a lower learning rate, a gradient clip or float32 may help"
         )
     return means
 

@@ -37,7 +37,7 @@ class SupernetEvaluator:
         return strategy.reduce(tf.distribute.ReduceOp.SUM, sums, axis=None)
 
     def _replica(self, images, labels, probs):
-        outputs = self._supernet(images, probs, training=False)
+        outputs = self._supernet(images, probs, training=False, skip_unused=True)
         losses = tf.nn.sparse_softmax_cross_entropy_with_logits(labels, outputs)
         hits = tf.cast(tf.equal(tf.argmax(outputs, -1, labels.dtype), labels), tf.float32)
         return tf.stack([tf.cast(tf.size(labels), tf.float32), tf.reduce_sum(losses), tf.reduce_sum(hits)])

@@ -33,9 +33,9 @@ class Reduction(keras.layers.Layer):
 
     def call(self, x, training=False):
         """Half the resolution, `channels` channels."""
-        y = self.first(tf.nn.relu(x), training=training)
-        y = self.second(tf.nn.relu(y), training=training)
-        return y + self.shortcut(tf.nn.avg_pool2d(x, 2, 2, "SAME"))
+        y = self.first.call(tf.nn.relu(x), training=training)
+        y = self.second.call(tf.nn.relu(y), training=training)
+        return y + self.shortcut.call(tf.nn.avg_pool2d(x, 2, 2, "SAME"))
 
     def compute_output_shape(self, input_shape, **_):
         """[B, ceil(H / 2), ceil(W / 2), channels]."""
@@ -73,7 +73,7 @@ class Head(keras.layers.Layer):
 
     def call(self, x, training=False):
         """Logits [B, num_classes]."""
-        x = tf.nn.relu(self.batch_norm(x, training=training))
+        x = tf.nn.relu(self.batch_norm.call(x, training=training))
         x = tf.cast(tf.reduce_mean(x, [1, 2]), tf.float32)
         return tf.matmul(x, tf.cast(self.kernel, tf.float32)) + tf.cast(self.bias, tf.float32)
 

@@ -23,6 +23,7 @@ class MixedOp(keras.layers.Layer):
         features: preparation name -> prepared output of the source node (see `operations.base`).
         weights: per candidate its probability, a scalar.
         training: as in Keras.
+        skip_unused: do not run candidates of probability 0; their probability then gets no gradient.
     """
 
     def __init__(self, primitives, channels, stride=1, norm=None, **kwargs):
@@ -44,23 +45,27 @@ class MixedOp(keras.layers.Layer):
         for op in self.candidates:
             op.build(input_shape)
 
-    def call(self, features, weights, training=False):
+    def call(self, features, weights, training=False, skip_unused=False):
         """The weighted terms, one a candidate, without `none`."""
         return [
-            self._term(op, features[op.preparation], weight, training)
+            (self._term_if_used if skip_unused and op.weights else self._term)(
+                op, features[op.preparation], weight, training
+            )
             for op, weight in zip(self.candidates, weights, strict=True)
             if not isinstance(op, Zero)
         ]
 
     def _term(self, op, x, weight, training):
-        """The weighted output; outside training an operation of weight 0 is not run (a discrete cell is evaluated)."""
-        if training:
-            return op(x, scale=weight, training=True)
-        shape = tf.shape(x) if self.edge.stride == 1 else tf.stack(op.compute_output_shape(tf.unstack(tf.shape(x))))
+        return op.call(x, weight, training)  # not through Keras, see `SearchCell`
+
+    def _term_if_used(self, op, x, weight, training):
+        """The term, or zeros without running the operation if its weight is 0."""
+        static = op.compute_output_shape(x.shape)
+        shape = static if None not in static else op.compute_output_shape(tf.unstack(tf.shape(x)))
         return tf.cond(
             weight > 0,
-            lambda: op(x, scale=weight, training=False),
-            lambda: tf.ensure_shape(tf.zeros(shape, x.dtype), op.compute_output_shape(x.shape)),
+            lambda: self._term(op, x, weight, training),
+            lambda: tf.ensure_shape(tf.zeros(shape, x.dtype), static),
         )
 
     def get_config(self):

@@ -26,10 +26,12 @@ class Supernet(keras.Model):
         images: [B, H, W, channels] float, normalised.
         probs: cell kind -> probabilities [E, O] float32.
         training: as in Keras.
+        skip_unused: do not run candidates whose probability is exactly 0. Outputs and the gradients of the weights are
+            the same; the gradient of such a probability would be missing, so not for the architecture step.
     """
 
     def __init__(self, space: Space, num_classes: int, running_statistics: bool = False, **kwargs):
-        super().__init__(**kwargs)
+        super().__init__(autocast=False, **kwargs)  # Keras would cast the probabilities to the low precision
         self.space = space
         norm = {"affine": True, "running_statistics": running_statistics}
         self.blocks = [
@@ -50,18 +52,18 @@ class Supernet(keras.Model):
             shapes.append(layer.compute_output_shape(source))
         self.built = True
 
-    def call(self, images, probs, training=False):
+    def call(self, images, probs, training=False, skip_unused=False):
         """Logits [B, num_classes] float32."""
         weights = _weights(self.space, probs)
         outputs = []
         for block, layer in zip(self.space.blocks, self.blocks, strict=True):
             if block.role == "stem":
-                outputs = [layer(tf.cast(images, self.compute_dtype), training=training)]
+                outputs = [layer.call(tf.cast(images, self.compute_dtype), training=training)]
             elif block.role == "cell":
                 inputs = outputs[-self.space.cell(block.cell).num_inputs :]
-                outputs.append(layer(inputs, weights[block.cell], training=training))
+                outputs.append(layer.call(inputs, weights[block.cell], training, skip_unused))
             else:
-                outputs.append(layer(outputs[-1], training=training))
+                outputs.append(layer.call(outputs[-1], training=training))
         return outputs[-1]
 
 

@@ -51,9 +51,7 @@ class BatchNorm(keras.layers.Layer):
             return self._fused(x, factor, offset, self.moving_mean.value, self.moving_variance.value, False)[0]
         if _replicas() > 1:
             mean, variance = _global_moments(x)
-            y = tf.nn.batch_normalization(
-                tf.cast(x, tf.float32), mean, variance, offset, factor, self.epsilon
-            )
+            y = tf.nn.batch_normalization(tf.cast(x, tf.float32), mean, variance, offset, factor, self.epsilon)
             y = tf.cast(y, x.dtype)
             count = _replicas() * tf.size(x) // tf.shape(x)[-1]
             variance *= tf.cast(count, tf.float32) / tf.cast(tf.maximum(count - 1, 1), tf.float32)
