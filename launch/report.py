@@ -1,0 +1,62 @@
+"""Sets searches side by side: every seed, mean and standard deviation, and the paper's Fig. 4.
+
+  python -m launch.report --search=EDD-DARTS=runs/edd_0,runs/edd_1,runs/edd_2 \\
+      --search=DARTS-V1=runs/darts_0,runs/darts_1,runs/darts_2 --table=nas_bench_201.csv.gz --figure=comparison.png
+
+prints a Markdown table of the last epochs (validation accuracy of the supernet and of the discretised network in
+percent, mean entropy in nats, and the accuracy of the cell in the table) and draws entropy and discretised accuracy
+over the epochs. Seeds are reported one by one, with mean, sample standard deviation and best: best-of-n is not a mean.
+"""
+
+from absl import flags
+
+from launch.common import launch
+from tf_edd.analysis import comparison
+from tf_edd.errors import UserError
+
+FLAGS = flags.FLAGS
+
+
+def define_flags() -> None:
+    """Defines the flags of this program alone; other programs have a --table too."""
+    flags.DEFINE_multi_string("search", [], "LABEL=MODEL_DIR[,MODEL_DIR ...], one folder a seed; may be repeated.")
+    flags.DEFINE_string("table", None, "NAS-Bench-201 table to look the cells up in.")
+    flags.DEFINE_string("column", "cifar10_test", "Which accuracy of the table.")
+    flags.DEFINE_string("figure", None, "PNG or SVG file to draw the trajectories into.")
+
+
+def read_searches(texts: list[str]) -> dict[str, list[list[dict]]]:
+    """Label -> one history for each seed."""
+    histories = {}
+    for text in texts:
+        label, equals, folders = text.rpartition("=")
+        if not equals:
+            raise UserError(f"Expected --search=LABEL=MODEL_DIR[,MODEL_DIR ...]. Received: {text!r}")
+        histories[label] = [comparison.read_history(folder) for folder in folders.split(",")]
+    return histories
+
+
+def main() -> None:
+    """Prints the table and draws the figure."""
+    histories = read_searches(FLAGS.search)
+    lookup = None
+    if FLAGS.table:
+        from tf_edd.tabular import open_table
+
+        lookup = open_table(FLAGS.table)
+    print(comparison.table(histories, lookup, FLAGS.column))
+    if FLAGS.figure:
+        from tf_edd.analysis import drawing, trajectories
+
+        drawing.save(trajectories.compare(histories), FLAGS.figure)
+        print(f"\nWritten to: {FLAGS.figure}")
+
+
+def run() -> None:
+    """Entry point of the installed command."""
+    define_flags()
+    launch(main, required=("search",))
+
+
+if __name__ == "__main__":
+    run()

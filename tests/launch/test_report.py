@@ -1,0 +1,16 @@
+"""The report of several searches."""
+
+import pytest
+
+from launch import report
+from tf_edd.errors import UserError
+
+
+def test_a_search_without_label_is_refused():
+    with pytest.raises(UserError, match="LABEL=MODEL_DIR"):
+        report.read_searches(["runs/edd"])
+
+
+def test_labels_may_hold_equals_signs(tmp_path):
+    (tmp_path / "genotypes.jsonl").write_text('{"epoch": 1}\n')
+    assert report.read_searches([f"EDD s*t=1={tmp_path},{tmp_path}"]) == {"EDD s*t=1": [[{"epoch": 1}], [{"epoch": 1}]]}

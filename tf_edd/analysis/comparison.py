@@ -1,0 +1,58 @@
+"""Several searches side by side: every seed, mean, standard deviation and best, as a Markdown table."""
+
+import statistics
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from tf_edd.errors import UserError
+from tf_edd.runtime import files
+
+ACCURACIES = {"supernet": "accuracy/valid", "discretised": "accuracy/discretized"}
+
+
+def read_history(folder) -> list[dict]:
+    """The epochs of a search, from `genotypes.jsonl` in a model_dir or in its `search` folder.
+
+    Raises:
+        UserError: there is no such file.
+    """
+    for path in (Path(folder) / "search" / "genotypes.jsonl", Path(folder) / "genotypes.jsonl"):
+        if path.is_file():
+            return files.read_lines(path)
+    raise UserError(f"Expected the model_dir of a search. Received: {folder} (no genotypes.jsonl in it)")
+
+
+def table(histories: Mapping[str, Sequence[list[dict]]], lookup=None, column: str = "cifar10_test") -> str:
+    """A Markdown table: a row for each search, then mean, sample standard deviation and best of each label.
+
+    Args:
+        histories: label -> one history for each seed.
+        lookup: an accuracy table with `query(genotype text)`, or None.
+        column: which accuracy of that table, in percent.
+    """
+    names = ["search", "epochs", *ACCURACIES, "entropy", *([column] if lookup else []), "minutes", "cell"]
+    lines = [_line(names), _line(["---"] * len(names))]
+    for label, seeds in histories.items():
+        rows = [_values(history[-1], lookup, column) for history in seeds]
+        for number, (history, values) in enumerate(zip(seeds, rows, strict=True)):
+            minutes = f"{history[-1]['speed/seconds'] / 60:.1f}"
+            cell = f"`{history[-1]['genotype']}`".replace("|", "\\|")
+            lines.append(_line([f"{label} {number}", str(len(history)), *_texts(values), minutes, cell]))
+        if len(rows) > 1:
+            columns = list(zip(*rows, strict=True))
+            spread = [f"{statistics.mean(c):.4g} +- {statistics.stdev(c):.2g}" for c in columns]
+            lines.append(_line([f"**{label}**", "", *spread, "", f"best of {len(rows)}: {max(columns[-1]):.4g}"]))
+    return "\n".join(lines)
+
+
+def _values(last: dict, lookup, column: str) -> list[float]:
+    values = [last[tag] * 100 for tag in ACCURACIES.values()] + [last["arch/entropy"]]
+    return [*values, lookup.query(last["genotype"])[column]] if lookup else values
+
+
+def _texts(values: Sequence[float]) -> list[str]:
+    return [f"{value:.4g}" for value in values]
+
+
+def _line(cells: Sequence[str]) -> str:
+    return "| " + " | ".join(cells) + " |"
