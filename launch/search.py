@@ -3,7 +3,7 @@
 The gin file says what experiment runs (space, data set, method, recipe); the flags say where and on what machine.
 
   python -m launch.search --gin_file=recipes/nb201_cifar10_small.gin --data_dir=$TFDS --model_dir=runs/edd
-  python -m launch.search --gin_file=papers/edd_darts/table1_edd_darts.gin --gin_param='search.epochs=50' \\
+  python -m launch.search --gin_file=papers/edd_darts/table1_edd_darts.gin --gin_param='epochs=50' \\
       --data_dir=$TFDS --model_dir=runs/paper --seed=1
 
 Gin files are looked for from the working directory, in --gin_search_path, then among the installed configurations.
