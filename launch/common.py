@@ -1,18 +1,32 @@
 """What the launch programs share: flags for where and on what machine, the start, and errors without tracebacks."""
 
+from __future__ import annotations
+
 import dataclasses
+import re
 import sys
 from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
 
-import tensorflow as tf
-from absl import app, flags
+from absl import app, flags, logging
 
 from tf_edd.errors import UserError
-from tf_edd.runtime import config, seeds
-from tf_edd.runtime import strategy as strategies
+
+if TYPE_CHECKING:  # TensorFlow is imported where it is used: launch.query answers without it
+    import tensorflow as tf
+
+    from tf_edd.runtime.strategy import Runtime
 
 FLAGS = flags.FLAGS
 flags.disclaim_key_flags()  # so that --help of a program shows the flags that it took from here
+
+
+def _define_strategy() -> None:
+    from tf_edd.runtime.strategy import STRATEGIES
+
+    flags.DEFINE_enum("strategy", "auto", STRATEGIES, "How devices share the work.")
+
 
 _DEFINITIONS = {
     "model_dir": lambda: flags.DEFINE_string("model_dir", None, "Folder of the run; an unfinished one is continued."),
@@ -21,7 +35,7 @@ _DEFINITIONS = {
     "gin_param": lambda: flags.DEFINE_multi_string("gin_param", [], "Gin binding; may be repeated, overrides files."),
     "gin_search_path": lambda: flags.DEFINE_multi_string("gin_search_path", [], "More folders to find gin files in."),
     "seed": lambda: flags.DEFINE_integer("seed", 0, "Seed of everything random.", lower_bound=0),
-    "strategy": lambda: flags.DEFINE_enum("strategy", "auto", strategies.STRATEGIES, "How devices share the work."),
+    "strategy": _define_strategy,
     "logical_cpus": lambda: flags.DEFINE_integer("logical_cpus", 1, "Split the CPU to try Mirrored.", lower_bound=1),
     "deterministic": lambda: flags.DEFINE_bool("deterministic", False, "Bit-equal repetition; slower."),
     "dry_run": lambda: flags.DEFINE_bool("dry_run", False, "Print what would run; write nothing."),
@@ -29,6 +43,9 @@ _DEFINITIONS = {
 }
 GIN_FLAGS = ("gin_file", "gin_param", "gin_search_path")
 MACHINE_FLAGS = ("seed", "strategy", "logical_cpus", "deterministic")
+
+_CHATTY = {"tensorflow", "tensorflow_datasets", "keras"}  # packages whose INFO lines say nothing about the run
+_GIN_CONTEXT = re.compile(r"\n\s*In call to configurable '[^\n]*")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -44,7 +61,7 @@ class Session:
     """
 
     strategy: tf.distribute.Strategy
-    runtime: strategies.Runtime
+    runtime: Runtime
     chief: bool
     seed: int
     deterministic: bool
@@ -72,6 +89,8 @@ def parse_gin(roots: Sequence[str], default_files: Sequence[str] = ()) -> None:
     Raises:
         UserError: as `tf_edd.runtime.config.parse`.
     """
+    from tf_edd.runtime import config
+
     config.parse(FLAGS.gin_file or list(default_files), FLAGS.gin_param, FLAGS.gin_search_path, roots)
 
 
@@ -85,6 +104,9 @@ def setup(roots: Sequence[str], default_files: Sequence[str] = ()) -> Session:
     Raises:
         UserError: a bad configuration, or a machine without what the flags ask for.
     """
+    from tf_edd.runtime import seeds
+    from tf_edd.runtime import strategy as strategies
+
     parse_gin(roots, default_files)
     if FLAGS.logical_cpus > 1:
         strategies.use_logical_cpus(FLAGS.logical_cpus)
@@ -105,6 +127,7 @@ def launch(main: Callable[[], None], required: Sequence[str] = ()) -> None:
         required: names of the flags that must be given.
     """
     _adopt(main)
+    logging.get_absl_handler().addFilter(_worth_showing)
 
     def guarded(argv):
         if len(argv) > 1:
@@ -125,12 +148,19 @@ def _guard(main: Callable[[], None]) -> int:
     try:
         main()
     except UserError as error:
-        sys.stderr.write(f"error: {error}\n")
+        sys.stderr.write(f"error: {_GIN_CONTEXT.sub('', str(error))}\n")
         return 2
     except KeyboardInterrupt:
         sys.stderr.write("\nInterrupted; the same command continues from the last checkpoint.\n")
         return 130
     return 0
+
+
+def _worth_showing(record) -> bool:
+    """Leaves out what TensorFlow, TFDS and Keras tell of themselves; their warnings stay."""
+    return record.levelno > logging.converter.ABSL_TO_STANDARD[logging.INFO] or _CHATTY.isdisjoint(
+        Path(record.pathname).parts
+    )
 
 
 def _adopt(main: Callable[[], None]) -> None:

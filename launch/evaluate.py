@@ -13,8 +13,7 @@ import json
 
 from absl import flags
 
-from launch import common
-from tf_edd import parts  # noqa: F401
+from launch import common, startup  # noqa: F401
 from tf_edd.evaluate import evaluate
 from tf_edd.retrain_records import recorded_config
 

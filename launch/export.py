@@ -16,8 +16,7 @@ stand in model_card.json. Without --gin_file the data set is the one that the re
 
 from absl import flags, logging
 
-from launch import common
-from tf_edd import parts  # noqa: F401
+from launch import common, startup  # noqa: F401
 from tf_edd.export import export
 from tf_edd.retrain_records import recorded_config
 

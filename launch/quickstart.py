@@ -9,13 +9,14 @@ embedded, in under three minutes on two CPU cores. Any gin file that binds both 
 The same command continues after an interruption, at the phase and the epoch where it stopped.
 """
 
+from pathlib import Path
+
 from absl import flags, logging
 
-from launch import common
-from tf_edd import parts  # noqa: F401
+from launch import common, startup  # noqa: F401
 from tf_edd import genotype as genotypes
 from tf_edd.evaluate import evaluate
-from tf_edd.export import export
+from tf_edd.export import CARD, export
 from tf_edd.retrain import retrain
 from tf_edd.runtime import files, model_dir
 from tf_edd.search import search
@@ -56,7 +57,7 @@ def main() -> None:
             retrain(folder, **where, **machine)
         evaluate(folder, **where)
     if session.chief:
-        if not model_dir.finished(folder, "export"):
+        if not (Path(folder) / "export" / CARD).exists():
             export(folder, **where)
         print(report(folder))
 

@@ -16,8 +16,7 @@ model_dir/retrain; launch.evaluate and launch.export take it from there.
 
 from absl import flags, logging
 
-from launch import common
-from tf_edd import parts  # noqa: F401
+from launch import common, startup  # noqa: F401
 from tf_edd.retrain import retrain
 
 common.define_flags("model_dir", "data_dir", "gin", "machine", "dry_run", "overwrite")

@@ -14,8 +14,7 @@ launch.retrain reads; look at the search with: tensorboard --logdir model_dir
 
 from absl import flags, logging
 
-from launch import common
-from tf_edd import parts  # noqa: F401
+from launch import common, startup  # noqa: F401
 from tf_edd.search import search
 
 common.define_flags("model_dir", "data_dir", "gin", "machine", "dry_run", "overwrite")

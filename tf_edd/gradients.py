@@ -1,5 +1,6 @@
 """From per-replica gradients to one update: reduce, clip, apply. Search and retraining share it."""
 
+import keras
 import tensorflow as tf
 
 
@@ -16,7 +17,7 @@ def apply_gradients(optimizer, gradients, variables, clip: float | None = None) 
         clip: largest global L2 norm, None for no limit.
 
     Returns:
-        The global norm before clipping, unscaled.
+        The global norm before clipping, unscaled; 0 for a step that loss scaling skips.
     """
     context = tf.distribute.get_replica_context()
     replicas = context.num_replicas_in_sync
@@ -32,6 +33,9 @@ def apply_gradients(optimizer, gradients, variables, clip: float | None = None) 
         # The optimizer adds gradients over replicas once more, hence the division.
         gradients = [gradient * tf.cast(factor, gradient.dtype) for gradient in gradients]
     optimizer.apply(gradients, variables)
+    if isinstance(optimizer, keras.optimizers.LossScaleOptimizer):
+        # It skips a step that overflows and lowers its scale: that is how it works, and no reason to stop a search.
+        norm = tf.where(tf.math.is_finite(norm), norm, 0.0)
     return norm / scale
 
 

@@ -26,9 +26,9 @@ from tf_edd.errors import UserError
 from tf_edd.genotype import Genotype
 from tf_edd.networks.supernet import Supernet
 from tf_edd.runtime import config as gin_config
-from tf_edd.runtime import files
+from tf_edd.runtime import files, seeds
 from tf_edd.runtime.checkpoint import Checkpointer
-from tf_edd.runtime.model_dir import open_model_dir
+from tf_edd.runtime.model_dir import check_model_dir, open_model_dir
 from tf_edd.runtime.progress import Progress
 from tf_edd.runtime.strategy import is_chief
 from tf_edd.search_state import SearchState
@@ -95,7 +95,7 @@ def search(
         checkpoint_steps: checkpoint also after every so many steps of an epoch.
         data_dir: where the data set lies.
         seed: of logits, weights, halves, order, augmentation and noise.
-        deterministic: recorded; the launcher has set TensorFlow accordingly.
+        deterministic: make every operation deterministic.
         overwrite: start anew where a search exists.
         dry_run: only describe what would run; nothing is written.
 
@@ -106,7 +106,7 @@ def search(
         UserError: unusable data or model_dir, a loss that is not finite, a full disk. Checkpoints are kept.
     """
     strategy = tf.distribute.get_strategy()
-    _check_batch(batch_size, strategy.num_replicas_in_sync)
+    _check(batch_size, epochs, checkpoint_steps, strategy.num_replicas_in_sync)
     images = data(data_dir=data_dir)
     halves, record = _halves(images, train, valid, seed)
     steps = min(half.num_batches(batch_size) for half in halves)
@@ -117,20 +117,34 @@ def search(
         return describe(space, images, parts, epochs, steps, batch_size, strategy, record)
 
     text = gin_config.config_text(("search", "runtime"))
-    settings = {"data": images.name, "halves": record, "deterministic": deterministic}
-    folder = open_model_dir(model_dir, "search", text, seed, settings, overwrite, is_chief(strategy))
+    settings = {
+        "data": images.name,
+        "halves": record,
+        "epochs": epochs,
+        "batch_size": batch_size,
+        "deterministic": deterministic,
+    }
+    if not overwrite:
+        check_model_dir(model_dir, "search", text, seed, settings)
+    seeds.set_seed(seed, deterministic)
     supernet = Supernet(space, images.num_classes, running_statistics)
     supernet.build((None, *images.image_shape))
     logits = ArchLogits(space, seed, logit_init_scale)
     optimizers = [_scaled(optimizer) for optimizer in (weight_optimizer, arch_optimizer)]
     step = bilevel(supernet, logits, relaxation, *optimizers, regularizers=regularizers, xla=xla, seed=seed)
     evaluate = SupernetEvaluator(supernet)
+    # Written only now: a value that a part refuses must not be the configuration that binds the folder.
+    folder = open_model_dir(model_dir, "search", text, seed, settings, overwrite, is_chief(strategy))
 
     state = SearchState(folder, space, epochs, seed, text, supernet)
     state.temperature_state, state.temperature = temperature.init()
-    variables = dict(zip(("supernet", "logits", "weight_optimizer", "arch_optimizer"), (supernet, logits, *optimizers), strict=True))
+    variables = dict(
+        zip(("supernet", "logits", "weight_optimizer", "arch_optimizer"), (supernet, logits, *optimizers), strict=True)
+    )
     checkpointer = Checkpointer(folder, variables, state, chief=is_chief(strategy))
     checkpointer.restore()
+    if state.history and state.position == 0:  # the last epoch may be done already, and its files not
+        _take_logits(state, logits, relaxation, state.history[-1]["arch/temperature"])
     actions = actions if is_chief(strategy) else ()
     for action in actions:
         action.begin(state)
@@ -145,15 +159,17 @@ def search(
             for scalars in _steps(step, halves, state, batch_size, augmentation, phases, strategy):
                 progress.step(batch_size, lambda scalars=scalars: _shown(scalars, state))
                 if checkpoint_steps and state.position % checkpoint_steps == 0 and state.position < steps:
+                    _check_variables(supernet, logits, state)
                     checkpointer.save(state.step)
-            metrics = _means(state)
+            _check_variables(supernet, logits, state)
+            metrics = {tag: total / state.position for tag, total in state.sums.items()}
             metrics["speed/images_per_second"] = progress.images_per_second
 
-            state.logits = logits.numpy()
-            state.probs = _probs(relaxation, state)
+            _take_logits(state, logits, relaxation, state.temperature)
             state.genotype = discretizer(state.probs, space)
             metrics.update(_architecture_metrics(state))
             metrics.update(_accuracies(evaluate, state, halves[1], batch_size, strategy))
+            _check_losses(metrics, state)
             state.epoch, state.position, state.sums = state.epoch + 1, 0, {}
             if state.epoch > frozen_epochs:
                 state.temperature_state, state.temperature = temperature.update(
@@ -177,8 +193,12 @@ def search(
     return state.genotype
 
 
-def _check_batch(batch_size, replicas):
-    if batch_size < 1 or batch_size % replicas:
+def _check(batch_size, epochs, checkpoint_steps, replicas):
+    counts = {"batch_size": batch_size, "epochs": epochs, "checkpoint_steps": checkpoint_steps or 1}
+    for name, value in counts.items():
+        if not isinstance(value, int) or value < 1:
+            raise UserError(f"{name} must be an integer of at least 1. Received: {name}={value!r}")
+    if batch_size % replicas:
         raise UserError(f"batch_size must be a multiple of the {replicas} replicas. Received: batch_size={batch_size}")
 
 
@@ -208,8 +228,11 @@ def _steps(step, halves, state, batch_size, augmentation, phases, strategy):
     ]
     for train_batch, valid_batch in zip(*batches, strict=False):  # the halves may differ in size
         scalars = step.step(train_batch, valid_batch, tf.constant(state.step, tf.int64), phases)
-        for tag, value in scalars.items():
-            state.sums[tag] = state.sums.get(tag, 0.0) + float(value)
+        values = {tag: float(value) for tag, value in scalars.items()}
+        _check_losses(values, state)
+        for tag, value in values.items():
+            # under float16 a gradient may overflow; the optimizer then leaves the step out and lowers the loss scale
+            state.sums[tag] = state.sums.get(tag, 0.0) + (value if math.isfinite(value) else 0.0)
         state.step, state.position = state.step + 1, state.position + 1
         yield scalars
 
@@ -219,21 +242,31 @@ def _shown(scalars, state) -> dict[str, float]:
     return {**shown, "entropy": state.history[-1]["arch/entropy"]} if state.history else shown
 
 
-def _means(state) -> dict[str, float]:
-    """Means over the steps of the epoch; a loss that is not finite ends the search."""
-    means = {tag: total / state.position for tag, total in state.sums.items()}
-    broken = [tag for tag, value in means.items() if not math.isfinite(value)]
+def _check_losses(values, state) -> None:
+    broken = [tag for tag, value in values.items() if tag.startswith("loss/") and not math.isfinite(value)]
     if broken:
-        raise UserError(
-            f"Expected finite losses. Received: {', '.join(broken)} not finite in epoch {state.epoch + 1}. The checkpoint "
-            f"of epoch {state.epoch} is kept in {state.model_dir}; a lower learning rate or float32 may help"
-        )
-    return means
+        raise _diverged(", ".join(broken), state)
 
 
-def _probs(relaxation, state) -> dict[str, np.ndarray]:
-    """The noise-free training distribution at the temperature of the epoch."""
-    return {kind: relaxation.mean(value, state.temperature).numpy() for kind, value in state.logits.items()}
+def _check_variables(supernet, logits, state) -> None:
+    """Before a checkpoint: one that is not finite must not take the place of a good one."""
+    for name, variables in (("weights", supernet.variables), ("architecture logits", logits.variables)):
+        if not all(np.isfinite(variable.numpy()).all() for variable in variables):
+            raise _diverged(name, state)
+
+
+def _diverged(what, state) -> UserError:
+    kept = f"The last good checkpoint in {state.model_dir} is kept" if state.history else "No epoch was finished"
+    return UserError(
+        f"Expected finite losses, weights and logits. Received: {what} not finite in epoch {state.epoch + 1}. {kept}; "
+        "a lower learning rate or float32 may help"
+    )
+
+
+def _take_logits(state, logits, relaxation, temperature) -> None:
+    """Logits of now, and the noise-free training distribution at this temperature."""
+    state.logits = logits.numpy()
+    state.probs = {kind: relaxation.mean(value, temperature).numpy() for kind, value in state.logits.items()}
 
 
 def _architecture_metrics(state) -> dict[str, float]:

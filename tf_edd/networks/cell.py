@@ -32,7 +32,12 @@ class SearchCell(keras.layers.Layer):
         self.spec = spec
         self.mixed_ops = [
             MixedOp(
-                edge.primitives, channels, edge.stride, norm, dtype=self.dtype_policy, name=f"edge{edge.source}_{edge.target}"
+                edge.primitives,
+                channels,
+                edge.stride,
+                norm,
+                dtype=self.dtype_policy,
+                name=f"edge{edge.source}_{edge.target}",
             )
             for edge in spec.edges
         ]

@@ -7,6 +7,7 @@ import tensorflow as tf
 
 from tf_edd.networks.blocks import build_block
 from tf_edd.networks.cell import SearchCell
+from tf_edd.operations.batch_norm import replicas
 from tf_edd.spaces.space import Space
 
 
@@ -27,7 +28,8 @@ class Supernet(keras.Model):
         probs: cell kind -> probabilities [E, O] float32.
         training: as in Keras.
         skip_unused: do not run candidates whose probability is exactly 0. Outputs and the gradients of the weights are
-            the same; the gradient of such a probability would be missing, so not for the architecture step.
+            the same; the gradient of such a probability would be missing, so not for the architecture step. Several
+            replicas run all candidates: TensorFlow cannot synchronise batch norms inside a condition.
     """
 
     def __init__(self, space: Space, num_classes: int, running_statistics: bool = False, **kwargs):
@@ -55,6 +57,7 @@ class Supernet(keras.Model):
     def call(self, images, probs, training=False, skip_unused=False):
         """Logits [B, num_classes] float32."""
         weights = _weights(self.space, probs)
+        skip_unused = skip_unused and replicas() == 1
         outputs = []
         for block, layer in zip(self.space.blocks, self.blocks, strict=True):
             if block.role == "stem":

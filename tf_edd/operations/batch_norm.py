@@ -49,11 +49,11 @@ class BatchNorm(keras.layers.Layer):
         factor, offset = self._scale_and_offset(scale, x.shape[-1])
         if self.running_statistics and not training:
             return self._fused(x, factor, offset, self.moving_mean.value, self.moving_variance.value, False)[0]
-        if _replicas() > 1:
+        if replicas() > 1:
             mean, variance = _global_moments(x)
             y = tf.nn.batch_normalization(tf.cast(x, tf.float32), mean, variance, offset, factor, self.epsilon)
             y = tf.cast(y, x.dtype)
-            count = _replicas() * tf.size(x) // tf.shape(x)[-1]
+            count = replicas() * tf.size(x) // tf.shape(x)[-1]
             variance *= tf.cast(count, tf.float32) / tf.cast(tf.maximum(count - 1, 1), tf.float32)
         else:
             y, mean, variance = self._fused(x, factor, offset, [], [], True)
@@ -98,15 +98,31 @@ class BatchNorm(keras.layers.Layer):
         }
 
 
-def _replicas() -> int:
+def replicas() -> int:
+    """How many replicas share the batch of the computation under way."""
     context = tf.distribute.get_replica_context()
     return context.num_replicas_in_sync if context is not None else 1
 
 
 def _global_moments(x):
     """Mean and biased variance over all replicas; two passes, since E[x^2] - E[x]^2 loses digits."""
-    context = tf.distribute.get_replica_context()
     x = tf.cast(x, tf.float32)
-    mean = context.all_reduce(tf.distribute.ReduceOp.MEAN, tf.reduce_mean(x, [0, 1, 2]))
+    mean = _mean_over_replicas(tf.reduce_mean(x, [0, 1, 2]))
     squares = tf.reduce_mean(tf.math.squared_difference(x, mean), [0, 1, 2])
-    return mean, context.all_reduce(tf.distribute.ReduceOp.MEAN, squares)
+    return mean, _mean_over_replicas(squares)
+
+
+def _mean_over_replicas(x):
+    context = tf.distribute.get_replica_context()
+    if isinstance(context.strategy, tf.distribute.MultiWorkerMirroredStrategy):
+        return context.all_reduce(tf.distribute.ReduceOp.MEAN, x)
+    return _mean_over_local_replicas(x)
+
+
+@tf.custom_gradient
+def _mean_over_local_replicas(x):
+    """The all-reduce and its gradient, which is the same all-reduce."""
+    # TensorFlow's own gradient of it looks for variables in the whole graph of the other replicas, for each batch norm
+    # anew: minutes of tracing. It looks no further than the end of a gradient.
+    context = tf.distribute.get_replica_context()
+    return context.all_reduce(tf.distribute.ReduceOp.MEAN, tf.stop_gradient(x)), _mean_over_local_replicas

@@ -17,6 +17,7 @@ import difflib
 import json
 import os
 import shutil
+import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -141,7 +142,8 @@ def _text(record: dict, config: str) -> list[str]:
 def _write_records(path: Path, folder: Path, config: str, record: dict) -> None:
     described = {"format": _FORMAT, **environment.describe()}
     if not _marked(path):
-        files.write_json(path / MARKER, described)
+        files.write_json(path / MARKER, described)  # first: with it a killed start is recognised as ours
+    if not (path / CONFIG).exists():
         files.write_text(path / CONFIG, config)
     if not (folder / RECORD).exists():
         files.write_text(folder / CONFIG, config)
@@ -153,7 +155,10 @@ def _remove(folder: Path) -> None:
     if not folder.exists():
         return
     try:
-        shutil.rmtree(folder)
+        # Renamed first: a kill in the middle must not leave checkpoints that look like those of the new run.
+        condemned = Path(tempfile.mkdtemp(prefix=files.TEMPORARY, dir=folder.parent))
+        folder.replace(condemned / folder.name)
+        shutil.rmtree(condemned)
     except OSError as error:
         raise files.write_error(folder, error) from error
 

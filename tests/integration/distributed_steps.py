@@ -1,0 +1,78 @@
+"""Program for test_distribution.py: five search steps on one device and on two, in a process with two logical CPUs.
+
+Writes what both reach into an .npz file: keys `<strategy>/<name>`.
+"""
+
+import sys
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from tf_edd.arch_logits import ArchLogits
+from tf_edd.bilevel import Bilevel
+from tf_edd.networks.supernet import Supernet
+from tf_edd.optimizers import SGD, Adam
+from tf_edd.relaxations import sparse_noisy_softmax
+from tf_edd.runtime.strategy import disable_meta_optimizer, make_strategy, use_logical_cpus
+from tf_edd.spaces import nas_bench_201
+
+STEPS, BATCH = 5, 8
+
+
+def batches(seed):
+    rng = np.random.default_rng(seed)
+    images = rng.normal(size=(STEPS * BATCH, 8, 8, 3)).astype(np.float32)
+    labels = rng.integers(0, 3, STEPS * BATCH).astype(np.int32)
+    return tf.data.Dataset.from_tensor_slices((images, labels)).batch(BATCH)
+
+
+def assign_random(variables):
+    rng = np.random.default_rng(5)
+    for variable in variables:
+        variable.assign(variable + 0.01 * rng.normal(size=variable.shape).astype(np.float32))
+
+
+def run(name):
+    with make_strategy(name).scope():
+        keras.utils.set_random_seed(1)
+        space = nas_bench_201(4, 1)
+        supernet = Supernet(space, 3, running_statistics=True)  # trains with the statistics of the batch
+        supernet.build((None, 8, 8, 3))
+        assign_random(supernet.trainable_variables)
+        logits = ArchLogits(space, seed=0)
+        start = [variable.numpy() for variable in (*supernet.trainable_variables, *logits.variables)]
+        optimizers = SGD(learning_rate=0.1, nesterov=True, weight_decay=1e-3), Adam(learning_rate=1e-2)
+        clips = {"weight_gradient_clip": 0.5, "arch_gradient_clip": 0.01}
+        step = Bilevel(supernet, logits, sparse_noisy_softmax(), *optimizers, **clips)
+        scalars = take_steps(step, tf.distribute.get_strategy())
+        result = {"start/weights": start[:-1], "start/logits": start[-1:]}
+        result |= {"weights": supernet.trainable_variables, "logits": logits.variables}
+        result["averages"] = supernet.non_trainable_variables
+        result = {key: flat(values) for key, values in result.items()}
+        result["traces"] = [function.experimental_get_tracing_count() for function in step.functions.values()]
+        result["replicas"] = tf.distribute.get_strategy().num_replicas_in_sync
+        return result | {f"scalars/{tag}": values for tag, values in scalars.items()}
+
+
+def flat(values):
+    return np.concatenate([np.ravel(value) for value in values])
+
+
+def take_steps(step, strategy):
+    halves = [strategy.experimental_distribute_dataset(batches(seed)) for seed in (1, 2)]
+    history = {}
+    for index, pair in enumerate(zip(*halves, strict=True)):
+        step.temperature.assign(1.0 / (1 + index))
+        for tag, value in step.step(*pair, tf.constant(index, tf.int64)).items():
+            history.setdefault(tag, []).append(float(value))
+    return history
+
+
+if __name__ == "__main__":
+    use_logical_cpus(2)
+    disable_meta_optimizer()
+    results = {}
+    for name in ("one", "mirrored"):
+        results |= {f"{name}/{key}": value for key, value in run(name).items()}
+    np.savez(sys.argv[1], **results)

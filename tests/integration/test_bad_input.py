@@ -1,0 +1,237 @@
+"""What a user may give wrongly: one clear error, status 2, nothing lost."""
+
+import errno
+import math
+import os
+import resource
+
+import gin
+import numpy as np
+import pytest
+import tensorflow as tf
+from absl.testing import flagsaver
+from PIL import Image
+from tiny_search import EPOCHS, STEPS, outcome, run
+
+from launch import common, query, retrain, search
+from tf_edd import tabular
+from tf_edd.errors import UserError
+from tf_edd.runtime import files
+
+CELL = "|nor_conv_3x3~0|+|none~0|skip_connect~1|+|skip_connect~0|none~1|avg_pool_3x3~2|"
+
+
+@pytest.fixture
+def launched(capsys, monkeypatch, tmp_path):
+    """Calls a program as the command line does; returns its one error."""
+    monkeypatch.chdir(tmp_path)
+    for program, flag in ((retrain, "genotype"), (query, "table")):
+        if flag not in common.FLAGS:
+            program.define_flags() if flag == "genotype" else query.flags.DEFINE_string("table", None, "")
+
+    def call(program, *arguments):
+        with flagsaver.flagsaver():
+            common.FLAGS(["program", *arguments])
+            status = common._guard(program.main)
+        error = capsys.readouterr().err
+        assert status == 2 and error.count("error: ") == 1 and error.startswith("error: "), error
+        assert "Traceback" not in error and "In call to configurable" not in error and "<function" not in error
+        return error
+
+    yield call
+    gin.clear_config()
+
+
+def searching(*bindings, gin_file="quickstart.gin", **flags):
+    flags = {"model_dir": "run", "gin_file": gin_file, **flags}
+    return [f"--{name}={value}" for name, value in flags.items()] + [f"--gin_param={text}" for text in bindings]
+
+
+@pytest.mark.parametrize(
+    "arguments, told",
+    [
+        (searching("search.epoch = 3"), "The nearest: epochs"),
+        (searching("serch.epochs = 3"), "search"),
+        (searching("cutout.size = 3"), "cutout.size is never used"),
+        (searching(gin_file="quickstrat.gin"), "quickstart.gin"),
+        (searching("search.batch_size = 1000"), "batch_size=1000"),
+        (searching("search.train = 1500"), "1438 images"),
+        (searching("entropy_decay.entropy_gain = 0"), "entropy_gain must be a positive number"),
+        (searching("entropy_decay.entropy_gain = -0.06"), "entropy_gain=-0.06"),
+        (searching("entropy_decay.momentum = 1.0"), "momentum=1.0"),
+        (searching("sparse_noisy_softmax.smooth_scale=1", "sparse_noisy_softmax.smooth_temperature=None"), "above 1"),
+        (searching("sparse_noisy_softmax.smooth_temperature = -1.0"), "smooth_temperature=-1.0"),
+        (searching("weights/cosine_rate.base = -1.0"), "base=-1.0"),
+        (searching("first_order.order = 'both'"), "order='both'"),
+        (searching("search.epochs ="), "cannot be read"),
+        (searching("search.epochs = [3"), "cannot be read"),
+    ],
+)
+def test_configurations_of_a_search(launched, tmp_path, arguments, told):
+    assert told in launched(search, *arguments)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_missing_include_names_the_file_and_where_it_was_looked_for(launched, tmp_path):
+    (tmp_path / "mine.gin").write_text("include 'metods/edd_darts.gin'\n")
+    error = launched(search, *searching(gin_file="mine.gin"))
+    assert "metods/edd_darts.gin" in error and "The nearest: methods/edd_darts.gin" in error
+
+
+CIFAR = "recipes/nb201_cifar10_small.gin"
+
+
+def test_an_unknown_data_set(launched):
+    error = launched(search, *searching("tfds_images.name = 'cifar11'", gin_file=CIFAR, data_dir="."))
+    assert "'cifar11'" in error and "cifar10" in error
+
+
+def test_data_that_are_not_prepared(launched, tmp_path):
+    error = launched(search, *searching(gin_file=CIFAR, data_dir=str(tmp_path)))
+    assert f"tfds build cifar10 --data_dir={tmp_path}" in error and not list(tmp_path.iterdir())
+
+
+FOLDERS = ["--gin_file=datasets/image_folder.gin", "--gin_file=recipes/nb201_small.gin", "--gin_file=methods/darts.gin"]
+
+
+def write_images(folder, count=4):
+    folder.mkdir(parents=True)
+    for number in range(count):
+        Image.fromarray(np.full((8, 8, 3), number, np.uint8)).save(folder / f"{number}.png")
+
+
+def test_folders_of_images(launched, tmp_path):
+    arguments = [*FOLDERS, "--model_dir=run", "--gin_param=image_folder.directory='photos'"]
+    assert "no folder" in launched(search, *arguments)
+    (tmp_path / "photos").mkdir()
+    assert "at least two class folders" in launched(search, *arguments)
+    write_images(tmp_path / "photos" / "cat")
+    assert "at least two class folders" in launched(search, *arguments)
+    write_images(tmp_path / "photos" / "dog")
+    corrupt = tmp_path / "photos" / "dog" / "2.png"
+    corrupt.write_bytes(corrupt.read_bytes()[:40])
+    assert str(corrupt.relative_to(tmp_path)) in launched(search, *arguments)
+    assert not (tmp_path / "run").exists()
+
+
+RETRAIN = ["--gin_file=recipes/nb201_retrain_200_epochs.gin", "--gin_file=datasets/digits.gin", "--model_dir=run"]
+
+
+@pytest.mark.parametrize(
+    "text, told",
+    [
+        ('{"schema": 1, "space": "nas_ben', "not a complete JSON file"),
+        ('{"schema": 1, "space": "darts", "cells": {"cell": [[["none", 0]]]}}', "one of space 'darts'"),
+        ('{"schema": 1, "space": "nas_bench_201", "cells": {"cell": [[["none", 0]]]}}', "3 nodes"),
+        ("[]", "not a genotype"),
+    ],
+)
+def test_genotypes(launched, tmp_path, text, told):
+    (tmp_path / "genotype.json").write_text(text)
+    assert told in launched(retrain, *RETRAIN, "--genotype=genotype.json")
+    assert [path.name for path in tmp_path.iterdir()] == ["genotype.json"]
+
+
+@pytest.mark.parametrize(
+    "text, told",
+    [
+        ("index,arch,accuracy\n0,|a~0|,3\n", "missing: cifar10_valid"),
+        (",".join(tabular.COLUMNS) + "\n0,|none~0|" + ",1" * 10 + ",many\n", "line 2"),
+        ("", "missing: index"),
+    ],
+)
+def test_tables(launched, tmp_path, text, told):
+    (tmp_path / "table.csv").write_text(text)
+    assert told in launched(query, "--table=table.csv", f"--genotype={CELL}")
+    bindings = ["table_lookup.table = @nb201_table()", "nb201_table.path = 'table.csv'"]
+    assert told in launched(search, *searching("search.actions = [@table_lookup()]", *bindings))
+
+
+def test_model_dirs(launched, tmp_path):
+    (tmp_path / "run").write_text("a file")
+    assert "which is a file" in launched(search, *searching())
+    assert "a part of the path is a file" in launched(search, *searching(model_dir="run/below"))
+    assert (tmp_path / "run").read_text() == "a file"
+    (tmp_path / "theirs").mkdir()
+    (tmp_path / "theirs" / "thesis.tex").write_text("")
+    assert "thesis.tex" in launched(search, *searching(model_dir="theirs"))
+
+
+def finite_checkpoint(folder) -> int:
+    """The step of the newest checkpoint, whose variables are all finite."""
+    prefix = tf.train.latest_checkpoint(str(folder / "search"))
+    for name, _ in tf.train.list_variables(prefix):
+        value = tf.train.load_variable(prefix, name)
+        assert not isinstance(value, np.ndarray) or value.dtype.kind != "f" or np.isfinite(value).all(), name
+    return int(prefix.split("-")[-1])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("which", ["weight_rate", "arch_rate"])
+def test_numbers_that_are_not_finite_stop_the_search_at_the_last_good_checkpoint(tmp_path, which):
+    usual = {"weight_rate": 0.05, "arch_rate": 1e-2}[which]
+
+    def run_on(later, **changes):
+        return run(tmp_path, **{which: lambda epoch: usual if epoch < 1 else later}, **changes)
+
+    with pytest.raises(UserError, match="not finite in epoch 2. The last good checkpoint in .* is kept"):
+        run_on({"weight_rate": 1e30, "arch_rate": 1e39}[which], checkpoint_steps=1)
+    assert STEPS <= finite_checkpoint(tmp_path) < 2 * STEPS
+    run(tmp_path, overwrite=True, **{which: lambda epoch: usual}, epochs=1)
+    expected = outcome(tmp_path)["history"]
+    with pytest.raises(UserError, match="not finite"):
+        run_on({"weight_rate": 1e30, "arch_rate": 1e39}[which], overwrite=True)
+    assert finite_checkpoint(tmp_path) == STEPS
+    run_on(usual)  # rates given in Python are no part of the recorded configuration
+    rows = outcome(tmp_path)["history"]
+    assert len(rows) == EPOCHS and rows[:1] == expected
+    assert all(math.isfinite(row["loss/weights"]) for row in rows)
+
+
+def test_nothing_finite_from_the_first_step(tmp_path):
+    with pytest.raises(UserError, match="not finite in epoch 1. No epoch was finished"):
+        run(tmp_path, weight_rate=lambda epoch: 1e30)
+
+
+def fail_with(code):
+    def fail(*_):
+        raise OSError(code, os.strerror(code))
+
+    return fail
+
+
+@pytest.mark.parametrize(
+    "code, told", [(errno.ENOSPC, "the disk is full"), (errno.EACCES, "no permission"), (errno.EROFS, "read-only")]
+)
+def test_a_disk_that_takes_nothing(tmp_path, monkeypatch, code, told):
+    with monkeypatch.context() as patch, pytest.raises(UserError, match=f"Cannot write .*{told}"):
+        patch.setattr(files.os, "fsync", fail_with(code))
+        run(tmp_path / "run")
+    assert not [path for path in (tmp_path / "run").rglob("*") if path.is_file()]
+
+
+@pytest.mark.slow
+def test_a_disk_that_fills_up_during_a_checkpoint_keeps_the_one_before(tmp_path):
+    class Fill:
+        """From the second epoch on the system refuses to write more than 3 kB into a file."""
+
+        def begin(self, state):
+            pass
+
+        def epoch(self, state, metrics):
+            if state.epoch == 2:
+                resource.setrlimit(resource.RLIMIT_FSIZE, (3000, limits[1]))
+
+        def end(self, state):
+            pass
+
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    try:
+        with pytest.raises(UserError, match=f"Cannot write .*ckpt-{2 * STEPS}"):
+            run(tmp_path, actions=(Fill(),))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert finite_checkpoint(tmp_path) == STEPS
+    assert not list((tmp_path / "search").glob(f"{files.TEMPORARY}*"))
+    run(tmp_path)
+    assert len(outcome(tmp_path)["history"]) == EPOCHS

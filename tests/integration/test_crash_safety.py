@@ -1,0 +1,174 @@
+"""A search that is stopped anywhere and started again ends as one that never was, to the bit."""
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from tiny_search import EPOCHS, Stop, StopAt, outcome, run, stop_at_save
+
+from tf_edd.actions import genotype_log
+from tf_edd.runtime import files
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("uninterrupted")
+    run(folder)
+    return outcome(folder)
+
+
+@pytest.mark.slow
+def test_stops_around_epochs(tmp_path, uninterrupted):
+    stops = [StopAt("begin"), StopAt("epoch", 1), StopAt("epoch", 2), StopAt("end", EPOCHS)]
+    for stop in stops:  # after the log of the epoch, before its checkpoint
+        with pytest.raises(Stop):
+            run(tmp_path, actions=(genotype_log(), stop))
+    run(tmp_path)
+    assert outcome(tmp_path) == uninterrupted
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "steps, stops",
+    [(None, [(2, False), (1, True)]), (3, [(1, True), (3, False), (2, True)])],  # with 3, also inside an epoch
+)
+def test_stops_around_checkpoints(tmp_path, uninterrupted, steps, stops):
+    for count, after in stops:
+        with pytest.MonkeyPatch.context() as patch, pytest.raises(Stop):
+            stop_at_save(patch, count, after)
+            run(tmp_path, checkpoint_steps=steps)
+    run(tmp_path, checkpoint_steps=steps)
+    assert outcome(tmp_path) == uninterrupted
+
+
+@pytest.mark.slow
+def test_a_stop_after_the_last_checkpoint_leaves_the_ending_to_be_done(tmp_path, monkeypatch):
+    class Ending:
+        def begin(self, state):
+            pass
+
+        def epoch(self, state, metrics):
+            self.expected = {kind: probs.copy() for kind, probs in state.probs.items()}
+
+        def end(self, state):
+            self.seen = state.probs
+
+    first, second = Ending(), Ending()
+    with monkeypatch.context() as patch, pytest.raises(Stop):
+        stop_at_save(patch, EPOCHS, after=True)
+        run(tmp_path, actions=(first,))
+    assert not (tmp_path / "search" / "results.json").exists()
+    run(tmp_path, actions=(second,))
+    assert (second.seen["cell"] == first.expected["cell"]).all()
+    assert files.read_json(tmp_path / "search" / "results.json")["epochs"] == EPOCHS
+
+
+@pytest.mark.slow
+def test_a_truncated_newest_checkpoint_costs_an_epoch_only(tmp_path, uninterrupted, monkeypatch):
+    with monkeypatch.context() as patch, pytest.raises(Stop):
+        stop_at_save(patch, 2, after=True)
+        run(tmp_path)
+    newest = max((tmp_path / "search").glob("ckpt-*.data-*"), key=lambda path: path.stat().st_mtime_ns)
+    newest.write_bytes(newest.read_bytes()[:1000])
+    run(tmp_path)
+    assert outcome(tmp_path) == uninterrupted
+
+
+@pytest.mark.slow
+def test_overwriting_never_continues_what_was_there(tmp_path, uninterrupted, monkeypatch):
+    with monkeypatch.context() as patch, pytest.raises(Stop):
+        stop_at_save(patch, 1, after=True)
+        run(tmp_path, seed=8)
+    with monkeypatch.context() as patch, pytest.raises(Stop):  # a kill in the middle of the removal
+
+        def rmtree(path):
+            raise Stop
+
+        patch.setattr("tf_edd.runtime.model_dir.shutil.rmtree", rmtree)
+        run(tmp_path, overwrite=True)
+    run(tmp_path)
+    assert outcome(tmp_path) == uninterrupted
+
+
+PROGRAM = """
+import gin
+from tiny_search import tiny_space
+
+gin.external_configurable(tiny_space, module="tf_edd.spaces")
+
+from launch import search
+
+if __name__ == "__main__":
+    search.run()
+"""
+BINDINGS = (
+    "search.space = @tiny_space()",
+    "search.epochs = 6",
+    "search.train = 96",
+    "search.valid = 96",
+    "search.batch_size = 16",
+    "search.checkpoint_steps = 4",
+    "weights/cosine_rate.epochs = 6",
+    "arch/constant_rate.value = 1e-2",
+    "search.actions = [@tensorboard(), @genotype_log()]",
+)
+FILES = ("datasets/digits.gin", "methods/edd_darts.gin")
+RATES = ("weights/cosine_rate.base = 0.1",)
+
+
+@pytest.fixture(scope="module")
+def start(tmp_path_factory):
+    program = tmp_path_factory.mktemp("program") / "tiny_program.py"
+    program.write_text(PROGRAM)
+    path = os.pathsep.join(map(str, (ROOT, ROOT / "tests")))
+    arguments = [f"--gin_file={name}" for name in FILES] + [f"--gin_param={text}" for text in BINDINGS + RATES]
+
+    def popen(folder):
+        command = [sys.executable, str(program), f"--model_dir={folder}", "--deterministic", "--seed=5", *arguments]
+        return subprocess.Popen(command, env={**os.environ, "PYTHONPATH": path}, stderr=subprocess.PIPE, text=True)
+
+    return popen
+
+
+def kill(process, folder, step, writing, delay) -> bool:
+    """Kills the process some time after checkpoint `step` exists, or while it writes the next one."""
+    search = folder / "search"
+    while process.poll() is None:
+        steps = [int(path.stem[5:]) for path in search.glob("ckpt-*.index")]
+        reached = steps and max(steps) >= step
+        if reached and (not writing or any(path.is_dir() for path in search.glob(f"{files.TEMPORARY}*"))):
+            time.sleep(0 if writing else delay)
+            process.send_signal(signal.SIGKILL)
+            break
+        time.sleep(0.0005)
+    error = process.communicate()[1]
+    assert process.returncode in (0, -signal.SIGKILL), error
+    return process.returncode == -signal.SIGKILL
+
+
+@pytest.mark.slow
+def test_sigkill_at_any_moment(tmp_path, start):
+    whole, broken = tmp_path / "whole", tmp_path / "broken"
+    reference = start(whole)
+    error = reference.communicate()[1]
+    assert reference.returncode == 0, error
+    delay = random.Random(20)
+    moments = [(4, True), (10, False), (18, True)]  # 36 steps, a checkpoint after 4, 6, 10, 12, ...
+    killed = [kill(start(broken), broken, step, writing, delay.uniform(0, 0.05)) for step, writing in moments]
+    assert all(killed)
+    last = start(broken)
+    error = last.communicate()[1]
+    assert last.returncode == 0, error
+    assert "Restored" in error
+    assert outcome(broken) == outcome(whole)
+    assert len(outcome(whole)["history"]) == 6
+    state = [files.read_json(folder / "search" / "results.json")["metrics"] for folder in (whole, broken)]
+    for tag in state[0].keys() | state[1].keys():
+        assert tag.startswith("speed/") or state[0][tag] == state[1][tag], tag

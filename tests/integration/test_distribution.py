@@ -1,0 +1,130 @@
+"""tf.distribute: two devices reproduce one, two workers agree.
+
+Devices and clusters must be chosen before TensorFlow starts, hence programs of their own.
+"""
+
+import json
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+HERE = Path(__file__).parent
+ROOT = HERE.parents[1]
+
+
+def start(program, *arguments, log, **environment):
+    path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
+    environment = {**os.environ, "PYTHONPATH": path, "CUDA_VISIBLE_DEVICES": "", **environment}
+    command = [sys.executable, str(HERE / program), *map(str, arguments)]
+    return subprocess.Popen(command, env=environment, stdout=log.open("w"), stderr=subprocess.STDOUT)
+
+
+def finish(processes, logs, seconds):
+    """Waits for all; one that fails would leave the others waiting for it."""
+    try:
+        for process, log in zip(processes, logs, strict=True):
+            assert process.wait(seconds) == 0, log.read_text()[-5000:]
+    finally:
+        for process in processes:
+            process.kill()
+            process.wait()
+
+
+@pytest.fixture(scope="module")
+def five_steps(tmp_path_factory):
+    """What five search steps reach: `one` device, and two devices with half a batch each (`mirrored`)."""
+    folder = tmp_path_factory.mktemp("distribution")
+    log = folder / "log"
+    finish([start("distributed_steps.py", folder / "results.npz", log=log)], [log], 900)
+    results = np.load(folder / "results.npz")
+    assert results["one/replicas"] == 1 and results["mirrored/replicas"] == 2
+    return results
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("what", ["weights", "logits", "averages"])
+def test_two_devices_reproduce_one(five_steps, what):
+    one, two = five_steps[f"one/{what}"], five_steps[f"mirrored/{what}"]
+    np.testing.assert_allclose(two, one, rtol=0, atol=1e-5)
+    if what != "averages":  # it was a search
+        begin = five_steps[f"one/start/{what}"]
+        np.testing.assert_array_equal(five_steps[f"mirrored/start/{what}"], begin)
+        assert np.abs(one - begin).max() > 0.02
+
+
+@pytest.mark.slow
+def test_metrics_are_those_of_the_global_batch(five_steps):
+    tags = [key.removeprefix("one/") for key in five_steps if key.startswith("one/scalars/")]
+    assert len(tags) == 6
+    for tag in tags:
+        np.testing.assert_allclose(five_steps[f"mirrored/{tag}"], five_steps[f"one/{tag}"], rtol=1e-3, err_msg=tag)
+    # both limits of the norm were in force
+    assert np.min(five_steps["one/scalars/weights/gradient_norm"]) > 0.5
+    assert np.min(five_steps["one/scalars/arch/logit_gradient_norm"]) > 0.01
+
+
+@pytest.mark.slow
+def test_one_trace_a_step_function(five_steps):
+    assert five_steps["one/traces"].tolist() == five_steps["mirrored/traces"].tolist() == [1, 1]
+
+
+def free_ports(count):
+    sockets = [socket.socket() for _ in range(count)]
+    for one in sockets:
+        one.bind(("localhost", 0))
+    ports = [one.getsockname()[1] for one in sockets]
+    for one in sockets:
+        one.close()
+    return ports
+
+
+BINDINGS = {
+    "search.bilevel": "@keep_logits",
+    "keep_logits.bilevel": "@first_order",
+    "search.actions": "[@genotype_log()]",
+    "epochs": 2,
+    "search.train": 64,
+    "search.valid": 72,  # evaluation leaves a smaller batch out
+    "search.batch_size": 16,
+    "nas_bench_201.init_channels": 4,
+}
+
+
+def search(folder, tasks, ports):
+    """Runs one worker for each task, each with a model_dir of its own."""
+    files = [
+        f"--gin_file={name}" for name in ("datasets/digits.gin", "recipes/nb201_small.gin", "methods/edd_darts.gin")
+    ]
+    arguments = ["--strategy=multi_worker", *files, *(f"--gin_param={key}={value}" for key, value in BINDINGS.items())]
+    cluster = {"worker": [f"localhost:{port}" for port in ports]}
+    logs = [folder / f"log{task}" for task in tasks]
+    processes = [
+        start(
+            "distributed_search.py",
+            f"--model_dir={folder / str(task)}",
+            *arguments,
+            log=log,
+            TF_CONFIG=json.dumps({"cluster": cluster, "task": {"type": "worker", "index": task}}),
+            LOGITS=str(folder / f"logits{task}.npy"),
+        )
+        for task, log in zip(tasks, logs, strict=True)
+    ]
+    finish(processes, logs, 900)
+
+
+@pytest.mark.slow
+def test_two_workers_complete_a_search_and_agree(tmp_path):
+    search(tmp_path, [0, 1], free_ports(2))
+    first, second = (np.load(tmp_path / f"logits{task}.npy") for task in (0, 1))
+    np.testing.assert_array_equal(first, second)
+    assert first.shape == (6, 5) and np.abs(first).max() > 1e-3
+    written = {path.name for path in (tmp_path / "0" / "search").iterdir()}
+    assert {"genotype.json", "genotypes.jsonl", "results.json", "checkpoint"} <= written
+    assert not (tmp_path / "1").exists()  # only the chief writes
+    metrics = json.loads((tmp_path / "0" / "search" / "results.json").read_text())["metrics"]
+    assert 1.0 < metrics["loss/weights"] < 5.0 and 0 <= metrics["accuracy/valid"] <= 1

@@ -1,0 +1,107 @@
+"""Every installed gin file parses strictly, uses all it binds, and composes a search or a retraining."""
+
+from pathlib import Path
+
+import gin
+import numpy as np
+import pytest
+
+import gin_configs
+from tf_edd import parts  # noqa: F401
+from tf_edd.data import ImageData
+from tf_edd.data.normalisation import Moments
+from tf_edd.data.sources import ArraySource
+from tf_edd.retrain import retrain
+from tf_edd.runtime import config
+from tf_edd.runtime.files import write_lines
+from tf_edd.search import search
+from tf_edd.tabular import ACCURACIES, COLUMNS
+
+FOLDER = Path(gin_configs.__file__).resolve().parent
+CELL = "|nor_conv_3x3~0|+|none~0|skip_connect~1|+|skip_connect~0|none~1|avg_pool_3x3~2|"
+SMALL, FULL = "recipes/nb201_small.gin", "recipes/nb201_search.gin"
+RETRAIN = "recipes/nb201_retrain_200_epochs.gin"
+METHOD = "methods/edd_darts.gin"
+DIGITS = "datasets/digits.gin"
+
+
+def names(folder):
+    return sorted(str(path.relative_to(FOLDER)) for path in (FOLDER / folder).glob("**/*.gin"))
+
+
+def complete():
+    """Files that are whole experiments: a recipe is one when it includes a method."""
+    recipes = [name for name in names("recipes") if "include 'methods/" in (FOLDER / name).read_text()]
+    return [*recipes, *names("papers"), "quickstart.gin"]
+
+
+def combinations():
+    """The other files, put together as their users do."""
+    methods = [name for name in names("methods") if "search.relaxation" in (FOLDER / name).read_text()]
+    searches = [(DIGITS, FULL, method) for method in methods] + [(name, SMALL, METHOD) for name in names("datasets")]
+    tables = [(DIGITS, SMALL, METHOD, name) for name in names("tables")]
+    return searches + tables + [(name, RETRAIN) for name in names("datasets")]
+
+
+@pytest.fixture(scope="module")
+def fifty_thousand():
+    """Images in the number of CIFAR-10's, all black: nothing looks at them."""
+    labels = np.arange(50_000) % 10
+    source = ArraySource(np.zeros((50_000, 8, 8, 3), np.uint8), labels)
+    moments = Moments((0.0,) * 3, (1.0,) * 3)
+    data = ImageData.from_sources("black", source, source, [str(label) for label in range(10)], moments)
+    return lambda data_dir: data
+
+
+def bindings_for(files, folder):
+    """What a file leaves to its user."""
+    if "datasets/image_folder.gin" in files:
+        return ['image_folder.directory = "photos"']
+    if any(name.startswith("tables/") for name in files):
+        cell = CELL.replace("none", "skip_connect")
+        write_lines(folder / "table.csv", [",".join(COLUMNS), f"0,{cell}" + ",1" * len(ACCURACIES)])
+        return [f'nb201_table.path = "{folder / "table.csv"}"']
+    return []
+
+
+def bound(parameter) -> bool:
+    try:
+        gin.query_parameter(parameter)
+    except ValueError:
+        return False
+    return True
+
+
+@pytest.mark.parametrize("files", [(name,) for name in complete()] + combinations(), ids=" ".join)
+def test_parses_and_composes(files, fifty_thousand, tmp_path):
+    bindings = bindings_for(files, tmp_path)
+    config.parse(files, bindings)
+    programs = [name for name in ("search", "retrain") if bound(f"{name}.space")]
+    assert programs, "binds neither a search nor a retraining"
+    try:
+        config.parse(files, bindings, roots=programs)  # strict: all used, nothing missing
+        if "search" in programs:
+            told = search(tmp_path / "run", data=fifty_thousand, dry_run=True)
+            assert "parameters" in told and " epochs x " in told
+        if "retrain" in programs:
+            sizes = retrain(tmp_path / "run", CELL, data=fifty_thousand, dry_run=True)
+            assert sizes["steps"] == sizes["epochs"] * sizes["steps_per_epoch"] > 0
+    finally:
+        gin.clear_config()
+    assert not (tmp_path / "run").exists()
+
+
+def test_learning_rates_span_the_epochs():
+    for name in complete():
+        config.parse([name], [])
+        if bound("search.epochs") and bound("weights/cosine_rate.epochs"):
+            pairs = [gin.query_parameter(f"{tag}.epochs") for tag in ("search", "weights/cosine_rate")]
+            assert str(pairs[0]) == str(pairs[1]), name
+        gin.clear_config()
+
+
+def test_every_file_is_tried():
+    tried = {name for files in combinations() for name in files} | set(complete())
+    lines = [line for name in tried for line in (FOLDER / name).read_text().splitlines()]
+    included = {line.split("'")[1] for line in lines if line.startswith("include")}
+    assert set(names(".")) == tried | included | set(names("methods"))

@@ -1,0 +1,54 @@
+"""The quickstart: every phase in one call, and a second call that only reports."""
+
+import gin
+import pytest
+from absl.testing import flagsaver
+
+from launch import common, quickstart
+from tf_edd.runtime import files
+
+TINY = (
+    "epochs = 1",
+    "search.train = 64",
+    "search.valid = 64",
+    "first_order.skip_unused = False",  # quicker to trace
+    "nas_bench_201.init_channels = 4",
+    "retrain/nas_bench_201.init_channels = 4",
+    "retrain.epochs = 1",
+    "retrain/cosine_rate.epochs = 1",
+)
+
+
+@pytest.fixture
+def launched(capsys):
+    def call(*arguments):
+        with flagsaver.flagsaver():
+            common.FLAGS(["program", *arguments, *(f"--gin_param={binding}" for binding in TINY)])
+            status = common._guard(quickstart.main)
+        return status, capsys.readouterr().out
+
+    yield call
+    gin.clear_config()
+
+
+def test_dry_run_describes_the_search(launched, tmp_path):
+    status, out = launched(f"--model_dir={tmp_path / 'run'}", "--dry_run")
+    assert status == 0 and "1 epochs x 2 steps" in out and not (tmp_path / "run").exists()
+
+
+@pytest.mark.slow
+def test_runs_every_phase_once_and_reports(launched, tmp_path):
+    status, out = launched(f"--model_dir={tmp_path}")
+    assert status == 0
+    told = {line[:14].strip(): line[14:].strip() for line in out.splitlines()}
+    assert told["Searched cell"] == files.read_json(tmp_path / "search" / "genotype.json")["text"]
+    evaluation = files.read_json(tmp_path / "retrain" / "evaluation.json")
+    assert told["Test accuracy"] == f"{evaluation['accuracy']:.4f} on 359 images of digits"
+    for line in ("The cell", "The model"):
+        assert (tmp_path / told[line].split()[0].removeprefix(f"{tmp_path}/")).exists()
+
+    results = [tmp_path / name for name in ("search/results.json", "retrain/results.json", "export/model_card.json")]
+    before = [path.stat().st_mtime_ns for path in results]
+    status, again = launched(f"--model_dir={tmp_path}")
+    assert status == 0 and again.splitlines() == out.splitlines()
+    assert [path.stat().st_mtime_ns for path in results] == before

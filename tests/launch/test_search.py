@@ -1,0 +1,62 @@
+"""The search program: dry run, run, what the terminal shows, refusal to repeat."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tf_edd.runtime import files
+
+ROOT = Path(__file__).resolve().parents[2]
+TINY = [
+    "--gin_file=quickstart.gin",
+    *(
+        f"--gin_param={binding}"
+        for binding in (
+            "epochs = 1",
+            "search.train = 64",
+            "search.valid = 64",
+            "first_order.skip_unused = False",  # quicker to trace
+            "nas_bench_201.init_channels = 4",
+        )
+    ),
+]
+
+
+def launch(*arguments, cwd):
+    environment = {name: value for name, value in os.environ.items() if name != "TF_CPP_MIN_LOG_LEVEL"}
+    command = [sys.executable, "-m", "launch.search", *map(str, arguments)]
+    environment["PYTHONPATH"] = str(ROOT)
+    return subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, check=False)
+
+
+@pytest.mark.slow
+def test_dry_run_prints_the_composition_and_nothing_else(tmp_path):
+    done = launch("--gin_file=quickstart.gin", f"--model_dir={tmp_path / 'run'}", "--dry_run", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    rows = dict(line.split("  ", 1) for line in done.stdout.splitlines())
+    assert rows["space"].strip() == "nas_bench_201, 15,625 architectures, 7 blocks"
+    assert rows["steps"].strip() == "15 epochs x 22 steps of 32 + 32 images"  # 719 images a half
+    assert done.stderr == ""
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.slow
+def test_searches_and_refuses_to_repeat(tmp_path):
+    done = launch(*TINY, f"--model_dir={tmp_path / 'run'}", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    genotype = files.read_json(tmp_path / "run" / "search" / "genotype.json")["text"]
+    assert done.stdout.splitlines() == [f"Searched cell: {genotype}", f"Written to: {tmp_path / 'run'}/search"]
+    written = {path.name for path in (tmp_path / "run" / "search").iterdir()}
+    assert {"genotypes.jsonl", "results.json", "cell.png", "trajectories.png", "train", "valid"} <= written
+    # only lines of this package: the epoch, the result, perhaps a warning of a collapse
+    lines = [line for line in done.stderr.splitlines() if line.strip()]
+    assert any("search 1/1" in line for line in lines)
+    assert all(line.split("]")[0].split(" ")[-1].split(":")[0].endswith(".py") for line in lines), done.stderr
+    assert not any(noise in done.stderr for noise in ("Sharding callback", "oneDNN", "cuda", "Load dataset"))
+
+    again = launch(*TINY, f"--model_dir={tmp_path / 'run'}", cwd=tmp_path)
+    assert again.returncode == 2 and again.stderr.startswith("error: ") and "is finished" in again.stderr
+    assert "In call to configurable" not in again.stderr

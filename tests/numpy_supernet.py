@@ -1,0 +1,75 @@
+"""The supernet of NAS-Bench-201 once more, in float64 NumPy, from nothing but its description.
+
+Batch statistics everywhere; cells without learnt scale and offset; `weights` in the order of the Keras variables.
+"""
+
+import numpy as np
+
+EPSILON = 1e-5
+EDGES = [(0, 1), (0, 2), (1, 2), (0, 3), (1, 3), (2, 3)]  # (from, to), the rows of the probabilities
+
+
+def convolve(x, kernel, stride=1):
+    pad = kernel.shape[0] // 2
+    height, width = x.shape[1:3]
+    x = np.pad(x, [(0, 0), (pad, pad), (pad, pad), (0, 0)])
+    positions = np.ndindex(*kernel.shape[:2])
+    return sum(x[:, i : i + height : stride, j : j + width : stride] @ kernel[i, j] for i, j in positions)
+
+
+def normalise(x, gamma=1.0, beta=0.0):
+    return gamma * (x - x.mean((0, 1, 2))) / np.sqrt(x.var((0, 1, 2)) + EPSILON) + beta
+
+
+def pool_3x3(x):
+    """Averages over the pixels that exist."""
+
+    def sums(values):
+        padded = np.pad(values, [(0, 0), (1, 1), (1, 1), (0, 0)])
+        height, width = values.shape[1:3]
+        return sum(padded[:, i : i + height, j : j + width] for i in range(3) for j in range(3))
+
+    return sums(x) / sums(np.ones_like(x))
+
+
+def pool_2x2(x):
+    return (x[:, ::2, ::2] + x[:, 1::2, ::2] + x[:, ::2, 1::2] + x[:, 1::2, 1::2]) / 4
+
+
+def relu(x):
+    return np.maximum(x, 0)
+
+
+def cell(x, probs, kernels):
+    nodes = [x, 0, 0, 0]
+    for (source, target), (_, skip, conv_1x1, conv_3x3, pool) in zip(EDGES, probs, strict=True):
+        h = nodes[source]
+        small, large = next(kernels), next(kernels)
+        mixture = skip * h + pool * pool_3x3(h)
+        mixture = mixture + conv_1x1 * normalise(convolve(relu(h), small))
+        mixture = mixture + conv_3x3 * normalise(convolve(relu(h), large))
+        nodes[target] = nodes[target] + mixture
+    return nodes[3]
+
+
+def reduction(x, kernels):
+    first, gamma, beta = next(kernels), next(kernels), next(kernels)
+    y = normalise(convolve(relu(x), first, stride=2), gamma, beta)
+    second, gamma, beta = next(kernels), next(kernels), next(kernels)
+    y = normalise(convolve(relu(y), second), gamma, beta)
+    return y + convolve(pool_2x2(x), next(kernels))
+
+
+def forward(images, probs, weights, cells_per_stage=1):
+    """Logits [B, classes] of images [B, H, W, C] for probabilities [6, 5]."""
+    kernels = iter([np.asarray(weight, np.float64) for weight in weights])
+    x = normalise(convolve(np.asarray(images, np.float64), next(kernels)), next(kernels), next(kernels))
+    for stage in range(3):
+        if stage:
+            x = reduction(x, kernels)
+        for _ in range(cells_per_stage):
+            x = cell(x, np.asarray(probs, np.float64), kernels)
+    # Keras lists a layer's own weights before those of its sub-layers: the classifier comes before its batch norm.
+    kernel, bias, gamma, beta = kernels
+    x = relu(normalise(x, gamma, beta))
+    return x.mean((1, 2)) @ kernel + bias

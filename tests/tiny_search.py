@@ -1,0 +1,102 @@
+"""The smallest search that has everything: two edges, two operations each, four channels, a few digits."""
+
+import numpy as np
+
+from tf_edd import bilevel, data, discretizers, optimizers, relaxations, schedules, temperature
+from tf_edd.actions import genotype_log
+from tf_edd.runtime import files
+from tf_edd.runtime.checkpoint import Checkpointer
+from tf_edd.search import search
+from tf_edd.spaces import Block, CellSpec, Edge, Space
+
+EPOCHS, STEPS, BATCH = 3, 4, 16
+
+
+def tiny_space() -> Space:
+    operations = ("skip_connect", "nor_conv_1x1")
+    cell = CellSpec("cell", 1, 3, (Edge(0, 1, operations), Edge(1, 2, operations)))
+    return Space("tiny", (cell,), (Block("stem", 4), Block("cell", 4, cell="cell"), Block("head", 4)))
+
+
+def run(folder, **changes):
+    """`search` with small parts; `changes` replace arguments."""
+    arguments = {
+        "space": tiny_space(),
+        "data": data.digits,
+        "relaxation": relaxations.sparse_noisy_softmax(),
+        "temperature": temperature.entropy_decay(),
+        "bilevel": bilevel.first_order,
+        "discretizer": discretizers.argmax(),
+        "weight_optimizer": optimizers.sgd(),
+        "arch_optimizer": optimizers.adam(),
+        "weight_rate": schedules.cosine_rate(base=0.1, epochs=EPOCHS),
+        "arch_rate": schedules.constant_rate(value=1e-2),
+        "epochs": EPOCHS,
+        "batch_size": BATCH,
+        "train": STEPS * BATCH,
+        "valid": STEPS * BATCH,
+        "augmentation": (data.crop(padding=1),),
+        "actions": (genotype_log(),),
+        "seed": 3,
+    }
+    return search(folder, **{**arguments, **changes})
+
+
+def outcome(model_dir) -> dict:
+    """What a repeated search must have in common to the bit; times and speeds are left out."""
+    history = files.read_lines(model_dir / "search" / "genotypes.jsonl")
+    return {
+        "history": [{tag: value for tag, value in row.items() if not tag.startswith("speed/")} for row in history],
+        "genotype": files.read_json(model_dir / "search" / "genotype.json"),
+        "variables": checkpointed(model_dir / "search"),
+    }
+
+
+def checkpointed(folder) -> dict[str, bytes]:
+    """Name -> bytes of every variable of the newest checkpoint: weights, logits, slots of both optimizers."""
+    import tensorflow as tf
+
+    prefix = tf.train.latest_checkpoint(str(folder))
+    names = [name for name, _ in tf.train.list_variables(prefix) if "OBJECT_GRAPH" not in name]
+    values = {name: np.asarray(tf.train.load_variable(prefix, name)) for name in names if "python_state" not in name}
+    assert any(name.startswith("logits/") for name in values) and any(name.startswith("supernet/") for name in values)
+    return {name: value.tobytes() for name, value in values.items()}
+
+
+class Stop(Exception):
+    """Stands for a kill."""
+
+
+class StopAt:
+    """An action that stops the search at a named moment of an epoch."""
+
+    def __init__(self, moment, epoch=0):
+        self._moment, self._epoch = moment, epoch
+
+    def begin(self, state):
+        self._stop("begin", state)
+
+    def epoch(self, state, metrics):
+        self._stop("epoch", state)
+
+    def end(self, state):
+        self._stop("end", state)
+
+    def _stop(self, moment, state):
+        if moment == self._moment and state.epoch == self._epoch:
+            raise Stop
+
+
+def stop_at_save(monkeypatch, count, after):
+    """Makes the `count`-th checkpoint from now fail before or after it is written."""
+    original, saves = Checkpointer.save, []
+
+    def save(self, step):
+        saves.append(step)
+        if len(saves) == count and not after:
+            raise Stop
+        original(self, step)
+        if len(saves) == count:
+            raise Stop
+
+    monkeypatch.setattr(Checkpointer, "save", save)
