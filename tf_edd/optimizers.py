@@ -8,9 +8,11 @@ import gin
 import keras
 import tensorflow as tf
 
+from tf_edd.errors import UserError
+
 
 class SGD(keras.optimizers.Optimizer):
-    """v <- momentum v + g, w <- w - rate v, with g = gradient + weight_decay w (Nesterov: w <- w - rate (g + momentum v)).
+    """v <- momentum v + g, w <- w - rate v with g = gradient + weight_decay w; Nesterov: w <- w - rate (g + momentum v).
 
     Args:
         learning_rate: the rate; assign `optimizer.learning_rate` to change it.
@@ -19,7 +21,7 @@ class SGD(keras.optimizers.Optimizer):
         weight_decay: coupled L2 coefficient, on every variable.
 
     Raises:
-        ValueError: a momentum outside [0, 1) or a negative decay.
+        UserError: a momentum outside [0, 1) or a negative decay.
     """
 
     def __init__(self, learning_rate=0.025, momentum=0.9, nesterov=False, weight_decay=0.0, name="sgd"):
@@ -69,12 +71,10 @@ class Adam(keras.optimizers.Optimizer):
         weight_decay: coupled L2 coefficient.
 
     Raises:
-        ValueError: a beta outside [0, 1) or a negative decay.
+        UserError: a beta outside [0, 1) or a negative decay.
     """
 
-    def __init__(
-        self, learning_rate=3e-4, beta_1=0.5, beta_2=0.999, epsilon=1e-8, weight_decay=1e-3, name="adam"
-    ):
+    def __init__(self, learning_rate=3e-4, beta_1=0.5, beta_2=0.999, epsilon=1e-8, weight_decay=1e-3, name="adam"):
         super().__init__(learning_rate=learning_rate, name=name)
         _check("beta_1", beta_1)
         _check("beta_2", beta_2)
@@ -115,7 +115,7 @@ class Adam(keras.optimizers.Optimizer):
 
 def _check(name, value, limit=1.0):
     if not 0 <= value < limit:
-        raise ValueError(f"{name} must be in [0, {limit}). Received: {name}={value}")
+        raise UserError(f"{name} must be in [0, {limit}). Received: {name}={value}")
 
 
 @gin.configurable(module="tf_edd.optimizers")

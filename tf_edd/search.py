@@ -8,7 +8,6 @@
 Nothing here knows the name of a method or of a space: those are the parts that a gin file injects.
 """
 
-import math
 import time
 from collections.abc import Callable, Sequence
 
@@ -20,8 +19,9 @@ from absl import logging
 
 from tf_edd import relaxations
 from tf_edd.arch_logits import ArchLogits
+from tf_edd.bilevel import PHASES
 from tf_edd.composition import describe
-from tf_edd.data import split
+from tf_edd.data import portion, split
 from tf_edd.errors import UserError
 from tf_edd.genotype import Genotype
 from tf_edd.networks.supernet import Supernet
@@ -31,8 +31,19 @@ from tf_edd.runtime.checkpoint import Checkpointer
 from tf_edd.runtime.model_dir import check_model_dir, open_model_dir
 from tf_edd.runtime.progress import Progress
 from tf_edd.runtime.strategy import is_chief
+from tf_edd.search_metrics import (
+    SHOWN,
+    accuracies,
+    add_scalars,
+    architecture_metrics,
+    check_losses,
+    check_variables,
+    results,
+)
 from tf_edd.search_state import SearchState
 from tf_edd.supernet_evaluation import SupernetEvaluator
+
+READ_STEPS = 20
 
 
 @gin.configurable(module="tf_edd")
@@ -57,6 +68,7 @@ def search(
     regularizers: Sequence = (),
     actions: Sequence = (),
     frozen_epochs: int = 0,
+    entropy_at: float | None = None,
     logit_init_scale: float = 1e-3,
     running_statistics: bool = False,
     xla: bool = False,
@@ -89,6 +101,8 @@ def search(
         regularizers: terms added to the losses.
         actions: called after each epoch with the state and the metrics, in this order.
         frozen_epochs: epochs at the start in which the logits and the temperature stay.
+        entropy_at: temperature of the distribution whose entropy drives the schedule; None for the current one. Eq. 13
+            reads as 1.0, the paper's text and Fig. 4 as None.
         logit_init_scale: standard deviation of the initial logits.
         running_statistics: evaluate the supernet with moving averages instead of batch statistics.
         xla: compile the forward and backward pass of a replica.
@@ -130,17 +144,16 @@ def search(
     supernet = Supernet(space, images.num_classes, running_statistics)
     supernet.build((None, *images.image_shape))
     logits = ArchLogits(space, seed, logit_init_scale)
-    optimizers = [_scaled(optimizer) for optimizer in (weight_optimizer, arch_optimizer)]
-    step = bilevel(supernet, logits, relaxation, *optimizers, regularizers=regularizers, xla=xla, seed=seed)
+    optimizers = {"weight": _scaled(weight_optimizer), "arch": _scaled(arch_optimizer)}
+    step = bilevel(supernet, logits, relaxation, *optimizers.values(), regularizers=regularizers, xla=xla, seed=seed)
     evaluate = SupernetEvaluator(supernet)
     # Written only now: a value that a part refuses must not be the configuration that binds the folder.
     folder = open_model_dir(model_dir, "search", text, seed, settings, overwrite, is_chief(strategy))
 
     state = SearchState(folder, space, epochs, seed, text, supernet)
     state.temperature_state, state.temperature = temperature.init()
-    variables = dict(
-        zip(("supernet", "logits", "weight_optimizer", "arch_optimizer"), (supernet, logits, *optimizers), strict=True)
-    )
+    variables = {"supernet": supernet, "logits": logits}
+    variables.update({f"{name}_optimizer": optimizer for name, optimizer in optimizers.items()})
     checkpointer = Checkpointer(folder, variables, state, chief=is_chief(strategy))
     checkpointer.restore()
     if state.history and state.position == 0:  # the last epoch may be done already, and its files not
@@ -149,31 +162,36 @@ def search(
     for action in actions:
         action.begin(state)
 
+    def save():
+        check_variables(supernet, logits, state)
+        checkpointer.save(state.step)
+
     with Progress("search", epochs, steps, state.step) as progress:
         while state.epoch < epochs:
             began = time.perf_counter()
             step.temperature.assign(state.temperature)
-            for optimizer, rate in zip(optimizers, (weight_rate, arch_rate), strict=True):
-                optimizer.learning_rate = rate(state.epoch)
-            phases = ("weights",) if state.epoch < frozen_epochs else ("weights", "arch")
-            for scalars in _steps(step, halves, state, batch_size, augmentation, phases, strategy):
-                progress.step(batch_size, lambda scalars=scalars: _shown(scalars, state))
+            optimizers["weight"].learning_rate = weight_rate(state.epoch)
+            optimizers["arch"].learning_rate = arch_rate(state.epoch)
+            phases = ("weights",) if state.epoch < frozen_epochs else PHASES
+            batches = _batches(halves, state, batch_size, augmentation, strategy)
+            for scalars in _steps(step, batches, phases, state, checkpoint_steps or READ_STEPS):
+                progress.step(batch_size, lambda last=scalars: _shown(last, state))
                 if checkpoint_steps and state.position % checkpoint_steps == 0 and state.position < steps:
-                    _check_variables(supernet, logits, state)
-                    checkpointer.save(state.step)
-            _check_variables(supernet, logits, state)
+                    save()
             metrics = {tag: total / state.position for tag, total in state.sums.items()}
             metrics["speed/images_per_second"] = progress.images_per_second
 
             _take_logits(state, logits, relaxation, state.temperature)
+            check_variables(supernet, logits, state)
             state.genotype = discretizer(state.probs, space)
-            metrics.update(_architecture_metrics(state))
-            metrics.update(_accuracies(evaluate, state, halves[1], batch_size, strategy))
-            _check_losses(metrics, state)
+            metrics.update(architecture_metrics(state))
+            metrics.update(accuracies(evaluate, state, halves[1], batch_size, strategy))
+            check_losses(metrics, state)
             state.epoch, state.position, state.sums = state.epoch + 1, 0, {}
             if state.epoch > frozen_epochs:
+                probs = _probs(relaxation, state, state.temperature if entropy_at is None else entropy_at)
                 state.temperature_state, state.temperature = temperature.update(
-                    state.temperature_state, state.epoch - frozen_epochs, metrics["arch/entropy"]
+                    state.temperature_state, state.epoch - frozen_epochs, float(relaxations.mean_entropy(probs))
                 )
             metrics.update({f"arch/{name}": value for name, value in state.temperature_state.items()})
             state.seconds += time.perf_counter() - began
@@ -181,15 +199,16 @@ def search(
             state.history.append({"epoch": state.epoch, "genotype": str(state.genotype), **metrics})
             for action in actions:
                 action.epoch(state, metrics)
-            checkpointer.save(state.step)
-            progress.end_epoch(_epoch_line(metrics))
+            save()
+            progress.end_epoch({name: metrics[tag] for name, tag in SHOWN.items()})
 
     if is_chief(strategy):
+        logging.info("Searched cell: %s", state.genotype)
         files.write_json(folder / "genotype.json", state.genotype.to_json())
     for action in actions:
         action.end(state)
     if is_chief(strategy):
-        files.write_json(folder / "results.json", _results(state))
+        files.write_json(folder / "results.json", results(state))
     return state.genotype
 
 
@@ -205,8 +224,8 @@ def _check(batch_size, epochs, checkpoint_steps, replicas):
 def _halves(images, train, valid, seed):
     """Training and validation images, and what was chosen, for the record."""
     if valid is None:
-        half = split(images.train, train, train, seed).train if isinstance(train, int) else images.train
-        return (half, half.twin()), {"train": half.size, "valid": None, "seed": seed}
+        half, record = portion(images.train, train, seed)
+        return (half, half.twin()), {**record, "valid": None}
     halves = split(images.train, train, valid, seed)
     return (halves.train, halves.valid), halves.record
 
@@ -218,93 +237,41 @@ def _scaled(optimizer):
     return optimizer
 
 
-def _steps(step, halves, state, batch_size, augmentation, phases, strategy):
-    """Takes the remaining steps of the epoch under way and yields their scalars; adds them up in `state.sums`."""
-    batches = [
-        strategy.experimental_distribute_dataset(
-            half.batches(batch_size, state.seed, state.epoch, skip=state.position, augment=augmentation)
-        )
-        for half in halves
+def _batches(halves, state, batch_size, augmentation, strategy):
+    """Pairs of a training and a validation batch: what is left of the epoch under way."""
+    both = [
+        half.batches(batch_size, state.seed, state.epoch, skip=state.position, augment=augmentation) for half in halves
     ]
-    for train_batch, valid_batch in zip(*batches, strict=False):  # the halves may differ in size
+    return zip(*map(strategy.experimental_distribute_dataset, both), strict=False)  # the halves may differ in size
+
+
+def _steps(step, batches, phases, state, read_steps):
+    """Takes a step on each pair of batches and yields its scalars.
+
+    They are read and added up in `state.sums` every `read_steps` steps: reading makes the program wait for the device.
+    """
+    pending = []
+    for train_batch, valid_batch in batches:
         scalars = step.step(train_batch, valid_batch, tf.constant(state.step, tf.int64), phases)
-        values = {tag: float(value) for tag, value in scalars.items()}
-        _check_losses(values, state)
-        for tag, value in values.items():
-            # under float16 a gradient may overflow; the optimizer then leaves the step out and lowers the loss scale
-            state.sums[tag] = state.sums.get(tag, 0.0) + (value if math.isfinite(value) else 0.0)
+        pending.append(scalars)
         state.step, state.position = state.step + 1, state.position + 1
+        if state.position % read_steps == 0:
+            add_scalars(pending, state)
         yield scalars
+    add_scalars(pending, state)
 
 
 def _shown(scalars, state) -> dict[str, float]:
-    shown = {"loss": state.sums["loss/weights"] / state.position, "t": state.temperature}
+    shown = {"loss": float(scalars["loss/weights"]), "t": state.temperature}
     return {**shown, "entropy": state.history[-1]["arch/entropy"]} if state.history else shown
 
 
-def _check_losses(values, state) -> None:
-    broken = [tag for tag, value in values.items() if tag.startswith("loss/") and not math.isfinite(value)]
-    if broken:
-        raise _diverged(", ".join(broken), state)
-
-
-def _check_variables(supernet, logits, state) -> None:
-    """Before a checkpoint: one that is not finite must not take the place of a good one."""
-    for name, variables in (("weights", supernet.variables), ("architecture logits", logits.variables)):
-        if not all(np.isfinite(variable.numpy()).all() for variable in variables):
-            raise _diverged(name, state)
-
-
-def _diverged(what, state) -> UserError:
-    kept = f"The last good checkpoint in {state.model_dir} is kept" if state.history else "No epoch was finished"
-    return UserError(
-        f"Expected finite losses, weights and logits. Received: {what} not finite in epoch {state.epoch + 1}. {kept}; "
-        "a lower learning rate or float32 may help"
-    )
+def _probs(relaxation, state, temperature) -> dict[str, np.ndarray]:
+    """The noise-free training distribution of the epoch's last logits at this temperature."""
+    return {kind: relaxation.mean(value, temperature).numpy() for kind, value in state.logits.items()}
 
 
 def _take_logits(state, logits, relaxation, temperature) -> None:
-    """Logits of now, and the noise-free training distribution at this temperature."""
+    """Logits of now, and their probabilities at this temperature."""
     state.logits = logits.numpy()
-    state.probs = {kind: relaxation.mean(value, temperature).numpy() for kind, value in state.logits.items()}
-
-
-def _architecture_metrics(state) -> dict[str, float]:
-    """Temperature, entropies in nats (paper, Eq. 13) and counts of the operations that a collapse prefers."""
-    metrics = {"arch/temperature": state.temperature, "arch/entropy": float(relaxations.mean_entropy(state.probs))}
-    for kind, probs in state.probs.items():
-        metrics[f"arch/entropy_{kind}"] = float(relaxations.mean_entropy([probs]))
-    metrics["arch/skip_count"] = float(state.genotype.count("skip_connect"))
-    metrics["arch/none_count"] = float(state.genotype.count("none"))
-    return metrics
-
-
-def _accuracies(evaluate, state, valid, batch_size, strategy) -> dict[str, float]:
-    """Loss and accuracy on the validation half, of the supernet and of its discretised network."""
-    loss, accuracy = evaluate(state.probs, valid, batch_size, strategy)
-    one_hot = state.genotype.one_hot(state.space)
-    _, discretized = evaluate(one_hot, valid, batch_size, strategy)
-    return {"loss/valid": loss, "accuracy/valid": accuracy, "accuracy/discretized": discretized}
-
-
-def _epoch_line(metrics) -> dict[str, float]:
-    names = {
-        "loss": "loss/weights",
-        "valid": "accuracy/valid",
-        "discretized": "accuracy/discretized",
-        "entropy": "arch/entropy",
-        "t": "arch/temperature",
-    }
-    return {name: metrics[tag] for name, tag in names.items()}
-
-
-def _results(state) -> dict:
-    """What the search has come to."""
-    logging.info("Searched cell: %s", state.genotype)
-    return {
-        "genotype": str(state.genotype),
-        "epochs": state.epochs,
-        "seconds": state.seconds,
-        "devices": [device.name for device in tf.config.list_logical_devices()],
-        "metrics": {tag: value for tag, value in state.history[-1].items() if isinstance(value, float)},
-    }
+    state.probs = _probs(relaxation, state, temperature)

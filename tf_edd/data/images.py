@@ -188,6 +188,22 @@ def split(images: Images, train: int | float, valid: int | float, seed: int) -> 
     return Halves(*parts, record | {"train_sha256": digests[0], "valid_sha256": digests[1]})
 
 
+def portion(images: Images, amount: int | float, seed: int) -> tuple[Images, dict]:
+    """A random part of the images, or all of them in their order for 1.0, and a record as `split` gives it.
+
+    Raises:
+        UserError: more images asked for than there are, or none.
+    """
+    count = _count("train", amount, images.size)
+    if count > images.size:
+        raise UserError(f"train must not exceed the {images.size} images. Received: train={amount}")
+    record = {"images": images.size, "train": count, "seed": seed}
+    if count == images.size:
+        return images, record
+    (part,), (digest,) = images.partition([count], seed)
+    return part, record | {"train_sha256": digest}
+
+
 def _count(name, amount, size) -> int:
     number = isinstance(amount, (int, float)) and not isinstance(amount, bool)
     if not number or (isinstance(amount, float) and not 0 < amount <= 1) or amount <= 0:

@@ -2,6 +2,7 @@
 
 import gin
 
+from tf_edd.errors import UserError
 from tf_edd.spaces.space import Block, CellSpec, Edge, Space
 
 PRIMITIVES = ("none", "skip_connect", "nor_conv_1x1", "nor_conv_3x3", "avg_pool_3x3")
@@ -26,10 +27,10 @@ def nas_bench_201(init_channels: int = 16, cells_per_stage: int = 5) -> Space:
         cells_per_stage: cells of each stage (5 in the benchmark).
 
     Raises:
-        ValueError: a size below 1.
+        UserError: a size below 1.
     """
     if init_channels < 1 or cells_per_stage < 1:
-        raise ValueError(
+        raise UserError(
             f"init_channels and cells_per_stage must be at least 1. Received: init_channels={init_channels}, "
             f"cells_per_stage={cells_per_stage}"
         )
