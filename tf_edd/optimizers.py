@@ -12,7 +12,7 @@ from tf_edd.errors import UserError
 
 
 class SGD(keras.optimizers.Optimizer):
-    """v <- momentum v + g, w <- w - rate v with g = gradient + weight_decay w; Nesterov: w <- w - rate (g + momentum v).
+    """v <- momentum v + g, w <- w - rate v, g = gradient + weight_decay w; Nesterov: w <- w - rate (g + momentum v).
 
     Args:
         learning_rate: the rate; assign `optimizer.learning_rate` to change it.
