@@ -162,10 +162,6 @@ def search(
     for action in actions:
         action.begin(state)
 
-    def save():
-        check_variables(supernet, logits, state)
-        checkpointer.save(state.step)
-
     with Progress("search", epochs, steps, state.step) as progress:
         while state.epoch < epochs:
             began = time.perf_counter()
@@ -177,7 +173,8 @@ def search(
             for scalars in _steps(step, batches, phases, state, checkpoint_steps or READ_STEPS):
                 progress.step(batch_size, lambda last=scalars: _shown(last, state))
                 if checkpoint_steps and state.position % checkpoint_steps == 0 and state.position < steps:
-                    save()
+                    check_variables(supernet, logits, state)
+                    checkpointer.save(state.step)
             metrics = {tag: total / state.position for tag, total in state.sums.items()}
             metrics["speed/images_per_second"] = progress.images_per_second
 
@@ -189,7 +186,7 @@ def search(
             check_losses(metrics, state)
             state.epoch, state.position, state.sums = state.epoch + 1, 0, {}
             if state.epoch > frozen_epochs:
-                probs = _probs(relaxation, state, state.temperature if entropy_at is None else entropy_at)
+                probs = state.probs if entropy_at is None else _probs(relaxation, state, entropy_at)
                 state.temperature_state, state.temperature = temperature.update(
                     state.temperature_state, state.epoch - frozen_epochs, float(relaxations.mean_entropy(probs))
                 )
@@ -199,7 +196,7 @@ def search(
             state.history.append({"epoch": state.epoch, "genotype": str(state.genotype), **metrics})
             for action in actions:
                 action.epoch(state, metrics)
-            save()
+            checkpointer.save(state.step)
             progress.end_epoch({name: metrics[tag] for name, tag in SHOWN.items()})
 
     if is_chief(strategy):
