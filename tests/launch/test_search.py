@@ -38,7 +38,7 @@ def test_dry_run_prints_the_composition_and_nothing_else(tmp_path):
     assert done.returncode == 0, done.stderr
     rows = dict(line.split("  ", 1) for line in done.stdout.splitlines())
     assert rows["space"].strip() == "nas_bench_201, 15,625 architectures, 7 blocks"
-    assert rows["steps"].strip() == "15 epochs x 22 steps of 32 + 32 images"  # 719 images a half
+    assert rows["steps"].strip() == "12 epochs x 22 steps of 32 + 32 images"  # 719 images a half
     assert done.stderr == ""
     assert not list(tmp_path.iterdir())
 
