@@ -30,7 +30,7 @@ from tf_edd.runtime import files, seeds
 from tf_edd.runtime.checkpoint import Checkpointer
 from tf_edd.runtime.model_dir import open_model_dir
 from tf_edd.runtime.progress import Progress
-from tf_edd.runtime.strategy import is_chief
+from tf_edd.runtime.strategy import is_chief, replica_batches
 from tf_edd.scoring import Scorer
 
 PHASE = "retrain"
@@ -264,7 +264,7 @@ def _plain(images, batch_size):
 def _train_epoch(step, batches, batch_size, progress, state) -> dict[str, float]:
     """Means over the steps of an epoch; a loss that is not finite ends the training."""
     scalars = []
-    for images, labels in tf.distribute.get_strategy().experimental_distribute_dataset(batches):
+    for images, labels in replica_batches(batches, tf.distribute.get_strategy()):
         scalars.append(step(images, labels))
         progress.step(batch_size, lambda last=scalars[-1]: {"loss": float(last["loss/train"])})
     means = {tag: float(np.mean([float(values[tag]) for values in scalars])) for tag in scalars[0]}

@@ -6,6 +6,8 @@ from collections.abc import Callable
 import numpy as np
 import tensorflow as tf
 
+from tf_edd.runtime.strategy import replica_batches
+
 TOP = 5
 
 
@@ -54,7 +56,7 @@ class Scorer:
         """
         batches = batches.map(lambda images, labels: _fill(images, labels, batch_size))
         totals = None
-        for images, labels in self._strategy.experimental_distribute_dataset(batches):
+        for images, labels in replica_batches(batches, self._strategy):
             sums = {name: value.numpy().astype(np.float64) for name, value in self.function(images, labels).items()}
             totals = sums if totals is None else {name: totals[name] + sums[name] for name in sums}
         return self._scores(totals)

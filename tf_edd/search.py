@@ -30,7 +30,7 @@ from tf_edd.runtime import files, seeds
 from tf_edd.runtime.checkpoint import Checkpointer
 from tf_edd.runtime.model_dir import check_model_dir, open_model_dir
 from tf_edd.runtime.progress import Progress
-from tf_edd.runtime.strategy import is_chief
+from tf_edd.runtime.strategy import is_chief, replica_batches
 from tf_edd.search_metrics import (
     SHOWN,
     accuracies,
@@ -239,7 +239,7 @@ def _batches(halves, state, batch_size, augmentation, strategy):
     both = [
         half.batches(batch_size, state.seed, state.epoch, skip=state.position, augment=augmentation) for half in halves
     ]
-    return zip(*map(strategy.experimental_distribute_dataset, both), strict=False)  # the halves may differ in size
+    return zip(*(replica_batches(half, strategy) for half in both), strict=False)  # the halves may differ in size
 
 
 def _steps(step, batches, phases, state, read_steps):

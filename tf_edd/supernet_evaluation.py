@@ -2,6 +2,8 @@
 
 import tensorflow as tf
 
+from tf_edd.runtime.strategy import replica_batches
+
 
 class SupernetEvaluator:
     """Evaluates a supernet on images; one trace serves the mixture and every discrete cell.
@@ -27,7 +29,7 @@ class SupernetEvaluator:
             batch_size, seed=0, epoch=0, shuffle=False, drop_remainder=strategy.num_replicas_in_sync > 1
         )
         probs = {kind: tf.constant(value, tf.float32) for kind, value in probs.items()}
-        sums = [self.function(*batch, probs) for batch in strategy.experimental_distribute_dataset(batches)]
+        sums = [self.function(*batch, probs) for batch in replica_batches(batches, strategy)]
         count, loss, hits = tf.reduce_sum(tf.stack(sums), axis=0).numpy().tolist()
         return loss / count, hits / count
 

@@ -115,10 +115,11 @@ import tensorflow as tf
 devices = [tf.config.LogicalDeviceConfiguration()] * 2
 tf.config.set_logical_device_configuration(tf.config.list_physical_devices("CPU")[0], devices)
 from tf_edd.data import crop, digits, flip
+from tf_edd.runtime.strategy import replica_batches
 images = digits().train
 batches = [images.batches(64, 0, 0, augment=[crop(1), flip()]) for _ in range(2)]
 strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
-shared = strategy.experimental_distribute_dataset(batches[1])
+shared = replica_batches(batches[1], strategy)
 for (batch, labels), (parts, part_labels) in zip(batches[0], shared, strict=True):
     parts, part_labels = (strategy.experimental_local_results(x) for x in (parts, part_labels))
     assert [len(part) for part in parts] == [32, 32]
@@ -188,3 +189,10 @@ def test_impossible_splits(train, valid):
     images, _ = _images()
     with pytest.raises(UserError, match="Received"):
         split(images, train, valid, 0)
+
+
+def test_no_thread_tunes_the_batches():
+    """A program that drops the iterator would wait for it, idle for up to a minute."""
+    images, _ = _images()
+    assert images.batches(64, 0, 0).options().autotune.enabled is False
+    assert images.raw_batches(64).options().autotune.enabled is False

@@ -14,7 +14,7 @@ from tf_edd.bilevel import Bilevel
 from tf_edd.networks.supernet import Supernet
 from tf_edd.optimizers import SGD, Adam
 from tf_edd.relaxations import sparse_noisy_softmax
-from tf_edd.runtime.strategy import disable_meta_optimizer, make_strategy, use_logical_cpus
+from tf_edd.runtime.strategy import disable_meta_optimizer, make_strategy, replica_batches, use_logical_cpus
 from tf_edd.spaces import nas_bench_201
 
 STEPS, BATCH = 5, 8
@@ -60,7 +60,7 @@ def flat(values):
 
 
 def take_steps(step, strategy):
-    halves = [strategy.experimental_distribute_dataset(batches(seed)) for seed in (1, 2)]
+    halves = [replica_batches(batches(seed), strategy) for seed in (1, 2)]
     history = {}
     for index, pair in enumerate(zip(*halves, strict=True)):
         step.temperature.assign(1.0 / (1 + index))

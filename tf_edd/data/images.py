@@ -8,6 +8,7 @@ import tensorflow as tf
 
 from tf_edd.data.augmentation import Augmentation, augment_and_normalise
 from tf_edd.data.normalisation import Moments
+from tf_edd.data.sources import PARALLEL_CALLS
 from tf_edd.errors import UserError
 
 
@@ -42,7 +43,7 @@ class Images:
 
     def raw_batches(self, batch_size: int) -> tf.data.Dataset:
         """All images as stored: (uint8 [B, H, W, C], int32 [B]), the last batch may be smaller."""
-        return self._source.batches(batch_size)
+        return self._source.batches(batch_size).with_options(_options())
 
     def batches(
         self,
@@ -77,7 +78,7 @@ class Images:
         finish = self._finisher(tuple(augment or ()))
         words = tf.constant(key, tf.int64)
         finished = raw.enumerate(skip).map(
-            lambda index, batch: finish(index, *batch, words), tf.data.AUTOTUNE, deterministic=True
+            lambda index, batch: finish(index, *batch, words), PARALLEL_CALLS, deterministic=True
         )
         return finished.prefetch(4).with_options(_options())
 
@@ -116,7 +117,8 @@ class Images:
 def _options() -> tf.data.Options:
     options = tf.data.Options()
     options.deterministic = True
-    options.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.DATA
+    # Its thread sleeps for up to a minute between two looks, and an iterator waits for it when it is deleted.
+    options.autotune.enabled = False
     return options
 
 

@@ -7,6 +7,7 @@ integers; equal keys give equal orders, in every process.
 
 import dataclasses
 import hashlib
+import os
 
 import numpy as np
 import tensorflow as tf
@@ -14,6 +15,8 @@ import tensorflow_datasets as tfds
 
 from tf_edd.data.decoding import decode, fit
 from tf_edd.errors import UserError
+
+PARALLEL_CALLS = os.cpu_count() or 1  # fixed: see the options in `tf_edd.data.images`
 
 
 def _rng(key) -> np.random.Generator:
@@ -104,7 +107,7 @@ class FileSource:
         """See the module's docstring."""
         order = _order(self.size, key)[skip * batch_size :]
         files = tf.data.Dataset.from_tensor_slices((self.paths[order], self.labels[order]))
-        return files.map(self._read, tf.data.AUTOTUNE, deterministic=True).batch(batch_size, drop_remainder)
+        return files.map(self._read, PARALLEL_CALLS, deterministic=True).batch(batch_size, drop_remainder)
 
     def _read(self, path, label):
         return fit(decode(tf.io.read_file(path), self.image_shape[-1]), self.image_shape, self.crop_fraction), label
@@ -150,7 +153,7 @@ class TfdsSource:
     def batches(self, batch_size, key=None, skip=0, drop_remainder=False) -> tf.data.Dataset:
         """See the module's docstring."""
         records = self._records(key).skip(skip * batch_size)
-        return records.map(self._pair, tf.data.AUTOTUNE, deterministic=True).batch(batch_size, drop_remainder)
+        return records.map(self._pair, PARALLEL_CALLS, deterministic=True).batch(batch_size, drop_remainder)
 
     def _records(self, key):
         seed = None if key is None else int(_rng(key).integers(2**31))
