@@ -119,6 +119,18 @@ def setup(roots: Sequence[str], default_files: Sequence[str] = ()) -> Session:
     return Session(strategy, runtime, strategies.is_chief(strategy), FLAGS.seed, FLAGS.deterministic)
 
 
+def run_arguments(session) -> dict:
+    """The flags and machine settings that a search and a retraining take alike, as arguments of their functions."""
+    return {
+        "data_dir": FLAGS.data_dir,
+        "seed": session.seed,
+        "deterministic": session.deterministic,
+        "xla": session.runtime.jit_compile,
+        "overwrite": FLAGS.overwrite,
+        "dry_run": FLAGS.dry_run,
+    }
+
+
 def launch(main: Callable[[], None], required: Sequence[str] = ()) -> None:
     """Runs a program: flags are parsed, `main()` is called, errors of the user end with their message and status 2.
 

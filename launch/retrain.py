@@ -39,16 +39,7 @@ def main() -> None:
     """Trains, or describes the training."""
     session = common.setup(("retrain",))
     with session.strategy.scope():
-        results = retrain(
-            FLAGS.model_dir,
-            FLAGS.genotype,
-            data_dir=FLAGS.data_dir,
-            seed=session.seed,
-            deterministic=session.deterministic,
-            xla=session.runtime.jit_compile,
-            overwrite=FLAGS.overwrite,
-            dry_run=FLAGS.dry_run,
-        )
+        results = retrain(FLAGS.model_dir, FLAGS.genotype, **common.run_arguments(session))
     if FLAGS.dry_run:
         print(describe(results))
     elif session.chief:

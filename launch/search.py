@@ -25,15 +25,7 @@ def main() -> None:
     """Searches, or describes the search."""
     session = common.setup(("search",))
     with session.strategy.scope():
-        result = search(
-            FLAGS.model_dir,
-            data_dir=FLAGS.data_dir,
-            seed=session.seed,
-            deterministic=session.deterministic,
-            xla=session.runtime.jit_compile,
-            overwrite=FLAGS.overwrite,
-            dry_run=FLAGS.dry_run,
-        )
+        result = search(FLAGS.model_dir, **common.run_arguments(session))
     if FLAGS.dry_run:
         print(result)
     elif session.chief:

@@ -8,18 +8,14 @@
 Nothing here knows the name of a method or of a space: those are the parts that a gin file injects.
 """
 
-import time
 from collections.abc import Callable, Sequence
 
 import gin
 import keras
-import numpy as np
 import tensorflow as tf
 from absl import logging
 
-from tf_edd import relaxations
 from tf_edd.arch_logits import ArchLogits
-from tf_edd.bilevel import PHASES
 from tf_edd.composition import describe
 from tf_edd.data import portion, split
 from tf_edd.errors import UserError
@@ -30,20 +26,10 @@ from tf_edd.runtime import files, seeds
 from tf_edd.runtime.checkpoint import Checkpointer
 from tf_edd.runtime.model_dir import check_model_dir, open_model_dir
 from tf_edd.runtime.progress import Progress
-from tf_edd.runtime.strategy import is_chief, replica_batches
-from tf_edd.search_metrics import (
-    SHOWN,
-    accuracies,
-    add_scalars,
-    architecture_metrics,
-    check_losses,
-    check_variables,
-    results,
-)
+from tf_edd.runtime.strategy import is_chief
+from tf_edd.search_epoch import SearchEpoch
+from tf_edd.search_metrics import SHOWN, results
 from tf_edd.search_state import SearchState
-from tf_edd.supernet_evaluation import SupernetEvaluator
-
-READ_STEPS = 20
 
 
 @gin.configurable(module="tf_edd")
@@ -144,68 +130,62 @@ def search(
     supernet = Supernet(space, images.num_classes, running_statistics)
     supernet.build((None, *images.image_shape))
     logits = ArchLogits(space, seed, logit_init_scale)
-    optimizers = {"weight": _scaled(weight_optimizer), "arch": _scaled(arch_optimizer)}
+    optimizers = {"weights": _scaled(weight_optimizer), "arch": _scaled(arch_optimizer)}
     step = bilevel(supernet, logits, relaxation, *optimizers.values(), regularizers=regularizers, xla=xla, seed=seed)
-    evaluate = SupernetEvaluator(supernet)
     # Written only now: a value that a part refuses must not be the configuration that binds the folder.
     folder = open_model_dir(model_dir, "search", text, seed, settings, overwrite, is_chief(strategy))
 
     state = SearchState(folder, space, epochs, seed, text, supernet)
     state.temperature_state, state.temperature = temperature.init()
-    variables = {"supernet": supernet, "logits": logits}
-    variables.update({f"{name}_optimizer": optimizer for name, optimizer in optimizers.items()})
+    variables = {
+        "supernet": supernet,
+        "logits": logits,
+        "weight_optimizer": optimizers["weights"],
+        "arch_optimizer": optimizers["arch"],
+    }
     checkpointer = Checkpointer(folder, variables, state, chief=is_chief(strategy))
     checkpointer.restore()
+    loop = SearchEpoch(
+        supernet=supernet,
+        logits=logits,
+        step=step,
+        relaxation=relaxation,
+        temperature=temperature,
+        discretizer=discretizer,
+        optimizers=optimizers,
+        halves=halves,
+        batch_size=batch_size,
+        augmentation=augmentation,
+        frozen_epochs=frozen_epochs,
+        entropy_at=entropy_at,
+        checkpoint_steps=checkpoint_steps,
+        checkpointer=checkpointer,
+        strategy=strategy,
+        rates={"weights": weight_rate, "arch": arch_rate},
+    )
+    return _run(loop, state, steps, actions if is_chief(strategy) else (), checkpointer, is_chief(strategy))
+
+
+def _run(loop: SearchEpoch, state, steps, actions, checkpointer, chief) -> Genotype:
+    """All epochs that are left, and what comes after the last."""
     if state.history and state.position == 0:  # the last epoch may be done already, and its files not
-        _take_logits(state, logits, relaxation, state.history[-1]["arch/temperature"])
-    actions = actions if is_chief(strategy) else ()
+        loop.take_logits(state, state.history[-1]["arch/temperature"])
     for action in actions:
         action.begin(state)
-
-    with Progress("search", epochs, steps, state.step) as progress:
-        while state.epoch < epochs:
-            began = time.perf_counter()
-            step.temperature.assign(state.temperature)
-            optimizers["weight"].learning_rate = weight_rate(state.epoch)
-            optimizers["arch"].learning_rate = arch_rate(state.epoch)
-            phases = ("weights",) if state.epoch < frozen_epochs else PHASES
-            batches = _batches(halves, state, batch_size, augmentation, strategy)
-            for scalars in _steps(step, batches, phases, state, checkpoint_steps or READ_STEPS):
-                progress.step(batch_size, lambda last=scalars: _shown(last, state))
-                if checkpoint_steps and state.position % checkpoint_steps == 0 and state.position < steps:
-                    check_variables(supernet, logits, state)
-                    checkpointer.save(state.step)
-            metrics = {tag: total / state.position for tag, total in state.sums.items()}
-            metrics["speed/images_per_second"] = progress.images_per_second
-
-            _take_logits(state, logits, relaxation, state.temperature)
-            check_variables(supernet, logits, state)
-            state.genotype = discretizer(state.probs, space)
-            metrics.update(architecture_metrics(state))
-            metrics.update(accuracies(evaluate, state, halves[1], batch_size, strategy))
-            check_losses(metrics, state)
-            state.epoch, state.position, state.sums = state.epoch + 1, 0, {}
-            if state.epoch > frozen_epochs:
-                probs = state.probs if entropy_at is None else _probs(relaxation, state, entropy_at)
-                state.temperature_state, state.temperature = temperature.update(
-                    state.temperature_state, state.epoch - frozen_epochs, float(relaxations.mean_entropy(probs))
-                )
-            metrics.update({f"arch/{name}": value for name, value in state.temperature_state.items()})
-            state.seconds += time.perf_counter() - began
-            metrics["speed/seconds"] = state.seconds
-            state.history.append({"epoch": state.epoch, "genotype": str(state.genotype), **metrics})
+    with Progress("search", state.epochs, steps, state.step) as progress:
+        while state.epoch < state.epochs:
+            metrics = loop(state, progress)
             for action in actions:
                 action.epoch(state, metrics)
             checkpointer.save(state.step)
             progress.end_epoch({name: metrics[tag] for name, tag in SHOWN.items()})
-
-    if is_chief(strategy):
+    if chief:
         logging.info("Searched cell: %s", state.genotype)
-        files.write_json(folder / "genotype.json", state.genotype.to_json())
+        files.write_json(state.model_dir / "genotype.json", state.genotype.to_json())
     for action in actions:
         action.end(state)
-    if is_chief(strategy):
-        files.write_json(folder / "results.json", results(state))
+    if chief:
+        files.write_json(state.model_dir / "results.json", results(state))
     return state.genotype
 
 
@@ -232,43 +212,3 @@ def _scaled(optimizer):
     if keras.config.dtype_policy().name == "mixed_float16":
         return keras.optimizers.LossScaleOptimizer(optimizer)
     return optimizer
-
-
-def _batches(halves, state, batch_size, augmentation, strategy):
-    """Pairs of a training and a validation batch: what is left of the epoch under way."""
-    both = [
-        half.batches(batch_size, state.seed, state.epoch, skip=state.position, augment=augmentation) for half in halves
-    ]
-    return zip(*(replica_batches(half, strategy) for half in both), strict=False)  # the halves may differ in size
-
-
-def _steps(step, batches, phases, state, read_steps):
-    """Takes a step on each pair of batches and yields its scalars.
-
-    They are read and added up in `state.sums` every `read_steps` steps: reading makes the program wait for the device.
-    """
-    pending = []
-    for train_batch, valid_batch in batches:
-        scalars = step.step(train_batch, valid_batch, tf.constant(state.step, tf.int64), phases)
-        pending.append(scalars)
-        state.step, state.position = state.step + 1, state.position + 1
-        if state.position % read_steps == 0:
-            add_scalars(pending, state)
-        yield scalars
-    add_scalars(pending, state)
-
-
-def _shown(scalars, state) -> dict[str, float]:
-    shown = {"loss": float(scalars["loss/weights"]), "t": state.temperature}
-    return {**shown, "entropy": state.history[-1]["arch/entropy"]} if state.history else shown
-
-
-def _probs(relaxation, state, temperature) -> dict[str, np.ndarray]:
-    """The noise-free training distribution of the epoch's last logits at this temperature."""
-    return {kind: relaxation.mean(value, temperature).numpy() for kind, value in state.logits.items()}
-
-
-def _take_logits(state, logits, relaxation, temperature) -> None:
-    """Logits of now, and their probabilities at this temperature."""
-    state.logits = logits.numpy()
-    state.probs = _probs(relaxation, state, temperature)

@@ -25,7 +25,9 @@ def features(mixed, x=X):
 
 
 def call(mixed, weights, **settings):
-    return mixed.call(features(mixed), [tf.constant(weight) for weight in weights], training=True, **settings)
+    return mixed.call(
+        features(mixed), [tf.constant(weight, tf.float32) for weight in weights], training=True, **settings
+    )
 
 
 def test_terms_are_the_weighted_candidates():
@@ -74,7 +76,11 @@ def test_skipping_does_not_run_the_operation():
     mixed.candidates[2].kernel.assign(np.full((1, 1, 3, 3), np.nan))  # running it would poison even 0 times it
     weights = [0, 0.5, 0, 0.5, 0]
     assert np.isnan(call(mixed, weights)[1]).all()
-    np.testing.assert_array_equal(call(mixed, weights, skip_unused=True)[1], 0)
+    for weight in (0, 1e-10):
+        weights[2] = weight
+        np.testing.assert_array_equal(call(mixed, weights, skip_unused=True)[1], 0)
+    weights[2] = 1e-9  # above 2^-32: it counts
+    assert np.isnan(call(mixed, weights, skip_unused=True)[1]).all()
 
 
 def test_configuration_round_trip():

@@ -24,7 +24,7 @@ class SearchCell(keras.layers.Layer):
         inputs: list of the cell's `spec.num_inputs` inputs.
         weights: the probability of each edge's candidates, `weights[e][o]`, scalars.
         training: as in Keras.
-        skip_unused: do not run candidates of probability 0.
+        skip_unused: do not run candidates of negligible probability.
     """
 
     def __init__(self, spec: CellSpec, channels, norm, **kwargs):

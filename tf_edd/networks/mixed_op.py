@@ -6,6 +6,8 @@ import tensorflow as tf
 from tf_edd.operations import PRIMITIVES, Zero
 from tf_edd.spaces.space import Edge
 
+NEGLIGIBLE = 2.0**-32  # 256 times less than the rounding of float32, and of the gradient's other terms
+
 
 @keras.saving.register_keras_serializable(package="tf_edd")
 class MixedOp(keras.layers.Layer):
@@ -23,7 +25,7 @@ class MixedOp(keras.layers.Layer):
         features: preparation name -> prepared output of the source node (see `operations.base`).
         weights: per candidate its probability, a scalar.
         training: as in Keras.
-        skip_unused: do not run candidates of probability 0; their probability then gets no gradient.
+        skip_unused: do not run candidates of probability below `NEGLIGIBLE`; it then gets no gradient.
     """
 
     def __init__(self, primitives, channels, stride=1, norm=None, **kwargs):
@@ -59,11 +61,11 @@ class MixedOp(keras.layers.Layer):
         return op.call(x, weight, training)  # not through Keras, see `SearchCell`
 
     def _term_if_used(self, op, x, weight, training):
-        """The term, or zeros without running the operation if its weight is 0."""
+        """The term, or zeros without running the operation if its weight is negligible."""
         static = op.compute_output_shape(x.shape)
         shape = static if None not in static else op.compute_output_shape(tf.unstack(tf.shape(x)))
         return tf.cond(
-            weight > 0,
+            weight > NEGLIGIBLE,
             lambda: self._term(op, x, weight, training),
             lambda: tf.ensure_shape(tf.zeros(shape, x.dtype), static),
         )

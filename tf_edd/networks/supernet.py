@@ -27,8 +27,8 @@ class Supernet(keras.Model):
         images: [B, H, W, channels] float, normalised.
         probs: cell kind -> probabilities [E, O] float32.
         training: as in Keras.
-        skip_unused: do not run candidates whose probability is exactly 0. Outputs and the gradients of the weights are
-            the same; the gradient of such a probability would be missing, so not for the architecture step. Several
+        skip_unused: do not run candidates whose probability is below 2^-32. Outputs and the gradients of the weights are
+            the same in float32; the gradient of such a probability would be missing, so not for the architecture step. Several
             replicas run all candidates: TensorFlow cannot synchronise batch norms inside a condition.
     """
 
