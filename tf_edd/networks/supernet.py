@@ -27,9 +27,9 @@ class Supernet(keras.Model):
         images: [B, H, W, channels] float, normalised.
         probs: cell kind -> probabilities [E, O] float32.
         training: as in Keras.
-        skip_unused: do not run candidates whose probability is below 2^-32. Outputs and the gradients of the weights are
-            the same in float32; the gradient of such a probability would be missing, so not for the architecture step. Several
-            replicas run all candidates: TensorFlow cannot synchronise batch norms inside a condition.
+        skip_unused: do not run candidates whose probability is below 2^-32. Outputs and the gradients of the weights
+            are the same in float32; the gradient of such a probability is missing, so not in the architecture step.
+            Several replicas run all candidates: TensorFlow cannot synchronise batch norms inside a condition.
     """
 
     def __init__(self, space: Space, num_classes: int, running_statistics: bool = False, **kwargs):
