@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import re
 import sys
 from collections.abc import Callable, Sequence
@@ -34,7 +35,7 @@ _DEFINITIONS = {
     "gin_file": lambda: flags.DEFINE_multi_string("gin_file", [], "Gin file; may be repeated, the later overrides."),
     "gin_param": lambda: flags.DEFINE_multi_string("gin_param", [], "Gin binding; may be repeated, overrides files."),
     "gin_search_path": lambda: flags.DEFINE_multi_string("gin_search_path", [], "More folders to find gin files in."),
-    "seed": lambda: flags.DEFINE_integer("seed", 0, "Seed of everything random.", lower_bound=0),
+    "seed": lambda: flags.DEFINE_integer("seed", 0, "Seed of everything random.", lower_bound=0, upper_bound=2**32 - 1),
     "strategy": _define_strategy,
     "logical_cpus": lambda: flags.DEFINE_integer("logical_cpus", 1, "Split the CPU to try Mirrored.", lower_bound=1),
     "deterministic": lambda: flags.DEFINE_bool("deterministic", False, "Bit-equal repetition; slower."),
@@ -45,6 +46,7 @@ GIN_FLAGS = ("gin_file", "gin_param", "gin_search_path")
 MACHINE_FLAGS = ("seed", "strategy", "logical_cpus", "deterministic")
 
 _CHATTY = {"tensorflow", "tensorflow_datasets", "keras"}  # packages whose INFO lines say nothing about the run
+_INSTALLED = ("site-packages", "dist-packages")  # where Python and Debian put packages
 _GIN_CONTEXT = re.compile(r"\n\s*In call to configurable '[^\n]*")
 
 
@@ -111,7 +113,8 @@ def setup(roots: Sequence[str], default_files: Sequence[str] = ()) -> Session:
     if FLAGS.logical_cpus > 1:
         strategies.use_logical_cpus(FLAGS.logical_cpus)
     strategy = strategies.make_strategy(FLAGS.strategy)
-    runtime = strategies.runtime()
+    with strategy.scope():
+        runtime = strategies.runtime()
     if FLAGS.deterministic and runtime.jit_compile:
         raise UserError("--deterministic needs XLA to be off. Received: runtime.xla on")
     seeds.set_seed(FLAGS.seed, FLAGS.deterministic)
@@ -131,12 +134,13 @@ def run_arguments(session) -> dict:
     }
 
 
-def launch(main: Callable[[], None], required: Sequence[str] = ()) -> None:
+def launch(main: Callable[[], None], required: Sequence[str] = (), resumable: bool = False) -> None:
     """Runs a program: flags are parsed, `main()` is called, errors of the user end with their message and status 2.
 
     Args:
         main: the program, without arguments; it reads `flags.FLAGS`.
         required: names of the flags that must be given.
+        resumable: whether the same command continues after an interruption.
     """
     _adopt(main)
     logging.get_absl_handler().addFilter(_worth_showing)
@@ -145,7 +149,7 @@ def launch(main: Callable[[], None], required: Sequence[str] = ()) -> None:
         if len(argv) > 1:
             raise app.UsageError(f"Expected flags only. Received: {' '.join(argv[1:])}")
         _check_required(required)
-        sys.exit(_guard(main))
+        sys.exit(_guard(main, resumable))
 
     app.run(guarded)
 
@@ -156,23 +160,24 @@ def _check_required(required: Sequence[str]) -> None:
         raise app.UsageError(f"Expected {' and '.join(missing)}. Received: none")
 
 
-def _guard(main: Callable[[], None]) -> int:
+def _guard(main: Callable[[], None], resumable: bool = False) -> int:
     try:
         main()
     except UserError as error:
         sys.stderr.write(f"error: {_GIN_CONTEXT.sub('', str(error))}\n")
         return 2
     except KeyboardInterrupt:
-        sys.stderr.write("\nInterrupted; the same command continues from the last checkpoint.\n")
+        advice = "; the same command continues from the last checkpoint" if resumable else ""
+        sys.stderr.write(f"\nInterrupted{advice}.\n")
         return 130
     return 0
 
 
 def _worth_showing(record) -> bool:
     """Leaves out what TensorFlow, TFDS and Keras tell of themselves; their warnings stay."""
-    return record.levelno > logging.converter.ABSL_TO_STANDARD[logging.INFO] or _CHATTY.isdisjoint(
-        Path(record.pathname).parts
-    )
+    # A package is what lies right below site-packages: a checkout may lie in a folder of any name.
+    packages = {name for folder, name in itertools.pairwise(Path(record.pathname).parts) if folder in _INSTALLED}
+    return record.levelno > logging.converter.ABSL_TO_STANDARD[logging.INFO] or _CHATTY.isdisjoint(packages)
 
 
 def _adopt(main: Callable[[], None]) -> None:

@@ -18,11 +18,13 @@ from tf_edd import genotype as genotypes
 from tf_edd.evaluate import evaluate
 from tf_edd.export import CARD, export
 from tf_edd.retrain import retrain
-from tf_edd.runtime import files, model_dir
+from tf_edd.runtime import config, files, model_dir
 from tf_edd.search import search
 
 common.define_flags("model_dir", "data_dir", "gin", "machine", "dry_run")
 FLAGS = flags.FLAGS
+# The roots of the gin text that each phase records.
+RECORDED = {"search": ("search", "runtime"), "retrain": ("retrain", "evaluate", "export", "runtime")}
 
 
 def report(folder: str) -> str:
@@ -42,6 +44,13 @@ def report(folder: str) -> str:
     )
 
 
+def unfinished(session: common.Session) -> list[str]:
+    """The phases of --model_dir that are left; a finished one of another configuration is refused."""
+    run = {"seed": session.seed, "settings": {"deterministic": session.deterministic}}
+    texts = {phase: config.config_text(roots) for phase, roots in RECORDED.items()}
+    return [phase for phase, text in texts.items() if not model_dir.finished(FLAGS.model_dir, phase, text, **run)]
+
+
 def main() -> None:
     """Runs the phases that are not finished."""
     session = common.setup(("search", "retrain", "evaluate", "export"), ("quickstart.gin",))
@@ -51,9 +60,10 @@ def main() -> None:
         if FLAGS.dry_run:
             print(search(folder, **where, **machine, dry_run=True))
             return
-        if not model_dir.finished(folder, "search"):
+        left = unfinished(session)
+        if "search" in left:
             search(folder, **where, **machine)
-        if not model_dir.finished(folder, "retrain"):
+        if "retrain" in left:
             retrain(folder, **where, **machine)
         evaluate(folder, **where)
     if session.chief:
@@ -65,7 +75,7 @@ def main() -> None:
 def run() -> None:
     """Entry point of the installed command."""
     logging.set_verbosity(logging.INFO)
-    common.launch(main, required=("model_dir",))
+    common.launch(main, required=("model_dir",), resumable=True)
 
 
 if __name__ == "__main__":

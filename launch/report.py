@@ -5,7 +5,8 @@
 
 prints a Markdown table of the last epochs (validation accuracy of the supernet and of the discretised network in
 percent, mean entropy in nats, and the accuracy of the cell in the table) and draws entropy and discretised accuracy
-over the epochs. Seeds are reported one by one, with mean, sample standard deviation and best: best-of-n is not a mean.
+over the epochs. Seeds are reported one by one, with mean and sample standard deviation, and the best accuracy
+where there is a table: best-of-n is not a mean.
 """
 
 from absl import flags

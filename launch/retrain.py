@@ -51,7 +51,7 @@ def run() -> None:
     """Entry point of the installed command."""
     define_flags()
     logging.set_verbosity(logging.INFO)
-    common.launch(main, required=("model_dir",))
+    common.launch(main, required=("model_dir",), resumable=True)
 
 
 if __name__ == "__main__":

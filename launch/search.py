@@ -35,7 +35,7 @@ def main() -> None:
 def run() -> None:
     """Entry point of the installed command."""
     logging.set_verbosity(logging.INFO)
-    common.launch(main, required=("model_dir",))
+    common.launch(main, required=("model_dir",), resumable=True)
 
 
 if __name__ == "__main__":

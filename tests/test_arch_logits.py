@@ -44,13 +44,6 @@ def test_copies_do_not_follow_the_variable():
     np.testing.assert_array_equal(logits.tensors()["cell"], np.ones((6, 5)))
 
 
-def test_with_values_keeps_the_order_of_the_kinds():
-    logits = ArchLogits(wide_space(("b", "a")), seed=0)
-    values = [variable.value for variable in logits.variables]
-    named = logits.with_values(values)
-    assert list(named) == ["b", "a"] and all(one is other for one, other in zip(named.values(), values, strict=True))
-
-
 def test_the_supernet_knows_nothing_of_them():
     space = nas_bench_201(4, 1)
     supernet = Supernet(space, 3)

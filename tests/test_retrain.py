@@ -151,10 +151,17 @@ def test_a_loss_that_is_not_finite_keeps_the_checkpoint(tmp_path):
     def rate(epoch):
         return 0.1 if epoch == 0 else math.inf
 
-    with pytest.raises(UserError, match="epoch 2.*epoch 1 is kept"):
+    with pytest.raises(UserError, match="not finite in epoch 2. The checkpoint of epoch 1 is kept"):
         run(tmp_path, rate=rate)
     assert [path.name for path in (tmp_path / "retrain").glob("*.index")] == ["ckpt-11.index"]
     assert not (tmp_path / "retrain" / "results.json").exists()
+
+
+def test_weights_that_are_not_finite_after_the_last_step_are_not_checkpointed(tmp_path):
+    """With one step an epoch the loss of the epoch is finite, for it comes before the update."""
+    with pytest.raises(UserError, match="weights not finite in epoch 1. No epoch was finished"):
+        run(tmp_path, batch_size=1438, rate=lambda epoch: math.inf)
+    assert not list((tmp_path / "retrain").glob("*.index"))
 
 
 def test_dry_run_tells_sizes_and_writes_nothing(tmp_path):

@@ -1,5 +1,9 @@
 """Scores against NumPy on all images at once."""
 
+import pathlib
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -37,3 +41,23 @@ def test_every_image_counts_once_at_any_batch_size(size):
 
 def test_five_classes_have_no_top_5():
     assert score(np.eye(5), np.arange(5), 2).top_5_accuracy is None
+
+
+_TWO_REPLICAS = """
+import numpy as np
+import tensorflow as tf
+from tf_edd.runtime import strategy as strategies
+from tf_edd.scoring import Scorer
+strategies.use_logical_cpus(2)
+with strategies.make_strategy("mirrored").scope():
+    scorer = Scorer(lambda images: tf.reshape(images, [-1, 6]), 6)
+images = np.eye(6, dtype=np.float32)[[0, 1, 2, 3, 4, 5, 0]].reshape(7, 1, 1, 6)
+batches = tf.data.Dataset.from_tensor_slices((images, np.array([0, 1, 2, 3, 4, 0, 0], np.int32))).batch(3)
+scores = scorer(batches, 3)
+assert scores.images == 7 and abs(scores.accuracy - 6 / 7) < 1e-6, scores
+"""
+
+
+def test_a_batch_that_replicas_do_not_divide():
+    root = pathlib.Path(__file__).parents[1]
+    subprocess.run([sys.executable, "-c", _TWO_REPLICAS], check=True, cwd=root, timeout=300)

@@ -152,9 +152,10 @@ def test_single_level_draws_the_training_half_twice(tmp_path):
 
 def test_dry_run_tells_the_composition_and_writes_nothing(tmp_path):
     folder = tmp_path / "run"
-    text = run(folder, dry_run=True)
+    text = run(folder, frozen_epochs=1, dry_run=True)
     rows = {line.split("  ")[0].strip(): line.split("  ", 1)[1].strip() for line in text.splitlines()}
     assert rows["steps"] == f"{EPOCHS} epochs x {STEPS} steps of {BATCH} + {BATCH} images"
+    assert rows["frozen"] == "the logits in the first 1 epochs"
     assert rows["space"].startswith("tiny, 4 architectures") and "GiB" in rows["activations"]
     assert not folder.exists()
 
@@ -165,6 +166,9 @@ def test_dry_run_tells_the_composition_and_writes_nothing(tmp_path):
         ({"batch_size": 65}, "must fit into both halves"),
         ({"batch_size": 0}, "batch_size=0"),
         ({"epochs": 0}, "epochs=0"),
+        ({"frozen_epochs": EPOCHS}, f"frozen_epochs={EPOCHS}"),
+        ({"frozen_epochs": -1}, "frozen_epochs=-1"),
+        ({"entropy_at": 0.0}, "entropy_at=0.0"),
         ({"checkpoint_steps": -1}, "checkpoint_steps=-1"),
         ({"train": 1400, "valid": 1400}, "must not exceed the 1438 images"),
     ],

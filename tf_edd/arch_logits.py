@@ -35,7 +35,3 @@ class ArchLogits:
     def numpy(self) -> dict[str, np.ndarray]:
         """Cell kind -> a copy of the logits [E, O]."""
         return {kind: np.array(variable.numpy()) for kind, variable in self._variables.items()}
-
-    def with_values(self, values: list[tf.Tensor]) -> dict[str, tf.Tensor]:
-        """Cell kind -> value, for values in the order of `variables`."""
-        return dict(zip(self._variables, values, strict=True))

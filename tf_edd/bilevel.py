@@ -61,7 +61,8 @@ class Bilevel:
         weight_gradient_clip: largest global norm of the weight gradient, None for no limit.
         arch_gradient_clip: the same for the logits (the "clip" row of the paper's Table 1).
         skip_unused: in the weight step do not run operations whose probability is below 2^-32, as a small temperature
-            makes most of them. The update is the same and cheaper; tracing takes longer.
+            makes most of them. The update is the same and cheaper; tracing takes longer. Moving averages, where the
+            supernet keeps them, do not move in operations that are left out.
         xla: compile the forward and backward pass of a replica.
         seed: of the relaxation's noise.
 

@@ -1,11 +1,14 @@
 """What a configuration composes, told before anything runs."""
 
+import keras
 import tensorflow as tf
 
 from tf_edd.analysis import counting
 
 
-def describe(space, images, parts: dict, epochs: int, steps: int, batch_size: int, strategy, halves: dict) -> str:
+def describe(
+    space, images, parts: dict, epochs: int, steps: int, batch_size: int, frozen: int, strategy, halves: dict
+) -> str:
     """The resolved composition of a search: parts, sizes, memory and steps, as lines of text.
 
     Args:
@@ -15,12 +18,14 @@ def describe(space, images, parts: dict, epochs: int, steps: int, batch_size: in
         epochs: length of the search.
         steps: steps an epoch.
         batch_size: images of a step and half, over all replicas.
+        frozen: epochs at the start without steps of the logits.
         strategy: the `tf.distribute` strategy.
         halves: record of the split.
     """
     replicas = strategy.num_replicas_in_sync
     counts = counting.count_supernet(space, images.image_shape, images.num_classes)
-    memory = counting.activation_memory(space, images.image_shape, batch_size // replicas)
+    size = tf.as_dtype(keras.config.dtype_policy().compute_dtype).size
+    memory = counting.activation_memory(space, images.image_shape, batch_size // replicas, size)
     rows = {
         "space": f"{space.name}, {space.num_architectures:,} architectures, {len(space.blocks)} blocks",
         "data": f"{images.name}, images {images.image_shape}, {images.num_classes} classes",
@@ -30,6 +35,7 @@ def describe(space, images, parts: dict, epochs: int, steps: int, batch_size: in
         "activations": f"about {memory / 2**30:.2f} GiB a replica (estimate)",
         "devices": f"{replicas} of {[device.name for device in tf.config.list_logical_devices()]}",
         "steps": f"{epochs} epochs x {steps} steps of {batch_size} + {batch_size} images",
+        **({"frozen": f"the logits in the first {frozen} epochs"} if frozen else {}),
     }
     width = max(map(len, rows))
     return "\n".join(f"{name:<{width}}  {text}" for name, text in rows.items())

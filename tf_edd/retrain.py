@@ -6,7 +6,6 @@
 The test split is measured for the curves only: nothing is chosen by it.
 """
 
-import math
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -21,6 +20,7 @@ from tf_edd import genotype as genotypes
 from tf_edd.analysis.counting import count
 from tf_edd.data import split
 from tf_edd.errors import UserError
+from tf_edd.finite import check_losses, check_variables
 from tf_edd.genotype import Genotype
 from tf_edd.gradients import apply_gradients, share_of_accuracy, share_of_mean
 from tf_edd.networks.final_network import build_final_network
@@ -136,6 +136,7 @@ def retrain(
                 if pictures is not None:
                     scores = scorer(_plain(pictures, batch_size), batch_size)
                     metrics.update({f"loss/{part}": scores.loss, f"accuracy/{part}": scores.accuracy})
+            check_losses(metrics, state.epoch)
             state.epoch += 1
             state.seconds += time.perf_counter() - began
             state.history.append({"epoch": state.epoch, **metrics})
@@ -174,6 +175,7 @@ class TrainStep:
         self.optimizer = optimizer
         self._model, self._smoothing, self._clip = model, label_smoothing, clip
         self._strategy = tf.distribute.get_strategy()
+        self.variables = model.variables
         self.optimizer.build(model.trainable_variables)
         self._pass = tf.function(self._gradients, jit_compile=True, autograph=False) if xla else self._gradients
         self.function = tf.function(self._step, autograph=False)
@@ -268,11 +270,8 @@ def _train_epoch(step, batches, batch_size, progress, state) -> dict[str, float]
         scalars.append(step(images, labels))
         progress.step(batch_size, lambda last=scalars[-1]: {"loss": float(last["loss/train"])})
     means = {tag: float(np.mean([float(values[tag]) for values in scalars])) for tag in scalars[0]}
-    if not math.isfinite(means["loss/train"]):
-        raise UserError(
-            f"Expected a finite loss. Received: loss {means['loss/train']} in epoch {state.epoch + 1}. The "
-            f"checkpoint of epoch {state.epoch} is kept; a lower learning rate, a gradient clip or float32 may help"
-        )
+    check_losses(means, state.epoch)
+    check_variables({"weights": step.variables}, state.epoch)  # the last update comes after the last loss
     return means
 
 

@@ -11,6 +11,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from tf_edd.actions.action import writing
 from tf_edd.analysis.drawing import save
 from tf_edd.errors import UserError
 from tf_edd.networks import final_network  # noqa: F401 (registers the layers that a saved network names)
@@ -68,20 +69,22 @@ class Summaries:
     """
 
     def __init__(self, folder: Path, chief: bool):
-        names = ("train", "eval")
-        self._writers = {
-            name: tf.summary.create_file_writer(str(folder / name)) if chief else tf.summary.create_noop_writer()
-            for name in names
-        }
+        self._folder = folder
+        with writing(folder):
+            self._writers = {
+                name: tf.summary.create_file_writer(str(folder / name)) if chief else tf.summary.create_noop_writer()
+                for name in ("train", "eval")
+            }
 
     def write(self, metrics: dict, epoch: int) -> None:
         """Writes the metrics of an epoch; those of the training images and speed to `train`, others to `eval`."""
-        for tag, value in metrics.items():
-            run = "eval" if tag.endswith(("/valid", "/test")) else "train"
-            with self._writers[run].as_default(step=epoch):
-                tf.summary.scalar(tag, value)
-        for writer in self._writers.values():
-            writer.flush()
+        with writing(self._folder):
+            for tag, value in metrics.items():
+                run = "eval" if tag.endswith(("/valid", "/test")) else "train"
+                with self._writers[run].as_default(step=epoch):
+                    tf.summary.scalar(tag, value)
+            for writer in self._writers.values():
+                writer.flush()
 
 
 def save_network(model: keras.Model, folder: Path) -> Path:
@@ -145,4 +148,5 @@ def draw_curves(history: list[dict]) -> Figure:
 
 def write_curves(history: list[dict], folder: Path) -> None:
     """Writes `folder/curves.png`."""
-    save(draw_curves(history), folder / "curves.png")
+    with writing(folder / "curves.png"):
+        save(draw_curves(history), folder / "curves.png")

@@ -52,9 +52,11 @@ class Scorer:
 
         Args:
             batches: (images, int32 labels), of `batch_size` images except the last.
-            batch_size: images a batch, a multiple of the number of replicas.
+            batch_size: images a batch, over all replicas.
         """
-        batches = batches.map(lambda images, labels: _fill(images, labels, batch_size))
+        replicas = self._strategy.num_replicas_in_sync
+        filled = -(-batch_size // replicas) * replicas  # so that each replica gets as many images
+        batches = batches.map(lambda images, labels: _fill(images, labels, filled))
         totals = None
         for images, labels in replica_batches(batches, self._strategy):
             sums = {name: value.numpy().astype(np.float64) for name, value in self.function(images, labels).items()}

@@ -8,6 +8,7 @@
 Nothing here knows the name of a method or of a space: those are the parts that a gin file injects.
 """
 
+import dataclasses
 from collections.abc import Callable, Sequence
 
 import gin
@@ -107,22 +108,28 @@ def search(
     """
     strategy = tf.distribute.get_strategy()
     _check(batch_size, epochs, checkpoint_steps, strategy.num_replicas_in_sync)
+    _check_schedule(frozen_epochs, epochs, entropy_at)
     images = data(data_dir=data_dir)
     halves, record = _halves(images, train, valid, seed)
     steps = min(half.num_batches(batch_size) for half in halves)
     if steps == 0:
         raise UserError(f"batch_size must fit into both halves ({record}). Received: batch_size={batch_size}")
-    if dry_run:
-        parts = {"relaxation": relaxation, "temperature": temperature, "discretizer": discretizer}
-        return describe(space, images, parts, epochs, steps, batch_size, strategy, record)
-
     text = gin_config.config_text(("search", "runtime"))
+    parts = {"relaxation": relaxation, "temperature": temperature, "discretizer": discretizer}
+    if dry_run:
+        told = describe(space, images, parts, epochs, steps, batch_size, frozen_epochs, strategy, record)
+        return f"{told}\n\n{text}" if text else told
+
+    parts |= {"weight_rate": weight_rate, "arch_rate": arch_rate}
     settings = {
         "data": images.name,
         "halves": record,
         "epochs": epochs,
         "batch_size": batch_size,
+        "frozen_epochs": frozen_epochs,
         "deterministic": deterministic,
+        # Others may not tell what they are: the text of a function holds its address.
+        "parts": {name: str(part) for name, part in parts.items() if dataclasses.is_dataclass(part)},
     }
     if not overwrite:
         check_model_dir(model_dir, "search", text, seed, settings)
@@ -196,6 +203,16 @@ def _check(batch_size, epochs, checkpoint_steps, replicas):
             raise UserError(f"{name} must be an integer of at least 1. Received: {name}={value!r}")
     if batch_size % replicas:
         raise UserError(f"batch_size must be a multiple of the {replicas} replicas. Received: batch_size={batch_size}")
+
+
+def _check_schedule(frozen_epochs, epochs, entropy_at):
+    if not isinstance(frozen_epochs, int) or not 0 <= frozen_epochs < epochs:
+        raise UserError(
+            f"frozen_epochs must be an integer from 0 to epochs - 1 = {epochs - 1}: the logits have to move. "
+            f"Received: frozen_epochs={frozen_epochs!r}"
+        )
+    if entropy_at is not None and not entropy_at > 0:
+        raise UserError(f"entropy_at must be above 0 or None. Received: entropy_at={entropy_at!r}")
 
 
 def _halves(images, train, valid, seed):

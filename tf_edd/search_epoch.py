@@ -10,10 +10,11 @@ import tensorflow as tf
 from tf_edd import relaxations
 from tf_edd.arch_logits import ArchLogits
 from tf_edd.bilevel import PHASES, Bilevel
+from tf_edd.finite import check_losses, check_variables
 from tf_edd.networks.supernet import Supernet
 from tf_edd.runtime.checkpoint import Checkpointer
 from tf_edd.runtime.strategy import replica_batches
-from tf_edd.search_metrics import accuracies, add_scalars, architecture_metrics, check_losses, check_variables
+from tf_edd.search_metrics import accuracies, add_scalars, architecture_metrics
 from tf_edd.supernet_evaluation import SupernetEvaluator
 
 READ_STEPS = 20
@@ -66,8 +67,8 @@ class SearchEpoch:
         """Trains, measures, moves the temperature on and files the metrics, tag -> value, in `state.history`."""
         began = time.perf_counter()
         self._train(state, progress)
-        metrics = self._measure(state)
-        metrics["speed/images_per_second"] = progress.images_per_second
+        speed = progress.images_per_second
+        metrics = {**self._measure(state), "speed/images_per_second": speed}
         state.epoch, state.position, state.sums = state.epoch + 1, 0, {}
         if state.epoch > self.frozen_epochs:
             self._cool(state)
@@ -90,7 +91,7 @@ class SearchEpoch:
         for scalars, last in self._steps(phases, state):
             progress.step(self.batch_size, lambda now=scalars: _shown(now, state))
             if self.checkpoint_steps and state.position % self.checkpoint_steps == 0 and not last:
-                check_variables(self.supernet, self.logits, state)
+                self._check_variables(state)
                 self.checkpointer.save(state.step)
 
     def _steps(self, phases, state):
@@ -121,12 +122,16 @@ class SearchEpoch:
     def _measure(self, state) -> dict[str, float]:
         metrics = {tag: total / state.position for tag, total in state.sums.items()}
         self.take_logits(state, state.temperature)
-        check_variables(self.supernet, self.logits, state)
+        self._check_variables(state)
         state.genotype = self.discretizer(state.probs, state.space)
         metrics.update(architecture_metrics(state))
         metrics.update(accuracies(self._evaluate, state, self.halves[1], self.batch_size, self.strategy))
-        check_losses(metrics, state)
+        check_losses(metrics, state.epoch)
         return metrics
+
+    def _check_variables(self, state) -> None:
+        groups = {"weights": self.supernet.variables, "architecture logits": self.logits.variables}
+        check_variables(groups, state.epoch)
 
     def _cool(self, state) -> None:
         """The temperature of the next epoch, from the entropy of this one (paper, Algorithm 2)."""

@@ -1,12 +1,11 @@
-"""What a search measures after each epoch, and when it must stop."""
+"""What a search measures after each epoch."""
 
 import math
 
-import numpy as np
 import tensorflow as tf
 
 from tf_edd import relaxations
-from tf_edd.errors import UserError
+from tf_edd.finite import check_losses
 
 SHOWN = {
     "loss": "loss/weights",
@@ -38,25 +37,11 @@ def add_scalars(pending, state) -> None:
     """Adds the scalars of some steps to `state.sums` and empties the list; waits for the device."""
     for scalars in pending:
         values = {tag: float(value) for tag, value in scalars.items()}
-        check_losses(values, state)
+        check_losses(values, state.epoch)
         for tag, value in values.items():
             # under float16 a gradient may overflow; the optimizer then leaves the step out and lowers the loss scale
             state.sums[tag] = state.sums.get(tag, 0.0) + (value if math.isfinite(value) else 0.0)
     pending.clear()
-
-
-def check_losses(values, state) -> None:
-    """Raises UserError for a loss that is not finite."""
-    broken = [tag for tag, value in values.items() if tag.startswith("loss/") and not math.isfinite(value)]
-    if broken:
-        raise _diverged(", ".join(broken), state)
-
-
-def check_variables(supernet, logits, state) -> None:
-    """Before a checkpoint: one that is not finite must not take the place of a good one."""
-    for name, variables in (("weights", supernet.variables), ("architecture logits", logits.variables)):
-        if not all(np.isfinite(variable.numpy()).all() for variable in variables):
-            raise _diverged(name, state)
 
 
 def results(state) -> dict:
@@ -68,11 +53,3 @@ def results(state) -> dict:
         "devices": [device.name for device in tf.config.list_logical_devices()],
         "metrics": {tag: value for tag, value in state.history[-1].items() if isinstance(value, float)},
     }
-
-
-def _diverged(what, state) -> UserError:
-    kept = f"The last good checkpoint in {state.model_dir} is kept" if state.history else "No epoch was finished"
-    return UserError(
-        f"Expected finite losses, weights and logits. Received: {what} not finite in epoch {state.epoch + 1}. {kept}; "
-        "a lower learning rate or float32 may help"
-    )

@@ -45,6 +45,17 @@ def test_without_a_table_and_with_one_seed_there_is_no_spread():
     assert "cifar10_test" not in lines[0]
 
 
+def test_without_a_table_no_seed_is_the_best():
+    lines = comparison.table({"EDD": [[epoch(1, "|a~0|", 0.5)], [epoch(1, "|b~0|", 0.7)]]}).splitlines()
+    assert "| 60 +- 14 |" in lines[-1]
+    assert "best" not in lines[-1]
+
+
+def test_an_unknown_column_names_the_known():
+    with pytest.raises(UserError, match="columns cifar10_test. Received: 'cifar'"):
+        comparison.table({"EDD": [[epoch(1, "|a~0|", 0.5)]]}, Lookup(), "cifar")
+
+
 def test_history_is_read_from_model_dir_or_search_folder(tmp_path):
     (tmp_path / "search").mkdir()
     rows = [epoch(1, "|a~0|", 0.5), epoch(2, "|b~0|", 0.6)]

@@ -11,6 +11,7 @@ from matplotlib.patches import FancyArrowPatch
 from tf_edd.analysis import drawing
 from tf_edd.errors import UserError
 from tf_edd.genotype import Genotype, from_text
+from tf_edd.runtime import files
 from tf_edd.spaces import CellSpec, Edge, Space, nas_bench_201
 
 SPACE = nas_bench_201()
@@ -121,6 +122,7 @@ def test_failed_write_keeps_the_old_file(tmp_path, monkeypatch):
     figure = draw(LONGEST)
 
     def full_disk(temporary, **_):
+        assert temporary.name.startswith(files.TEMPORARY)  # what a kill leaves is known by it
         temporary.write_bytes(b"half")
         raise OSError("No space left on device")
 

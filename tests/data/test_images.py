@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from tf_edd.data import sources
 from tf_edd.data.augmentation import crop, cutout, flip
 from tf_edd.data.images import Images, split
 from tf_edd.data.normalisation import Moments, normalise
@@ -141,10 +142,25 @@ def test_batch_larger_than_the_data():
 
 
 @pytest.mark.parametrize("bad", [{"batch_size": 0}, {"seed": -1}, {"epoch": -1}, {"skip": -1}])
-def test_negative_numbers(bad):
+def test_numbers_that_are_too_small(bad):
     images, _ = _images()
     with pytest.raises(UserError, match="Received"):
         images.batches(**{"batch_size": 4, "seed": 0, "epoch": 0, **bad})
+
+
+def test_an_empty_batch_is_called_so():
+    images, _ = _images()
+    for call in (lambda: images.batches(0, 0, 0), lambda: images.raw_batches(0)):
+        with pytest.raises(UserError, match="batch_size must be at least 1. Received: batch_size=0"):
+            call()
+
+
+def test_parallel_calls_keep_to_the_processors_of_the_process(monkeypatch):
+    monkeypatch.setattr(sources.os, "cpu_count", lambda: 64)
+    monkeypatch.setattr(sources.os, "sched_getaffinity", lambda process: {0, 5}, raising=False)
+    assert sources.usable_cpus() == 2
+    monkeypatch.delattr(sources.os, "sched_getaffinity")  # as on macOS
+    assert sources.usable_cpus() == 64
 
 
 @pytest.mark.parametrize(("train", "valid", "sizes"), [(10, 5, (10, 5)), (0.5, 0.5, (11, 11)), (0.3, 16, (6, 16))])

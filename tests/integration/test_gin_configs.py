@@ -30,15 +30,16 @@ def names(folder):
 
 
 def complete():
-    """Files that are whole experiments: a recipe is one when it includes a method."""
-    recipes = [name for name in names("recipes") if "include 'methods/" in (FOLDER / name).read_text()]
+    """Files that are whole experiments: a recipe is one when it includes a data set."""
+    recipes = [name for name in names("recipes") if "include 'datasets/" in (FOLDER / name).read_text()]
     return [*recipes, *names("papers"), "quickstart.gin"]
 
 
 def combinations():
     """The other files, put together as their users do."""
     methods = [name for name in names("methods") if "search.relaxation" in (FOLDER / name).read_text()]
-    searches = [(DIGITS, FULL, method) for method in methods] + [(name, SMALL, METHOD) for name in names("datasets")]
+    searches = [(DIGITS, "recipes/nb201_small_edd.gin")]
+    searches += [(DIGITS, FULL, method) for method in methods] + [(name, SMALL, METHOD) for name in names("datasets")]
     tables = [(DIGITS, SMALL, METHOD, name) for name in names("tables")]
     return searches + tables + [(name, RETRAIN) for name in names("datasets")]
 

@@ -1,5 +1,7 @@
 """launch.common: flags, the start of a program, errors without tracebacks."""
 
+import contextlib
+import logging
 import os
 import subprocess
 import sys
@@ -7,10 +9,11 @@ from pathlib import Path
 
 import gin
 import pytest
-from absl import app
+from absl import app, flags
 from absl.testing import flagsaver
 
 from launch import common
+from tf_edd.runtime import strategy as strategies
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -122,12 +125,51 @@ def test_deterministic_refuses_xla(in_process):
     assert status == 2 and "needs XLA to be off" in error
 
 
-def test_an_interrupt_says_how_to_continue(in_process):
+def test_several_replicas_refuse_xla_and_auto_leaves_it_off(in_process, monkeypatch):
+    class TwoReplicas:
+        cluster_resolver, num_replicas_in_sync, scope = None, 2, contextlib.nullcontext
+
+    monkeypatch.setattr(strategies, "make_strategy", lambda name: TwoReplicas())
+    monkeypatch.setattr(strategies.tf.distribute, "get_strategy", TwoReplicas)
+    monkeypatch.setattr(strategies.tf.config, "list_physical_devices", lambda kind: ["GPU:0", "GPU:1"])
+    arguments = ["--gin_param=runtime.meta_optimizer='on'"]  # what other tests run with
+    status, error = in_process(lambda: common.setup(("runtime",)), *arguments, "--gin_param=runtime.xla='on'")
+    assert status == 2 and "needs a strategy of one replica. Received: runtime.xla on with 2 replicas" in error
+    sessions = []
+    arguments += ["--gin_param=runtime.xla='auto'"]
+    assert in_process(lambda: sessions.append(common.setup(("runtime",))), *arguments) == (0, "")
+    assert not sessions[0].runtime.jit_compile
+
+
+@pytest.mark.parametrize("resumable", [False, True])
+def test_an_interrupt_says_how_to_continue_where_that_is_possible(capsys, resumable):
     def main():
         raise KeyboardInterrupt
 
-    status, error = in_process(main)
-    assert status == 130 and "same command continues" in error
+    assert common._guard(main, resumable) == 130
+    error = capsys.readouterr().err
+    assert "Interrupted" in error and ("same command continues" in error) == resumable
+
+
+@pytest.mark.parametrize("seed", [-1, 2**32])
+def test_a_seed_that_numpy_refuses_is_no_flag(in_process, seed):
+    with pytest.raises(flags.IllegalFlagValueError, match=str(seed)):
+        in_process(lambda: None, f"--seed={seed}")
+
+
+@pytest.mark.parametrize(
+    "path, shown",
+    [
+        ("/home/me/keras/tf_edd/tf_edd/search.py", True),
+        ("/home/me/tensorflow/env/lib/python3/site-packages/tf_edd/search.py", True),
+        ("/env/lib/python3/site-packages/keras/src/saving.py", False),
+        ("/usr/lib/python3/dist-packages/tensorflow/python/ops.py", False),
+    ],
+)
+def test_information_of_installed_packages_is_left_out(path, shown):
+    for level in (logging.INFO, logging.WARNING):
+        record = logging.LogRecord("absl", level, path, 1, "told", None, None)
+        assert common._worth_showing(record) == (shown or level == logging.WARNING)
 
 
 def test_a_required_flag_is_asked_for(in_process):

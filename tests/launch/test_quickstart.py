@@ -5,7 +5,7 @@ import pytest
 from absl.testing import flagsaver
 
 from launch import common, quickstart
-from tf_edd.runtime import files
+from tf_edd.runtime import files, model_dir
 
 TINY = (
     "epochs = 1",
@@ -25,7 +25,8 @@ def launched(capsys):
         with flagsaver.flagsaver():
             common.FLAGS(["program", *arguments, *(f"--gin_param={binding}" for binding in TINY)])
             status = common._guard(quickstart.main)
-        return status, capsys.readouterr().out
+        told = capsys.readouterr()
+        return status, told.err if status else told.out
 
     yield call
     gin.clear_config()
@@ -34,6 +35,15 @@ def launched(capsys):
 def test_dry_run_describes_the_search(launched, tmp_path):
     status, out = launched(f"--model_dir={tmp_path / 'run'}", "--dry_run")
     assert status == 0 and "1 epochs x 2 steps" in out and not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("phase", ["search", "retrain"])
+def test_a_finished_phase_of_another_configuration_is_refused(launched, tmp_path, phase):
+    folder = model_dir.open_model_dir(tmp_path, phase, "search.epochs = 99\n", 1, {"deterministic": False})
+    files.write_json(folder / "results.json", {})
+    status, error = launched(f"--model_dir={tmp_path}", "--seed=2")
+    assert status == 2 and f"that {folder} was started with" in error
+    assert {"-seed: 1", "+seed: 2", "-search.epochs = 99"} <= set(error.splitlines())
 
 
 @pytest.mark.slow

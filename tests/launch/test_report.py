@@ -11,6 +11,12 @@ def test_a_search_without_label_is_refused():
         report.read_searches(["runs/edd"])
 
 
+def test_a_search_in_its_first_epoch_is_refused(tmp_path):
+    (tmp_path / "genotypes.jsonl").write_text("")
+    with pytest.raises(UserError, match="first epoch is not finished"):
+        report.read_searches([f"EDD={tmp_path}"])
+
+
 def test_labels_may_hold_equals_signs(tmp_path):
     (tmp_path / "genotypes.jsonl").write_text('{"epoch": 1}\n')
     assert report.read_searches([f"EDD s*t=1={tmp_path},{tmp_path}"]) == {"EDD s*t=1": [[{"epoch": 1}], [{"epoch": 1}]]}

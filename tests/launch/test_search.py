@@ -36,7 +36,9 @@ def launch(*arguments, cwd):
 def test_dry_run_prints_the_composition_and_nothing_else(tmp_path):
     done = launch("--gin_file=quickstart.gin", f"--model_dir={tmp_path / 'run'}", "--dry_run", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
-    rows = dict(line.split("  ", 1) for line in done.stdout.splitlines())
+    told, config = done.stdout.split("\n\n", 1)
+    rows = dict(line.split("  ", 1) for line in told.splitlines())
+    assert "entropy_decay.entropy_gain = 0.06" in config
     assert rows["space"].strip() == "nas_bench_201, 15,625 architectures, 7 blocks"
     assert rows["steps"].strip() == "12 epochs x 22 steps of 32 + 32 images"  # 719 images a half
     assert done.stderr == ""

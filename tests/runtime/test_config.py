@@ -5,9 +5,9 @@ import os
 import gin
 import pytest
 
+from tf_edd import parts as _parts  # noqa: F401  (defines the configurables)
 from tf_edd.errors import UserError
-from tf_edd.runtime import config
-from tf_edd.runtime import strategy as _strategy  # noqa: F401  (defines the configurable "runtime")
+from tf_edd.runtime import config, gin_graph
 
 ROOT = "rt_root"
 BASE = (f"{ROOT}.schedule = @rt_constant()", f"{ROOT}.epochs = 3")
@@ -182,6 +182,31 @@ def test_a_missing_file_and_a_missing_include_name_the_nearest(tmp_path):
     assert "'bse.gin'" in message and "nearest: base.gin" in message and "line 1" in message
 
 
+@pytest.mark.parametrize(
+    "binding, place",
+    [
+        ("search.seed = 3", "--seed"),
+        ("search.xla = True", "runtime.xla"),
+        ("search.data_dir = 'images'", "--data_dir"),
+        ("retrain.overwrite = True", "--overwrite"),
+        ("retrain.genotype = '6111'", "--genotype"),
+        ("export.data_dir = 'images'", "--data_dir"),
+        ("retrain/tfds_images.data_dir = 'images'", "--data_dir"),
+        ("first_order.regularizers = []", "search.regularizers"),
+    ],
+)
+def test_a_binding_that_the_programs_override_is_refused(binding, place):
+    used = [f"{ROOT}.parts = [@retrain/tfds_images, @first_order]"]
+    message = refused(*BASE, *used, binding)
+    name = binding.split(" = ")[0]
+    assert message.splitlines()[1:] == [f"  {name}: give {place} in its place"]
+
+
+def test_what_the_programs_supply_exists():
+    for name, supplied in config.SUPPLIED.items():
+        assert set(supplied) <= set(gin_graph.parameters(name)), name
+
+
 def test_the_text_is_the_same_for_the_same_bindings(tmp_path):
     (tmp_path / "a.gin").write_text(f"# a comment\n{ROOT}.epochs = 3\n{ROOT}.schedule = @rt_constant()\n")
     parse(files=[str(tmp_path / "a.gin")])
@@ -206,8 +231,6 @@ def test_the_text_parses_to_the_same_configuration(tmp_path):
     assert rt_root() == before and before[0] == -1e-4
 
 
-def test_operative_text_holds_defaults_and_markdown_is_indented():
+def test_markdown_is_indented():
     parse(*BASE)
-    rt_root()
-    assert "rt_constant.temperature = 1.0" in config.operative_text()
     assert "    rt_root.epochs = 3" in config.markdown(config.config_text())

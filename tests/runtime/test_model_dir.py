@@ -13,6 +13,10 @@ def start(path, phase="search", config=CONFIG, seed=0, **kwargs):
     return open_model_dir(path, phase, config, seed, kwargs.pop("settings", {"deterministic": True}), **kwargs)
 
 
+def is_finished(path, phase, config=CONFIG, seed=0, settings=None):
+    return finished(path, phase, config, seed, settings or {"deterministic": True})
+
+
 def tree(path):
     return {str(entry.relative_to(path)): entry.read_bytes() for entry in path.rglob("*") if entry.is_file()}
 
@@ -34,7 +38,7 @@ def test_a_new_folder_is_recorded(tmp_path):
 def test_the_same_configuration_continues_and_changes_nothing(tmp_path):
     start(tmp_path)
     before = tree(tmp_path)
-    assert check_model_dir(tmp_path, "search", CONFIG, 0, {"deterministic": True}) == "resume"
+    check_model_dir(tmp_path, "search", CONFIG, 0, {"deterministic": True})
     start(tmp_path, config=CONFIG.replace("# Parameters", "# Other comment"))
     assert tree(tmp_path) == before
 
@@ -71,15 +75,36 @@ def test_a_finished_phase_is_refused_and_named(tmp_path):
     files.write_json(folder / "results.json", {})
     with pytest.raises(UserError, match="search is finished.*results.json.*another --model_dir"):
         start(tmp_path)
-    assert finished(tmp_path, "search") and not finished(tmp_path, "retrain")
+    assert is_finished(tmp_path, "search") and not is_finished(tmp_path, "retrain")
     start(tmp_path, phase="retrain")
+
+
+def test_a_finished_phase_of_another_configuration_is_refused(tmp_path):
+    files.write_json(start(tmp_path, settings={"deterministic": True, "data": "digits"}) / "results.json", {})
+    assert is_finished(tmp_path, "search")  # what the record holds beside is not asked for
+    for change in ({"config": CONFIG.replace("3", "4")}, {"seed": 1}, {"settings": {"deterministic": False}}):
+        with pytest.raises(UserError, match="was started with. Received: another one"):
+            is_finished(tmp_path, "search", **change)
+
+
+def test_what_killed_writes_have_left_is_removed_at_the_next_start(tmp_path):
+    folder = start(tmp_path)
+    before = tree(tmp_path)
+    for name in ("", "cells"):
+        (folder / name / f"{files.TEMPORARY}folder").mkdir(parents=True)
+        (folder / name / f"{files.TEMPORARY}folder" / f"{files.TEMPORARY}inner").write_text("half")
+        (folder / name / f"{files.TEMPORARY}file").write_text("half")
+    start(tmp_path, chief=False)
+    assert len(tree(tmp_path)) == len(before) + 4
+    start(tmp_path)
+    assert tree(tmp_path) == before and not list(folder.glob(f"{files.TEMPORARY}*"))
 
 
 def test_overwrite_removes_the_phase_and_nothing_else(tmp_path):
     files.write_json(start(tmp_path) / "results.json", {})
     files.write_json(start(tmp_path, phase="retrain") / "results.json", {"accuracy": 1})
     folder = start(tmp_path, seed=5, overwrite=True)
-    assert files.read_json(folder / "record.json")["seed"] == 5 and not finished(tmp_path, "search")
+    assert files.read_json(folder / "record.json")["seed"] == 5 and not is_finished(tmp_path, "search")
     assert files.read_json(tmp_path / "retrain" / "results.json") == {"accuracy": 1}
 
 

@@ -14,21 +14,30 @@ def read_history(folder) -> list[dict]:
     """The epochs of a search, from `genotypes.jsonl` in a model_dir or in its `search` folder.
 
     Raises:
-        UserError: there is no such file.
+        UserError: there is no such file, or no epoch in it.
     """
     for path in (Path(folder) / "search" / "genotypes.jsonl", Path(folder) / "genotypes.jsonl"):
         if path.is_file():
-            return files.read_lines(path)
+            return _epochs(files.read_lines(path), path)
     raise UserError(f"Expected the model_dir of a search. Received: {folder} (no genotypes.jsonl in it)")
 
 
+def _epochs(history: list[dict], path: Path) -> list[dict]:
+    if not history:
+        raise UserError(f"Expected a search of at least one epoch. Received: {path}, whose first epoch is not finished")
+    return history
+
+
 def table(histories: Mapping[str, Sequence[list[dict]]], lookup=None, column: str = "cifar10_test") -> str:
-    """A Markdown table: a row for each search, then mean, sample standard deviation and best of each label.
+    """A Markdown table: a row for each search, then mean, sample standard deviation and best accuracy of each label.
 
     Args:
         histories: label -> one history for each seed.
-        lookup: an accuracy table with `query(genotype text)`, or None.
+        lookup: an accuracy table with `query(genotype text)`, or None; without it no seed is called the best.
         column: which accuracy of that table, in percent.
+
+    Raises:
+        UserError: a cell or a column that the table does not have.
     """
     names = ["search", "epochs", *ACCURACIES, "entropy", *([column] if lookup else []), "minutes", "cell"]
     lines = [_line(names), _line(["---"] * len(names))]
@@ -41,13 +50,21 @@ def table(histories: Mapping[str, Sequence[list[dict]]], lookup=None, column: st
         if len(rows) > 1:
             columns = list(zip(*rows, strict=True))
             spread = [f"{statistics.mean(c):.4g} +- {statistics.stdev(c):.2g}" for c in columns]
-            lines.append(_line([f"**{label}**", "", *spread, "", f"best of {len(rows)}: {max(columns[-1]):.4g}"]))
+            best = f"best of {len(rows)}: {max(columns[-1]):.4g}" if lookup else ""
+            lines.append(_line([f"**{label}**", "", *spread, "", best]))
     return "\n".join(lines)
 
 
 def _values(last: dict, lookup, column: str) -> list[float]:
     values = [last[tag] * 100 for tag in ACCURACIES.values()] + [last["arch/entropy"]]
-    return [*values, lookup.query(last["genotype"])[column]] if lookup else values
+    return [*values, _accuracy(lookup.query(last["genotype"]), column)] if lookup else values
+
+
+def _accuracy(row: Mapping[str, float], column: str) -> float:
+    columns = [name for name in row if name != "index"]
+    if column not in columns:
+        raise UserError(f"Expected one of the columns {', '.join(columns)}. Received: {column!r}")
+    return row[column]
 
 
 def _texts(values: Sequence[float]) -> list[str]:

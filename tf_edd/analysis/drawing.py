@@ -15,6 +15,7 @@ from matplotlib.path import Path as Curve
 
 from tf_edd.errors import UserError
 from tf_edd.genotype import Genotype
+from tf_edd.runtime.files import TEMPORARY
 from tf_edd.spaces.space import CellSpec, Space
 
 INK = "#1f2933"
@@ -291,7 +292,7 @@ def save(figure: Figure, path: str | Path) -> Path:
     if path.suffix not in (".png", ".svg"):
         raise UserError(f"Expected a file that ends in .png or .svg. Received: {path}")
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    temporary = path.with_name(f"{TEMPORARY}{os.getpid()}-{path.name}")
     try:
         figure.savefig(temporary, format=path.suffix[1:])
         os.replace(temporary, path)

@@ -43,6 +43,7 @@ class Images:
 
     def raw_batches(self, batch_size: int) -> tf.data.Dataset:
         """All images as stored: (uint8 [B, H, W, C], int32 [B]), the last batch may be smaller."""
+        _check_batch_size(batch_size)
         return self._source.batches(batch_size).with_options(_options())
 
     def batches(
@@ -70,7 +71,7 @@ class Images:
             A dataset of (float32 [B, H, W, C], int32 labels [B]).
 
         Raises:
-            UserError: fewer images than one batch, with drop_remainder.
+            UserError: an empty batch, a negative number, or fewer images than one batch, with drop_remainder.
         """
         self._check(batch_size, drop_remainder, seed=seed, epoch=epoch, skip=skip)
         key = (seed, epoch, self._stream)
@@ -94,7 +95,8 @@ class Images:
         return self._finishers[augmentations]
 
     def _check(self, batch_size, drop_remainder, **numbers):
-        for name, value in {"batch_size - 1": batch_size - 1, **numbers}.items():
+        _check_batch_size(batch_size)
+        for name, value in numbers.items():
             if value < 0:
                 raise UserError(f"{name} must not be negative. Received: {value}")
         if drop_remainder and batch_size > self.size:
@@ -112,6 +114,11 @@ class Images:
         first = 2 * self._stream + 1
         parts = [Images(source, self._moments, first + number) for number, source in enumerate(sources)]
         return parts, digests
+
+
+def _check_batch_size(batch_size):
+    if batch_size < 1:
+        raise UserError(f"batch_size must be at least 1. Received: batch_size={batch_size}")
 
 
 def _options() -> tf.data.Options:

@@ -16,7 +16,13 @@ import tensorflow_datasets as tfds
 from tf_edd.data.decoding import decode, fit
 from tf_edd.errors import UserError
 
-PARALLEL_CALLS = os.cpu_count() or 1  # fixed: see the options in `tf_edd.data.images`
+
+def usable_cpus() -> int:
+    """Processors that this process may use: in a container or under taskset fewer than the machine has."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+PARALLEL_CALLS = usable_cpus()  # fixed: see the options in `tf_edd.data.images`
 
 
 def _rng(key) -> np.random.Generator:

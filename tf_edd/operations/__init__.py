@@ -1,7 +1,7 @@
 """Candidate operations: `PRIMITIVES` maps the name of a primitive to its builder.
 
-A builder is called as `builder(channels, stride, **batch norm arguments)` and returns an `Operation`; None stands for
-`none`, which a mixture leaves out.
+A builder is called as `builder(channels, stride, **batch norm arguments)` and returns an `Operation`; for
+`none` it is `Zero`, which a mixture leaves out.
 """
 
 from tf_edd.operations.base import PREPARATIONS, Operation

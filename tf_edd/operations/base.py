@@ -9,7 +9,7 @@ then costs one addition and no multiplication.
 import keras
 import tensorflow as tf
 
-# Source of the names of preparations; a preparation maps (images, stride) to what the operation's `call` reads.
+# Source of the names of preparations; a preparation maps what a node gives to the x that the operation's `call` reads.
 PREPARATIONS = {
     "identity": lambda x: x,
     "relu": tf.nn.relu,

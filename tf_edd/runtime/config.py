@@ -15,7 +15,24 @@ import gin.config as gin_internal  # the registry and the parsed bindings have n
 from tf_edd.errors import UserError
 from tf_edd.runtime import gin_graph
 
-ROOTS = ("search", "retrain", "evaluate", "export", "query", "quickstart", "runtime")
+ROOTS = ("search", "retrain", "evaluate", "export", "runtime")
+
+# What gives the parameters that are passed explicitly in each call, so that a binding of them would do nothing.
+_FLAGS = {name: f"--{name}" for name in ("model_dir", "data_dir", "overwrite")}
+_RUN = {**_FLAGS, **{name: f"--{name}" for name in ("seed", "deterministic", "dry_run")}, "xla": "runtime.xla"}
+_FROM_SEARCH = ("relaxation", "weight_optimizer", "arch_optimizer", "regularizers")
+SUPPLIED = {
+    "tf_edd.search": _RUN,
+    "tf_edd.retrain": {**_RUN, "genotype": "--genotype"},
+    "tf_edd.evaluate": {"model_dir": "--model_dir", "data_dir": "--data_dir", "saved_model": "--saved_model"},
+    "tf_edd.export": _FLAGS,
+    "tf_edd.bilevel.first_order": {
+        "seed": "--seed",
+        "xla": "runtime.xla",
+        **{name: f"search.{name}" for name in _FROM_SEARCH},
+    },
+    **{f"tf_edd.data.{loader}": {"data_dir": "--data_dir"} for loader in ("digits", "image_folder", "tfds_images")},
+}
 
 _PARSE_ERRORS = (ValueError, TypeError, LookupError, NameError, AttributeError, SyntaxError, OSError, ImportError)
 _PARSE_ERRORS += (tokenize.TokenError,)  # an open bracket
@@ -42,7 +59,7 @@ def parse(
 
     Raises:
         UserError: a missing file or include, a syntax error, an unknown configurable or parameter, a binding that
-            nothing uses, a required value without one.
+            nothing uses or that the programs override, a required value without one.
     """
     folders = ["", *map(str, search_paths), *_installed_folders()]
     gin.clear_config()
@@ -56,6 +73,7 @@ def parse(
         gin.clear_config()
         raise UserError(message) from error
     _check_used(tuple(roots) + ROOTS)
+    _check_not_supplied()
     _check_required(roots)
 
 
@@ -71,11 +89,6 @@ def config_text(roots: Sequence[str] = ()) -> str:
     reached = gin_graph.reachable(roots)
     kept = {key: values for key, values in gin_internal._CONFIG.items() if key in reached}
     return gin_internal._config_str(kept, max_line_length=120)
-
-
-def operative_text() -> str:
-    """Every value that the configurables called so far have used, defaults included."""
-    return gin.operative_config_str(max_line_length=120)
 
 
 def markdown(text: str) -> str:
@@ -175,6 +188,17 @@ def _check_used(roots: Sequence[str]) -> None:
     ]
     if unused:
         raise UserError("Expected every binding to be used. Received:\n" + "\n".join(unused))
+
+
+def _check_not_supplied() -> None:
+    overridden = [
+        f"  {gin_graph.binding_name(key, parameter)}: give {SUPPLIED[key[1]][parameter]} in its place"
+        for key, values in gin_internal._CONFIG.items()
+        for parameter in values
+        if parameter in SUPPLIED.get(key[1], ())
+    ]
+    if overridden:
+        raise UserError("Expected no binding that the programs override. Received:\n" + "\n".join(overridden))
 
 
 def _check_required(roots: Sequence[str]) -> None:

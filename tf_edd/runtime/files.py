@@ -4,6 +4,7 @@ import contextlib
 import errno
 import json
 import os
+import shutil
 import tempfile
 from collections.abc import Iterable
 from pathlib import Path
@@ -50,6 +51,22 @@ def make_folder(path) -> Path:
     except OSError as error:
         raise write_error(path, error) from error
     return Path(path)
+
+
+def remove_leftovers(folder) -> None:
+    """Removes the temporary files and folders that killed writes have left in `folder` and below.
+
+    Raises:
+        UserError: they cannot be removed.
+    """
+    try:
+        for path in list(Path(folder).rglob(f"{TEMPORARY}*")):
+            if path.is_dir():
+                shutil.rmtree(path)
+            else:
+                path.unlink(missing_ok=True)  # it may have lain in a folder that is gone
+    except OSError as error:
+        raise write_error(folder, error) from error
 
 
 def write_text(path, text: str) -> None:

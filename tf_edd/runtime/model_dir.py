@@ -62,23 +62,39 @@ def open_model_dir(
         _check_unfinished(folder, path)
         _check_same(folder, config, record)
     if chief:
+        files.remove_leftovers(folder)
         _write_records(path, folder, config, record)
     return folder
 
 
-def check_model_dir(path, phase: str, config: str, seed: int, settings: Mapping) -> str:
-    """What `open_model_dir` would do, told in one word, without writing: "new" or "resume".
+def check_model_dir(path, phase: str, config: str, seed: int, settings: Mapping) -> None:
+    """The checks of `open_model_dir`, without writing.
 
     Raises:
         UserError: as `open_model_dir`.
     """
     open_model_dir(path, phase, config, seed, settings, chief=False)
-    return "resume" if (Path(path) / phase / RECORD).exists() else "new"
 
 
-def finished(path, phase: str) -> bool:
-    """Whether the phase has written its results."""
-    return (Path(path) / phase / RESULTS).is_file()
+def finished(path, phase: str, config: str, seed: int, settings: Mapping) -> bool:
+    """Whether the phase has written its results, those of this configuration.
+
+    Args:
+        path: the model_dir.
+        phase: the name of the sub-folder.
+        config: gin text of the phase.
+        seed: its seed.
+        settings: those of its settings that are known without starting it; only they are compared.
+
+    Raises:
+        UserError: the phase is finished and was started with another configuration (the difference is shown).
+    """
+    folder = Path(path) / phase
+    if not (folder / RESULTS).is_file():
+        return False
+    recorded = files.read_json(folder / RECORD)["settings"]
+    _check_same(folder, config, _jsonable({"phase": phase, "seed": seed, "settings": {**recorded, **settings}}))
+    return True
 
 
 def _check_ours(path: Path) -> None:

@@ -37,19 +37,20 @@ class Runtime:
 
 @gin.configurable(module="tf_edd.runtime")
 def runtime(precision: str = "float32", xla: str = "off", meta_optimizer: str = "auto") -> Runtime:
-    """The settings of this machine.
+    """The settings of this machine, for the `tf.distribute` strategy in scope.
 
     Args:
         precision: "float32", "mixed_bfloat16" or "mixed_float16".
-        xla: "off", "on", or "auto": on where there is a GPU (on a CPU, XLA makes the step ten times slower).
+        xla: "off", "on" (with one replica only), or "auto": on where there is one GPU (on a CPU, XLA makes the step
+            ten times slower).
         meta_optimizer: TensorFlow's graph optimizer: "on", "off", or "auto": on where there is a GPU (its layout
             optimizer matters there); off on a CPU, where it costs 6 s of the first step and gains nothing.
 
     Raises:
-        UserError: another value.
+        UserError: another value, or XLA with several replicas.
     """
     _require("runtime.precision", precision, PRECISIONS)
-    return Runtime(precision, _switch("xla", xla), _switch("meta_optimizer", meta_optimizer))
+    return Runtime(precision, _xla(xla), _switch("meta_optimizer", meta_optimizer))
 
 
 def set_precision(precision: str) -> None:
@@ -85,6 +86,13 @@ def use_logical_cpus(count: int) -> None:
         raise UserError(f"Expected logical CPUs to be set before TensorFlow is used. Received: {count}") from error
 
 
+def grow_memory() -> None:
+    """Lets TensorFlow take the memory of GPUs as it is needed, not all at once; call it before a GPU is used."""
+    for gpu in tf.config.list_physical_devices("GPU"):
+        if not tf.config.experimental.get_memory_growth(gpu):
+            tf.config.experimental.set_memory_growth(gpu, True)
+
+
 def make_strategy(name: str = "auto") -> tf.distribute.Strategy:
     """The strategy of this name; GPU memory is taken as it is needed.
 
@@ -96,7 +104,7 @@ def make_strategy(name: str = "auto") -> tf.distribute.Strategy:
         UserError: another name, or multi_worker without a usable TF_CONFIG.
     """
     _require("--strategy", name, STRATEGIES)
-    _grow_memory()
+    grow_memory()
     if name == "multi_worker":
         _check_tf_config()
         return tf.distribute.MultiWorkerMirroredStrategy()
@@ -151,10 +159,14 @@ def _switch(name: str, value: str) -> bool:
     return value == "on" or (value == "auto" and bool(tf.config.list_physical_devices("GPU")))
 
 
-def _grow_memory() -> None:
-    for gpu in tf.config.list_physical_devices("GPU"):
-        if not tf.config.experimental.get_memory_growth(gpu):
-            tf.config.experimental.set_memory_growth(gpu, True)
+def _xla(value: str) -> bool:
+    # Batch norm takes its statistics over all replicas, and replicas cannot meet inside a function that XLA compiles.
+    replicas = tf.distribute.get_strategy().num_replicas_in_sync
+    if value == "on" and replicas > 1:
+        raise UserError(
+            f"runtime.xla needs a strategy of one replica. Received: runtime.xla on with {replicas} replicas"
+        )
+    return _switch("xla", value) and replicas == 1
 
 
 def _check_tf_config() -> None:
