@@ -194,5 +194,5 @@ def test_impossible_splits(train, valid):
 def test_no_thread_tunes_the_batches():
     """A program that drops the iterator would wait for it, idle for up to a minute."""
     images, _ = _images()
-    assert images.batches(64, 0, 0).options().autotune.enabled is False
+    assert images.batches(4, 0, 0).options().autotune.enabled is False
     assert images.raw_batches(64).options().autotune.enabled is False
