@@ -5,7 +5,7 @@ import time
 import numpy as np
 import tensorflow as tf
 
-from benchmarks.setting import Setting
+from benchmarks.setting import SUITES, Setting
 from tf_edd import data, relaxations, temperature
 from tf_edd.data.images import Images
 from tf_edd.data.normalisation import KNOWN_MOMENTS
@@ -26,32 +26,37 @@ def _median_seconds(function, repeats: int = REPEATS) -> float:
     return float(np.median(times))
 
 
-def edd_update() -> float:
+def _logits(setting: Setting) -> list[tf.Variable]:
+    return [tf.Variable(tf.random.normal(shape)) for shape in SUITES[setting.suite].logit_shapes]
+
+
+def edd_update(setting: Setting) -> float:
     """Seconds of one epoch's update: probabilities and mean entropy from the logits, then Eq. 14 and 15."""
-    logits = tf.Variable(tf.random.normal([6, 5]))
+    logits = _logits(setting)
     schedule, relaxation = temperature.entropy_decay(), relaxations.sparse_noisy_softmax()
     state, value = schedule.init()
 
     def update():
-        entropy = relaxations.mean_entropy({"cell": relaxation.mean(logits, value)})
+        entropy = relaxations.mean_entropy({i: relaxation.mean(each, value) for i, each in enumerate(logits)})
         schedule.update(state, 1, float(entropy))
 
     return _median_seconds(update)
 
 
-def sn_softmax_extra() -> float:
+def sn_softmax_extra(setting: Setting) -> float:
     """Seconds by which forward and gradient of sn-softmax exceed those of softmax (twice a step, weights and arch)."""
-    logits, upstream = tf.Variable(tf.random.normal([6, 5])), tf.random.normal([6, 5])
+    logits = _logits(setting)
+    upstream = [tf.random.normal(each.shape) for each in logits]
 
     def gradient_of(relaxation):
         @tf.function
         def gradient(value):
             with tf.GradientTape() as tape:
-                probs = relaxation(logits, value)
+                probs = [relaxation(each, value) for each in logits]
             return tape.gradient(probs, logits, upstream)
 
         value = tf.constant(0.5)
-        return lambda: gradient(value).numpy()
+        return lambda: gradient(value)[-1].numpy()
 
     plain, noisy = gradient_of(relaxations.softmax()), gradient_of(relaxations.sparse_noisy_softmax())
     return 2 * (_median_seconds(noisy) - _median_seconds(plain))
@@ -86,7 +91,7 @@ def data_step(setting: Setting, data_dir: str | None) -> float:
 def measure(setting: Setting, data_dir: str | None) -> dict[str, float]:
     """Seconds of every part."""
     return {
-        "edd_update": edd_update(),
-        "sn_softmax_extra": max(sn_softmax_extra(), 0.0),
+        "edd_update": edd_update(setting),
+        "sn_softmax_extra": max(sn_softmax_extra(setting), 0.0),
         "data": data_step(setting, data_dir),
     }

@@ -4,6 +4,8 @@ import statistics
 
 from benchmarks import setting as s
 
+_FIGURES = {"first_step": "first step of {}, seconds", "peak_gigabytes": "peak memory of {}, GB"}
+
 
 def medians(rounds: list[dict[str, float]]) -> dict[str, float]:
     """Median seconds per step of each competitor over the rounds."""
@@ -35,20 +37,23 @@ def _target(figure: str, measured: float, limit: float) -> dict:
     return {"figure": figure, "measured": measured, "target": limit, "reached": measured <= limit}
 
 
-def target_rows(rows: list[dict], rounds: list, parts: dict[str, float]) -> list[dict]:
+def target_rows(suite: s.Suite, rows: list[dict], rounds: list, parts: dict[str, float]) -> list[dict]:
     """Every figure whose competitors took part, beside what it should be."""
     by_name = {row["competitor"]: row for row in rows}
     result = [
         _target(f"step time, {t.competitor} / {t.peer}", ratio(rounds, t.competitor, t.peer), t.limit)
-        for t in s.RATIO_TARGETS
+        for t in suite.ratios
         if t.competitor in by_name and t.peer in by_name
     ]
+    result += [
+        _target(_FIGURES[limit.figure].format(limit.competitor), by_name[limit.competitor][limit.figure], limit.limit)
+        for limit in suite.limits
+        if limit.competitor in by_name
+    ]
     if ours := by_name.get("tf_edd"):
-        result.append(_target("first step of tf_edd, seconds", ours["first_step"], s.FIRST_STEP_SECONDS))
-        result.append(_target("peak memory of tf_edd, GB", ours["peak_gigabytes"], s.PEAK_GIGABYTES))
-        for part, limit in (("sn_softmax_extra", s.SN_SOFTMAX_SHARE), ("data", s.DATA_SHARE)):
+        for part, share in suite.shares.items():
             if part in parts:
-                result.append(_target(f"{part} / step of tf_edd", parts[part] / ours["seconds_per_step"], limit))
+                result.append(_target(f"{part} / step of tf_edd", parts[part] / ours["seconds_per_step"], share))
     if "edd_update" in parts:
         result.append(_target("EDD update, seconds an epoch", parts["edd_update"], s.EDD_UPDATE_SECONDS))
     return result

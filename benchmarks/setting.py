@@ -1,4 +1,4 @@
-"""What is measured: the problem, the competitors and the figures to reach."""
+"""What is measured: the problems, the competitors and the figures to reach."""
 
 import dataclasses
 import importlib.util
@@ -11,10 +11,21 @@ LOGIT_SCALE = 1e-3
 
 @dataclasses.dataclass(frozen=True)
 class Setting:
-    """The problem that every competitor solves, and the cores it may use."""
+    """The problem that every competitor solves, and the cores it may use.
 
+    Attributes:
+        suite: key of `SUITES`.
+        channels: of the first cells.
+        cells: of a stage on NAS-Bench-201, of the network otherwise.
+        batch: images of a batch.
+        image_size: height and width.
+        classes: of the labels.
+        cores: CPU cores of a competitor.
+    """
+
+    suite: str = "nas_bench_201"
     channels: int = 16
-    cells_per_stage: int = 5
+    cells: int = 5
     batch: int = 64
     image_size: int = 32
     classes: int = 10
@@ -26,7 +37,7 @@ class Competitor:
     """A module of `benchmarks.peers`, the arguments of its `build`, and the package it needs."""
 
     module: str
-    arguments: dict[str, str]
+    arguments: dict
     package: str = "tensorflow"
 
     @property
@@ -44,26 +55,110 @@ class Target:
     limit: float
 
 
-COMPETITORS = {
-    "tf_edd": Competitor("ours", {"precision": "float32", "relaxation": "softmax"}),
-    "tf_edd_sn_softmax": Competitor("ours", {"precision": "float32", "relaxation": "sparse_noisy_softmax"}),
-    "tf_edd_bfloat16": Competitor("ours", {"precision": "mixed_bfloat16", "relaxation": "softmax"}),
-    "plain_keras": Competitor("plain_keras", {}),
-    "torch_nchw": Competitor("plain_torch", {"layout": "nchw"}, package="torch"),
-    "torch_channels_last": Competitor("plain_torch", {"layout": "channels_last"}, package="torch"),
+@dataclasses.dataclass(frozen=True)
+class Limit:
+    """A figure of one competitor, `first_step` in seconds or `peak_gigabytes`, and the most it may be."""
+
+    competitor: str
+    figure: str
+    limit: float
+
+
+@dataclasses.dataclass(frozen=True)
+class Suite:
+    """A problem with its competitors.
+
+    Attributes:
+        setting: the size at which the figures are to be reached.
+        parameters: of the network at that size, the same for all competitors.
+        competitors: name -> competitor.
+        ratios: step times to reach.
+        limits: other figures to reach.
+        batches: how many batches a step takes.
+        logit_shapes: [E, O] of each cell kind, for a search.
+        shares: part of `benchmarks.parts` -> the most it may be of a step of tf_edd.
+    """
+
+    setting: Setting
+    parameters: int
+    competitors: dict[str, Competitor]
+    ratios: tuple[Target, ...]
+    limits: tuple[Limit, ...] = ()
+    batches: int = 2
+    logit_shapes: tuple[tuple[int, int], ...] = ()
+    shares: dict[str, float] = dataclasses.field(default_factory=dict)
+
+
+def _ours(relaxation="softmax", precision="float32", **options) -> Competitor:
+    return Competitor("ours", {"precision": precision, "relaxation": relaxation, **options})
+
+
+def _torch(module) -> dict[str, Competitor]:
+    layouts = ("nchw", "channels_last")
+    return {f"torch_{layout}": Competitor(module, {"layout": layout}, package="torch") for layout in layouts}
+
+
+SUITES = {
+    "nas_bench_201": Suite(
+        Setting(),
+        parameters=1_686_106,
+        competitors={
+            "tf_edd": _ours(),
+            "tf_edd_sn_softmax": _ours("sparse_noisy_softmax"),
+            "tf_edd_bfloat16": _ours(precision="mixed_bfloat16"),
+            "plain_keras": Competitor("plain_keras", {}),
+            **_torch("plain_torch"),
+        },
+        ratios=(
+            Target("tf_edd", "plain_keras", 0.65),
+            Target("tf_edd", "torch_nchw", 0.40),
+            Target("tf_edd", "torch_channels_last", 0.55),
+            Target("tf_edd_bfloat16", "tf_edd", 0.80),
+            Target("tf_edd_sn_softmax", "tf_edd", 1.01),
+        ),
+        limits=(Limit("tf_edd", "first_step", 12.0), Limit("tf_edd", "peak_gigabytes", 1.9)),
+        logit_shapes=((6, 5),),
+        shares={"sn_softmax_extra": 0.01, "data": 0.05},
+    ),
+    "darts": Suite(
+        Setting("darts", cells=8, batch=16),
+        parameters=1_930_618,
+        competitors={
+            "tf_edd": _ours(),
+            "tf_edd_rematerialized": _ours(rematerialize=True),
+            "plain_keras": Competitor("darts_keras", {}),
+            **_torch("darts_torch"),
+        },
+        ratios=(Target("tf_edd", "torch_nchw", 0.36), Target("tf_edd", "torch_channels_last", 0.58)),
+        limits=(
+            Limit("tf_edd", "first_step", 30.0),
+            Limit("tf_edd", "peak_gigabytes", 3.2),
+            Limit("tf_edd_rematerialized", "peak_gigabytes", 1.8),
+        ),
+        logit_shapes=((14, 8), (14, 8)),
+        shares={"sn_softmax_extra": 0.01, "data": 0.05},
+    ),
+    "darts_v2": Suite(
+        Setting("darts_v2", channels=36, cells=20, batch=32),
+        parameters=3_349_342,
+        competitors={
+            "tf_edd": Competitor("ours_final", {}),
+            "plain_keras": Competitor("darts_final_keras", {}),
+            **_torch("darts_final_torch"),
+        },
+        ratios=tuple(Target("tf_edd", peer, 1.0) for peer in ("plain_keras", "torch_nchw", "torch_channels_last")),
+        batches=1,
+    ),
 }
-RATIO_TARGETS = (
-    Target("tf_edd", "plain_keras", 0.65),
-    Target("tf_edd", "torch_nchw", 0.40),
-    Target("tf_edd", "torch_channels_last", 0.55),
-    Target("tf_edd_bfloat16", "tf_edd", 0.80),
-    Target("tf_edd_sn_softmax", "tf_edd", 1.01),
-)
-FIRST_STEP_SECONDS = 12.0
-PEAK_GIGABYTES = 1.9
 EDD_UPDATE_SECONDS = 0.010
-SN_SOFTMAX_SHARE = 0.01
-DATA_SHARE = 0.05
+
+
+def check_parameters(setting: Setting, count: int):
+    """Raises ValueError if a network of the suite's size has not the suite's number of parameters."""
+    suite = SUITES[setting.suite]
+    sizes = [(each.channels, each.cells, each.classes) for each in (setting, suite.setting)]
+    if sizes[0] == sizes[1] and count != suite.parameters:
+        raise ValueError(f"The network must have {suite.parameters:,} parameters. Received: {count:,}")
 
 
 def use_cores(cores: int):

@@ -10,7 +10,7 @@ import traceback
 import numpy as np
 from absl import logging
 
-from benchmarks.setting import COMPETITORS, Setting, use_cores
+from benchmarks.setting import SUITES, Setting, use_cores
 
 
 class WorkerError(RuntimeError):
@@ -40,12 +40,13 @@ def _seconds(step, batches, count: int) -> float:
 
 
 def _answer(connection, name: str, setting: Setting):
-    competitor = COMPETITORS[name]
+    suite = SUITES[setting.suite]
+    competitor = suite.competitors[name]
     start = time.perf_counter()
     module = importlib.import_module(f"benchmarks.peers.{competitor.module}")
     step = module.build(setting, **competitor.arguments)
     build_seconds = time.perf_counter() - start
-    batches = (*_batch(setting, 0), *_batch(setting, 1))
+    batches = [array for seed in range(suite.batches) for array in _batch(setting, seed)]
     first_seconds = _seconds(step, batches, 1)
     second_seconds = _seconds(step, batches, 1)  # the first step after the tracing still fills caches
     connection.send({"build": build_seconds, "first_step": first_seconds, "second_step": second_seconds})

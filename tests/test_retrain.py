@@ -12,14 +12,20 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tf_edd.data import crop, digits
+from tf_edd.data import ImageData, crop, cutout, digits
+from tf_edd.data.normalisation import Moments
+from tf_edd.data.sources import ArraySource
 from tf_edd.errors import UserError
+from tf_edd.evaluate import evaluate
+from tf_edd.export import export
 from tf_edd.optimizers import sgd
-from tf_edd.retrain import TrainStep, retrain, smoothed_cross_entropy
+from tf_edd.retrain import retrain
 from tf_edd.retrain_records import RetrainState, draw_curves, load_network
+from tf_edd.retrain_step import TrainStep, smoothed_cross_entropy
 from tf_edd.runtime import files
 from tf_edd.schedules import cosine_rate
-from tf_edd.spaces import nas_bench_201
+from tf_edd.spaces import Block, Space, darts, darts_imagenet, nas_bench_201
+from tf_edd.spaces.nas_bench_201 import CELL as CELL_SPEC
 
 CELL = "|nor_conv_3x3~0|+|none~0|skip_connect~1|+|skip_connect~0|none~1|avg_pool_3x3~2|"
 ROOT = Path(__file__).resolve().parents[1]
@@ -81,6 +87,60 @@ def test_step_follows_the_gradient_of_a_linear_model():
     gradient = x.T @ (probs - np.eye(2)[labels]) / 4
     np.testing.assert_allclose(model.trainable_variables[0], kernel - 0.5 * gradient, rtol=1e-4)
     np.testing.assert_allclose(scalars["loss/train"], -np.log(probs[range(4), labels]).mean(), rtol=1e-5)
+
+
+def test_step_weighs_the_side_branch():
+    images = keras.Input((3,))
+    branches = [keras.layers.Dense(2, use_bias=False, name=name)(images) for name in ("main", "side")]
+    model = keras.Model(images, branches)
+    main, side = (variable.numpy().astype(np.float64) for variable in model.trainable_variables)
+    x, labels = np.random.default_rng(0).normal(size=(4, 3)), np.array([0, 1, 1, 0])
+    step = TrainStep(model, sgd(momentum=0.0, weight_decay=0.0), 0.1, auxiliary_weight=0.4)
+    step.begin(0, 0.5)
+    scalars = step(tf.constant(x, tf.float32), tf.constant(labels, tf.int32))
+    target, loss = 0.9 * np.eye(2)[labels] + 0.05, 0.0
+    for kernel, weight, after in zip((main, side), (1.0, 0.4), model.trainable_variables, strict=True):
+        probs = np.exp(x @ kernel) / np.exp(x @ kernel).sum(-1, keepdims=True)
+        loss -= weight * (target * np.log(probs)).sum(-1).mean()
+        np.testing.assert_allclose(after, kernel - 0.5 * weight * x.T @ (probs - target) / 4, rtol=1e-4)
+    np.testing.assert_allclose(scalars["loss/train"], loss, rtol=1e-5)
+
+
+def branched(folder, **changes):
+    """A network with a side branch on maps of 8x8 and drop path, which the recipe of the DARTS space has too."""
+    cells = [Block("cell", 4, cell=CELL_SPEC.kind), Block("auxiliary_cifar", 8), Block("cell", 4, cell=CELL_SPEC.kind)]
+    space = Space("branched", (CELL_SPEC,), (Block("stem", 4), *cells, Block("classifier", 4)))
+    arguments = {"space": space, "auxiliary_weight": 0.4, "drop_path_rate": 0.6, "deterministic": True}
+    return run(folder, **{**arguments, "extra_augmentation": (cutout(2),), "epochs": 2, **changes})
+
+
+def test_continued_with_side_branch_and_drop_path_is_bit_identical(tmp_path):
+    straight = branched(tmp_path / "straight")
+    with pytest.raises(KeyboardInterrupt):
+        branched(tmp_path / "resumed", rate=interrupted_after(1))
+    resumed = branched(tmp_path / "resumed")
+    assert resumed["last"]["loss/train"] == straight["last"]["loss/train"]
+    for one, other in zip(weights(tmp_path / "resumed"), weights(tmp_path / "straight"), strict=True):
+        np.testing.assert_array_equal(one, other)
+    # dropped with probability 0.6 e / 2: nothing in the first epoch, something in the second
+    plain = branched(tmp_path / "plain", drop_path_rate=0.0)
+    losses = [
+        [row["loss/train"] for row in files.read_lines(tmp_path / name / "retrain" / "history.jsonl")]
+        for name in ("straight", "plain")
+    ]
+    assert losses[0][0] == losses[1][0] and losses[0][1] > losses[1][1]
+    assert plain["parameters"] == straight["parameters"]
+
+
+@pytest.mark.slow
+def test_the_side_branch_is_neither_saved_nor_exported(tmp_path):
+    results = branched(tmp_path, epochs=1)
+    network = load_network(tmp_path / "retrain" / "best")
+    assert len(network.outputs) == 1
+    assert sum(int(np.prod(value.shape)) for value in network.trainable_weights) == results["parameters"]
+    assert evaluate(tmp_path, data=digits)["accuracy"] == pytest.approx(results["best"]["accuracy/test"])
+    reloaded = export(tmp_path, data=digits, check_images=50)["reloaded"]
+    assert reloaded["max_logit_difference"] <= 1e-4 and not reloaded["imported_tf_edd"]
 
 
 def test_learns_and_writes_everything(whole):
@@ -179,6 +239,9 @@ def test_dry_run_tells_sizes_and_writes_nothing(tmp_path):
         ({"valid": 1438}, "valid"),
         ({"label_smoothing": 1.0}, "label_smoothing"),
         ({"weight_gradient_clip": 0.0}, "weight_gradient_clip"),
+        ({"drop_path_rate": 1.0}, "drop_path_rate"),
+        ({"auxiliary_weight": -0.1}, "auxiliary_weight"),
+        ({"auxiliary_weight": 0.4}, "no auxiliary head"),
     ],
 )
 def test_refuses_values_out_of_range(changes, message, tmp_path):
@@ -190,6 +253,39 @@ def test_refuses_values_out_of_range(changes, message, tmp_path):
 def test_without_a_search_the_genotype_is_asked_for(tmp_path):
     with pytest.raises(UserError, match="genotype"):
         retrain(tmp_path, None, space=nas_bench_201(), data=digits, optimizer=sgd(), rate=abs, epochs=1, batch_size=9)
+
+
+def black(side, classes):
+    """Images that nobody looks at."""
+    source = ArraySource(np.zeros((200, side, side, 3), np.uint8), np.arange(200) % classes)
+    names = [str(label) for label in range(classes)]
+    images = ImageData.from_sources("black", source, source, names, Moments((0.0,) * 3, (1.0,) * 3))
+    return lambda data_dir: images
+
+
+def plan(space, data, genotype="DARTS_V2", **changes):
+    arguments = {"optimizer": sgd(), "rate": cosine_rate(0.1, 0.0, 3), "epochs": 3, "batch_size": 100}
+    return retrain("nowhere", genotype, space=space, data=data, dry_run=True, **{**arguments, **changes})
+
+
+@pytest.mark.parametrize(
+    ("space", "side", "classes", "parameters"),
+    [
+        (darts(36, 20), 32, 10, 3_349_342),
+        (darts(36, 20), 32, 100, 3_349_342 + 90 * (4 * 144 + 1)),
+        (darts_imagenet(48, 14), 224, 1000, 4_718_752),
+    ],
+)
+def test_a_cell_moves_to_other_data(space, side, classes, parameters):
+    """Sizes of methods.md 6.2; of the classifier, which reads 4 x 144 channels, each class has its own column."""
+    assert plan(space, black(side, classes))["parameters"] == parameters
+
+
+def test_refuses_what_cannot_move():
+    with pytest.raises(UserError, match="space 'nas_bench_201'. Received: one of space 'darts'"):
+        plan(nas_bench_201(), black(32, 10))
+    with pytest.raises(UserError, match="reduces the sides of its images by 32.*32x32 pixels. Received: images of 8x8"):
+        plan(darts_imagenet(), black(8, 10))
 
 
 def test_curves_show_what_was_measured(whole):
@@ -209,7 +305,8 @@ def test_two_replicas_equal_one(tmp_path):
         from tf_edd.optimizers import sgd
         from tf_edd.retrain import retrain
         from tf_edd.schedules import constant_rate
-        from tf_edd.spaces import nas_bench_201
+        from tf_edd.spaces import Block, Space, darts, darts_imagenet, nas_bench_201
+from tf_edd.spaces.nas_bench_201 import CELL as CELL_SPEC
         cell = "|nor_conv_3x3~0|+|none~0|skip_connect~1|+|skip_connect~0|none~1|avg_pool_3x3~2|"
         for name in ("one", "mirrored"):
             with make_strategy(name).scope():

@@ -1,11 +1,20 @@
 """The genotype: the hand-over between a search and everything after it.
 
-A genotype is data. Its file is JSON with a schema version; its text is the form the field uses for the space, here
-the NAS-Bench-201 string `|op~0|+|op~0|op~1|+|op~0|op~1|op~2|` (one group a node, `op~source` an edge).
+A genotype is data. Its file is JSON with a schema version; its text is the form that the field uses for the space:
+
+    one cell kind        |op~0|+|op~0|op~1|+|op~0|op~1|op~2|       NAS-Bench-201: a group a node, `op~source` an edge
+    several cell kinds   Genotype(normal=[('sep_conv_3x3', 0), ...], normal_concat=range(2, 6), reduce=...)      DARTS
+
+Cells that others have published are known by their names: `published_genotypes.json`.
 """
 
+import ast
 import dataclasses
+import difflib
+import functools
+import itertools
 import json
+import os
 import re
 from pathlib import Path
 
@@ -15,6 +24,7 @@ from tf_edd.errors import UserError
 from tf_edd.spaces.space import CellSpec, Space
 
 SCHEMA = 1
+PUBLISHED = Path(__file__).with_name("published_genotypes.json")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -56,9 +66,9 @@ class Genotype:
         return tables
 
     def __str__(self) -> str:
-        groups = ["+".join(_node_text(node) for node in nodes) for _, nodes in self.cells]
-        kinds = [kind for kind, _ in self.cells]
-        return groups[0] if len(groups) == 1 else "  ".join(f"{k}: {g}" for k, g in zip(kinds, groups, strict=True))
+        if len(self.cells) == 1:
+            return "+".join(_node_text(node) for node in self.cells[0][1])
+        return f"Genotype({', '.join(_cell_text(kind, nodes) for kind, nodes in self.cells)})"
 
     def to_json(self) -> dict:
         """The content of a genotype file."""
@@ -94,8 +104,7 @@ class Genotype:
         Raises:
             UserError: another space, other cells or nodes, or an operation that is no candidate of its edge.
         """
-        if self.space != space.name:
-            raise UserError(f"Expected a genotype of space {space.name!r}. Received: one of space {self.space!r}")
+        _check_space(self.space, space)
         kinds = [cell.kind for cell in space.cells]
         if [kind for kind, _ in self.cells] != kinds:
             raise UserError(f"Space {space.name!r} has the cells {kinds}. Received: {[k for k, _ in self.cells]}")
@@ -106,6 +115,16 @@ class Genotype:
 
 def _node_text(node) -> str:
     return "|" + "".join(f"{op}~{source}|" for op, source in node)
+
+
+def _cell_text(kind: str, nodes) -> str:
+    """As the DARTS code prints it: all edges in one list, and the concatenated nodes behind the two inputs."""
+    return f"{kind}={list(itertools.chain(*nodes))}, {kind}_concat={range(2, 2 + len(nodes))}"
+
+
+def _check_space(name: str, space: Space) -> None:
+    if name != space.name:
+        raise UserError(f"Expected a genotype of space {space.name!r}. Received: one of space {name!r}")
 
 
 def _check_cell(nodes, cell: CellSpec) -> None:
@@ -127,37 +146,96 @@ def _check_cell(nodes, cell: CellSpec) -> None:
 
 
 def from_text(text: str, space: Space) -> Genotype:
-    """The genotype of a NAS-Bench-201 string, e.g. `|nor_conv_3x3~0|+|none~0|skip_connect~1|+|...|`.
+    """The genotype of a text in the form of the space, see the top of this file. Nothing of the text is run.
 
     Raises:
         UserError: not of that form, or not a cell of `space`.
     """
+    read = _read_string if len(space.cells) == 1 else _read_call
+    return Genotype(space.name, read(text.strip(), space)).check(space)
+
+
+def _read_string(text: str, space: Space):
     nodes = []
-    for group in text.strip().split("+"):
+    for group in text.split("+"):
         edges = re.findall(r"([^|~]+)~(\d+)\|", group)
         if _node_text([(op, int(source)) for op, source in edges]) != group or not edges:
             raise UserError(f"Expected a cell such as |op~0|+|op~0|op~1|+|op~0|op~1|op~2|. Received: {text!r}")
         nodes.append(tuple((op, int(source)) for op, source in edges))
-    if len(space.cells) != 1:
-        raise UserError(f"Space {space.name!r} has several cell kinds and no text form. Received: {text!r}")
-    return Genotype(space.name, ((space.cells[0].kind, tuple(nodes)),)).check(space)
+    return ((space.cells[0].kind, tuple(nodes)),)
+
+
+def _read_call(text: str, space: Space):
+    names = [name for cell in space.cells for name in (cell.kind, f"{cell.kind}_concat")]
+    form = f"Genotype({', '.join(f'{name}=[...]' for name in names)})"
+    try:
+        call = ast.parse(re.sub(r"^\w+\s*=\s*", "", text), mode="eval").body  # a name in front, as in genotypes.py
+        if not _calls(call, "Genotype") or call.args:
+            raise ValueError("it is no call of Genotype by keywords")
+        given = {keyword.arg: _literal(keyword.value) for keyword in call.keywords}
+        if set(given) != set(names):
+            raise ValueError(f"its arguments are {list(given)}")
+    except (SyntaxError, ValueError, TypeError, RecursionError, MemoryError) as error:
+        raise UserError(f"Expected a cell such as {form}. Received: {text!r} ({error})") from error
+    return tuple((cell.kind, _read_cell(given[cell.kind], given[f"{cell.kind}_concat"], cell)) for cell in space.cells)
+
+
+def _calls(node, name: str) -> bool:
+    return isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == name
+
+
+def _literal(node):
+    """The value of a literal, or of range(...) of literals."""
+    return range(*map(ast.literal_eval, node.args)) if _calls(node, "range") else ast.literal_eval(node)
+
+
+def _read_cell(edges, concat, cell: CellSpec):
+    """The nodes of a list of all edges, node after node."""
+    for edge in edges if isinstance(edges, (list, tuple)) else [edges]:
+        if not isinstance(edge, tuple) or [type(part) for part in edge] != [str, int]:
+            raise UserError(f"Cell {cell.kind!r} takes edges such as ('sep_conv_3x3', 0). Received: {edge!r}")
+    widths = [cell.edges_per_node or len(cell.incoming(node)) for node in cell.intermediate_nodes]
+    if len(edges) != sum(widths):
+        raise UserError(
+            f"The {len(widths)} nodes of cell {cell.kind!r} take {sum(widths)} edges. Received: {len(edges)} edges"
+        )
+    nodes = range(cell.num_inputs, cell.num_nodes)
+    if concat not in (nodes, list(nodes), tuple(nodes)):
+        raise UserError(f"The output of cell {cell.kind!r} is that of the nodes {list(nodes)}. Received: {concat}")
+    rest = iter(edges)
+    return tuple(tuple(itertools.islice(rest, width)) for width in widths)
+
+
+@functools.cache
+def published() -> dict[str, dict]:
+    """Name -> space, genotype (its text), parameters (in millions, as reported, by data set) and source."""
+    return json.loads(PUBLISHED.read_text(encoding="utf-8"))
 
 
 def load(name: str, space: Space) -> Genotype:
-    """The genotype that `name` tells: a JSON file, or the text of a cell.
+    """The genotype that `name` tells: a published cell, the text of a cell, a JSON file, or a folder that holds one.
 
     Raises:
-        UserError: no such file, truncated JSON, or a genotype that does not fit `space`.
+        UserError: no such file or name, truncated JSON, or a genotype that does not fit `space`.
     """
-    if "~" in name and "|" in name:
+    if name in published():
+        _check_space(published()[name]["space"], space)
+        return from_text(published()[name]["genotype"], space)
+    if ("~" in name and "|" in name) or "Genotype(" in name:
         return from_text(name, space)
-    path = Path(name)
-    if path.is_dir():
-        path = path / "genotype.json"
-    if not path.is_file():
-        raise UserError(f"Expected a genotype file or a cell such as |op~0|+... Received: {name!r} (no such file)")
+    path = Path(name, "genotype.json") if os.path.isdir(name) else Path(name)
+    if not os.path.isfile(path):  # unlike Path.is_file it bears a name of any length
+        raise UserError(_unknown(name, space))
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
         raise UserError(f"{path}: not a complete JSON file ({error})") from error
     return Genotype.from_json(content, str(path)).check(space)
+
+
+def _unknown(name: str, space: Space) -> str:
+    """What could have been given; the published cells of the space, the nearest first."""
+    known = [other for other, entry in published().items() if entry["space"] == space.name]
+    known.sort(key=lambda other: -difflib.SequenceMatcher(None, name.lower(), other.lower()).ratio())
+    names = f" or a published name ({', '.join(known)})" if known else ""
+    return f"Expected a genotype file, the text of a cell{names}. Received: {name!r} (no such file)"

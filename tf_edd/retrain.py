@@ -6,12 +6,12 @@
 The test split is measured for the curves only: nothing is chosen by it.
 """
 
+import math
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import gin
-import keras
 import numpy as np
 import tensorflow as tf
 from absl import logging
@@ -22,13 +22,13 @@ from tf_edd.data import split
 from tf_edd.errors import UserError
 from tf_edd.finite import check_losses, check_variables
 from tf_edd.genotype import Genotype
-from tf_edd.gradients import apply_gradients, share_of_accuracy, share_of_mean
-from tf_edd.networks.final_network import build_final_network
-from tf_edd.retrain_records import BEST, LAST, RetrainState, Summaries, save_network, write_curves
+from tf_edd.networks.final_network import build_final_network, inference_model
+from tf_edd.retrain_records import Records, RetrainState
+from tf_edd.retrain_step import TrainStep
 from tf_edd.runtime import config as gin_config
-from tf_edd.runtime import files, seeds
+from tf_edd.runtime import seeds
 from tf_edd.runtime.checkpoint import Checkpointer
-from tf_edd.runtime.model_dir import open_model_dir
+from tf_edd.runtime.model_dir import check_model_dir, open_model_dir
 from tf_edd.runtime.progress import Progress
 from tf_edd.runtime.strategy import is_chief, replica_batches
 from tf_edd.scoring import Scorer
@@ -48,8 +48,11 @@ def retrain(
     epochs: int = gin.REQUIRED,
     batch_size: int = gin.REQUIRED,
     augmentation: Sequence = (),
+    extra_augmentation: Sequence = (),
     valid: int | float = 0.0,
     label_smoothing: float = 0.0,
+    auxiliary_weight: float = 0.0,
+    drop_path_rate: float = 0.0,
     weight_gradient_clip: float | None = None,
     xla: bool = False,
     data_dir: str | None = None,
@@ -69,10 +72,13 @@ def retrain(
         rate: epoch (from 0) -> learning rate.
         epochs: length of the training.
         batch_size: images a step, over all replicas.
-        augmentation: of the training images.
+        augmentation: of the training images, as the data set asks for it.
+        extra_augmentation: more of it behind, as the recipe asks for it; `cutout` in the DARTS space.
         valid: training images held out to choose the best network, a count or a fraction. With 0.0 the best network
             is the last one, as in NAS-Bench-201's recipe.
         label_smoothing: e in the target (1 - e) one_hot + e / classes.
+        auxiliary_weight: of the loss of the side branch; 0.0 for none. It is trained along, never counted or exported.
+        drop_path_rate: p; an operation of a cell is dropped with probability p e / epochs in epoch e = 0, 1, ...
         weight_gradient_clip: largest global norm of the gradient, None for no limit.
         xla: compile the forward and backward pass of a replica.
         data_dir: where the data set lies.
@@ -90,9 +96,11 @@ def retrain(
     strategy = tf.distribute.get_strategy()
     chief = is_chief(strategy)
     genotype = _genotype(genotype, model_dir, space)
-    _check(batch_size, epochs, label_smoothing, weight_gradient_clip, strategy.num_replicas_in_sync)
+    _check(batch_size, epochs, weight_gradient_clip, strategy.num_replicas_in_sync)
+    _check_weights(auxiliary_weight, label_smoothing=label_smoothing, drop_path_rate=drop_path_rate)
     images = data(data_dir=data_dir)
     train, held_out, record = _parts(images.train, valid, seed)
+    _check_fit(space, images.image_shape)
     steps = train.num_batches(batch_size)
     if steps == 0:
         raise UserError(f"batch_size must not exceed the {train.size} images. Received: batch_size={batch_size}")
@@ -100,6 +108,7 @@ def retrain(
     if dry_run:
         return {**sizes, "epochs": epochs, "steps_per_epoch": steps, "steps": epochs * steps, **record}
 
+    augmentation = (*augmentation, *extra_augmentation)
     settings = {
         "genotype": str(genotype),
         "data": images.name,
@@ -108,116 +117,48 @@ def retrain(
         "batch_size": batch_size,
         "augmentation": [str(part) for part in augmentation],
         "label_smoothing": label_smoothing,
+        "auxiliary_weight": auxiliary_weight,
+        "drop_path_rate": drop_path_rate,
         "weight_gradient_clip": weight_gradient_clip,
         "deterministic": deterministic,
     }
     text = gin_config.config_text((PHASE, "evaluate", "export", "runtime"))
-    folder = open_model_dir(model_dir, PHASE, text, seed, settings, overwrite, chief)
+    if not overwrite:
+        check_model_dir(model_dir, PHASE, text, seed, settings)
     seeds.set_seed(seed, deterministic)
-    model = build_final_network(space, genotype, images.image_shape, images.num_classes)
-    step = TrainStep(model, optimizer, label_smoothing, weight_gradient_clip, xla)
-    scorer = Scorer(lambda x: model(x, training=False), images.num_classes)
+    branches = {"drop_path": drop_path_rate > 0, "auxiliary": auxiliary_weight > 0}
+    model = build_final_network(space, genotype, images.image_shape, images.num_classes, **branches)
+    network = inference_model(model)
+    step = TrainStep(model, optimizer, label_smoothing, weight_gradient_clip, xla, auxiliary_weight, seed)
+    # Written only now: what the network or the optimizer refuses must not be the configuration that binds the folder.
+    folder = open_model_dir(model_dir, PHASE, text, seed, settings, overwrite, chief)
+    scorer = Scorer(lambda x: network(x, training=False), images.num_classes)
     state = RetrainState()
     checkpointer = Checkpointer(folder, {"model": model, "optimizer": step.optimizer}, state, chief=chief)
     checkpointer.restore()
-    if chief:
-        files.write_json(folder / "genotype.json", genotype.to_json())
-    summaries = Summaries(folder, chief)
+    records = Records(folder, network, chief)
+    records.begin(genotype)
 
     with Progress(PHASE, epochs, steps, state.epoch * steps) as progress:
         while state.epoch < epochs:
             began = time.perf_counter()
-            step.optimizer.learning_rate = rate(state.epoch)
+            dropped = drop_path_rate * state.epoch / epochs if drop_path_rate else None
+            step.begin(state.epoch * steps, rate(state.epoch), dropped)
             batches = train.batches(batch_size, seed, state.epoch, augment=augmentation)
             metrics = _train_epoch(step, batches, batch_size, progress, state)
             metrics["learning_rate"] = rate(state.epoch)
             metrics["speed/images_per_second"] = progress.images_per_second
-            for part, pictures in (("valid", held_out), ("test", images.test)):
-                if pictures is not None:
-                    scores = scorer(_plain(pictures, batch_size), batch_size)
-                    metrics.update({f"loss/{part}": scores.loss, f"accuracy/{part}": scores.accuracy})
+            metrics.update(_scores(scorer, {"valid": held_out, "test": images.test}, batch_size))
             check_losses(metrics, state.epoch)
-            state.epoch += 1
-            state.seconds += time.perf_counter() - began
-            state.history.append({"epoch": state.epoch, **metrics})
-            if held_out is not None and state.take_best(metrics["accuracy/valid"], metrics["loss/valid"]):
-                _save(model, folder / BEST, chief)  # before the checkpoint that calls it the best
-            summaries.write(metrics, state.epoch)
+            best = state.end_epoch(metrics, time.perf_counter() - began)
+            records.end_epoch(metrics, state.epoch, best)
             checkpointer.save(state.epoch * steps)
             progress.end_epoch({tag: metrics[tag] for tag in ("loss/train", "accuracy/train", "accuracy/test")})
 
-    if held_out is None:
-        state.best_epoch = state.epoch
-        _save(model, folder / BEST, chief)
-    _save(model, folder / LAST, chief)
+    state.best_epoch = state.best_epoch or state.epoch  # without a held-out part the last network is the best
     results = _results(state, genotype, images, sizes, record)
-    if chief:
-        write_curves(state.history, folder)
-        files.write_lines(folder / "history.jsonl", state.history)
-        files.write_json(folder / "results.json", results)
+    records.end(state, results, save_best=held_out is None)
     return results
-
-
-class TrainStep:
-    """One step of the weights: `step(images, labels)` -> scalars, under the strategy in which it is made.
-
-    Args:
-        model: images -> logits.
-        optimizer: built here on the model's trainable variables.
-        label_smoothing: e in the target (1 - e) one_hot + e / classes.
-        clip: largest global norm of the gradient, or None.
-        xla: compile the forward and backward pass.
-    """
-
-    def __init__(self, model, optimizer, label_smoothing=0.0, clip=None, xla=False):
-        if keras.config.dtype_policy().name == "mixed_float16":
-            optimizer = keras.optimizers.LossScaleOptimizer(optimizer)
-        self.optimizer = optimizer
-        self._model, self._smoothing, self._clip = model, label_smoothing, clip
-        self._strategy = tf.distribute.get_strategy()
-        self.variables = model.variables
-        self.optimizer.build(model.trainable_variables)
-        self._pass = tf.function(self._gradients, jit_compile=True, autograph=False) if xla else self._gradients
-        self.function = tf.function(self._step, autograph=False)
-
-    def __call__(self, images, labels) -> dict[str, tf.Tensor]:
-        """Takes a step on a batch (per replica under a strategy); returns its loss and accuracy, on the device."""
-        return self.function(images, labels)
-
-    def _step(self, images, labels):
-        scalars = self._strategy.run(self._replica, args=(images, labels))
-        return {tag: self._strategy.reduce(tf.distribute.ReduceOp.SUM, scalars[tag], axis=None) for tag in scalars}
-
-    def _replica(self, images, labels):
-        loss, accuracy, gradients = self._pass(images, labels)
-        apply_gradients(self.optimizer, gradients, self._model.trainable_variables, self._clip)
-        return {"loss/train": loss, "accuracy/train": accuracy}
-
-    def _gradients(self, images, labels):
-        variables = [variable.value for variable in self._model.trainable_variables]
-        with tf.GradientTape() as tape:
-            logits = self._model(images, training=True)
-            loss = share_of_mean(smoothed_cross_entropy(labels, logits, self._smoothing))
-            scaled = self.optimizer.scale_loss(loss)
-        gradients = tape.gradient(scaled, variables, unconnected_gradients=tf.UnconnectedGradients.ZERO)
-        return loss, share_of_accuracy(labels, logits), gradients
-
-
-def smoothed_cross_entropy(labels: tf.Tensor, logits: tf.Tensor, smoothing: float = 0.0) -> tf.Tensor:
-    """-sum_c q_c log p_c with q = (1 - e) one_hot(label) + e / classes, for each example.
-
-    Args:
-        labels: int [B].
-        logits: [B, classes].
-        smoothing: e.
-
-    Returns:
-        [B].
-    """
-    losses = tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits)
-    if not smoothing:
-        return losses
-    return (1 - smoothing) * losses - smoothing * tf.reduce_mean(tf.nn.log_softmax(logits), -1)
 
 
 def _genotype(given, model_dir, space) -> Genotype:
@@ -226,15 +167,31 @@ def _genotype(given, model_dir, space) -> Genotype:
     return genotypes.load(given or str(Path(model_dir) / "search" / "genotype.json"), space)
 
 
-def _check(batch_size, epochs, smoothing, clip, replicas) -> None:
+def _check(batch_size, epochs, clip, replicas) -> None:
     if batch_size < 1 or batch_size % replicas:
         raise UserError(f"batch_size must be a multiple of the {replicas} replicas. Received: batch_size={batch_size}")
     if epochs < 1:
         raise UserError(f"epochs must be at least 1. Received: epochs={epochs}")
-    if not 0 <= smoothing < 1:
-        raise UserError(f"label_smoothing must lie in [0, 1). Received: label_smoothing={smoothing}")
     if clip is not None and not clip > 0:
         raise UserError(f"weight_gradient_clip must be positive or None. Received: weight_gradient_clip={clip}")
+
+
+def _check_weights(auxiliary_weight, **shares) -> None:
+    for name, value in shares.items():
+        if not 0 <= value < 1:
+            raise UserError(f"{name} must lie in [0, 1). Received: {name}={value}")
+    if not 0 <= auxiliary_weight < math.inf:
+        raise UserError(f"auxiliary_weight must not be negative. Received: auxiliary_weight={auxiliary_weight}")
+
+
+def _check_fit(space, image_shape) -> None:
+    """A map of one pixel cannot be halved."""
+    scale = space.wires[-1].scales[-1]
+    if min(image_shape[:2]) < scale:
+        raise UserError(
+            f"The network of space {space.name!r} reduces the sides of its images by {scale}; it needs at least "
+            f"{scale}x{scale} pixels. Received: images of {image_shape[0]}x{image_shape[1]}"
+        )
 
 
 def _parts(images, valid, seed):
@@ -259,10 +216,6 @@ def _sizes(space, genotype, images) -> dict:
     }
 
 
-def _plain(images, batch_size):
-    return images.batches(batch_size, seed=0, epoch=0, drop_remainder=False, shuffle=False)
-
-
 def _train_epoch(step, batches, batch_size, progress, state) -> dict[str, float]:
     """Means over the steps of an epoch; a loss that is not finite ends the training."""
     scalars = []
@@ -275,9 +228,15 @@ def _train_epoch(step, batches, batch_size, progress, state) -> dict[str, float]
     return means
 
 
-def _save(model, folder, chief) -> None:
-    if chief:
-        save_network(model, folder)
+def _scores(scorer, parts, batch_size) -> dict[str, float]:
+    """Loss and accuracy on plain images of the parts that there are."""
+    metrics = {}
+    for part, images in parts.items():
+        if images is not None:
+            plain = images.batches(batch_size, seed=0, epoch=0, drop_remainder=False, shuffle=False)
+            scores = scorer(plain, batch_size)
+            metrics.update({f"loss/{part}": scores.loss, f"accuracy/{part}": scores.accuracy})
+    return metrics
 
 
 def _results(state, genotype, images, sizes, record) -> dict:

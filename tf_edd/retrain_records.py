@@ -43,6 +43,13 @@ class RetrainState:
     best_loss: float = float("inf")
     history: list[dict] = dataclasses.field(default_factory=list)
 
+    def end_epoch(self, metrics: dict, seconds: float) -> bool:
+        """Notes an epoch; returns whether its network is the best so far on a held-out part."""
+        self.epoch += 1
+        self.seconds += seconds
+        self.history.append({"epoch": self.epoch, **metrics})
+        return "accuracy/valid" in metrics and self.take_best(metrics["accuracy/valid"], metrics["loss/valid"])
+
     def take_best(self, accuracy: float, loss: float) -> bool:
         """Whether the network of the epoch just finished is the best so far; it is then noted."""
         better = (accuracy, -loss) > (self.best_accuracy, -self.best_loss)
@@ -85,6 +92,44 @@ class Summaries:
                     tf.summary.scalar(tag, value)
             for writer in self._writers.values():
                 writer.flush()
+
+
+class Records:
+    """The files of a retraining.
+
+    Args:
+        folder: the retrain folder.
+        network: images -> logits, what is saved.
+        chief: other processes write nothing.
+    """
+
+    def __init__(self, folder: Path, network: keras.Model, chief: bool):
+        self._folder, self._network, self._chief = folder, network, chief
+        self._summaries = Summaries(folder, chief)
+
+    def begin(self, genotype) -> None:
+        """Writes the cell."""
+        if self._chief:
+            files.write_json(self._folder / "genotype.json", genotype.to_json())
+
+    def end_epoch(self, metrics: dict, epoch: int, best: bool) -> None:
+        """Writes the metrics of an epoch, and the best network before a checkpoint calls it so."""
+        if best:
+            self._save(BEST)
+        self._summaries.write(metrics, epoch)
+
+    def end(self, state: RetrainState, results: dict, save_best: bool) -> None:
+        """Writes the last network, the curves and the results."""
+        for which in (BEST, LAST) if save_best else (LAST,):
+            self._save(which)
+        if self._chief:
+            write_curves(state.history, self._folder)
+            files.write_lines(self._folder / "history.jsonl", state.history)
+            files.write_json(self._folder / "results.json", results)
+
+    def _save(self, which: str) -> None:
+        if self._chief:
+            save_network(self._network, self._folder / which)
 
 
 def save_network(model: keras.Model, folder: Path) -> Path:

@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+from collections.abc import Callable
 
 import gin
 
@@ -33,6 +34,50 @@ class CosineRate:
         return self.minimum + (self.base - self.minimum) * (1 + math.cos(math.pi * progress)) / 2
 
 
+@dataclasses.dataclass(frozen=True)
+class ExponentialRate:
+    """`base` times a power of `decay`. See `exponential_rate`."""
+
+    base: float
+    decay: float
+
+    def __call__(self, epoch: int) -> float:
+        """The rate of epoch 0, 1, ..."""
+        return self.base * self.decay**epoch
+
+
+@dataclasses.dataclass(frozen=True)
+class LinearRate:
+    """A straight line from `base` towards zero, with a slower tail. See `linear_rate`."""
+
+    base: float
+    epochs: int
+    tail: int
+
+    def __call__(self, epoch: int) -> float:
+        """The rate of epoch 0, 1, ...; from epoch `epochs` on it is zero."""
+        left, line = max(self.epochs - epoch, 0), self.epochs - self.tail
+        return self.base * (left - self.tail) / line if left > self.tail else self.base * left / (line * self.tail)
+
+
+@dataclasses.dataclass(frozen=True)
+class WarmUpRate:
+    """Rises to the first rate of another schedule, then follows it. See `warm_up_rate`."""
+
+    rate: Callable[[int], float]
+    epochs: int
+
+    def __call__(self, epoch: int) -> float:
+        """The rate of epoch 0, 1, ..."""
+        return self.rate(0) * (epoch + 1) / self.epochs if epoch < self.epochs else self.rate(epoch)
+
+
+def _check_positive(**values) -> None:
+    for name, value in values.items():
+        if not 0 < value < math.inf:
+            raise UserError(f"{name} must be a positive number. Received: {name}={value!r}")
+
+
 @gin.configurable(module="tf_edd.schedules")
 def constant_rate(value: float = gin.REQUIRED) -> ConstantRate:
     """One learning rate for the whole training.
@@ -40,8 +85,7 @@ def constant_rate(value: float = gin.REQUIRED) -> ConstantRate:
     Raises:
         UserError: a rate that is not a positive number.
     """
-    if not 0 < value < math.inf:
-        raise UserError(f"A learning rate must be a positive number. Received: value={value!r}")
+    _check_positive(value=value)
     return ConstantRate(float(value))
 
 
@@ -64,3 +108,54 @@ def cosine_rate(base: float = gin.REQUIRED, minimum: float = 0.0, epochs: int = 
     if epochs < 1:
         raise UserError(f"epochs must be at least 1. Received: epochs={epochs!r}")
     return CosineRate(float(base), float(minimum), int(epochs))
+
+
+@gin.configurable(module="tf_edd.schedules")
+def exponential_rate(base: float = gin.REQUIRED, decay: float = 0.97) -> ExponentialRate:
+    """Exponential decay: lr_e = base * decay^e.
+
+    Args:
+        base: rate of the first epoch.
+        decay: factor from one epoch to the next. Source: https://github.com/quark0/darts, `cnn/train_imagenet.py`.
+
+    Raises:
+        UserError: a value that is not positive.
+    """
+    _check_positive(base=base, decay=decay)
+    return ExponentialRate(float(base), float(decay))
+
+
+@gin.configurable(module="tf_edd.schedules")
+def linear_rate(base: float = gin.REQUIRED, epochs: int = gin.REQUIRED, tail: int = 5) -> LinearRate:
+    """Linear decay with a tail, E epochs with T of them in the tail.
+
+        lr_e = base (E - T - e) / (E - T)           while E - e > T
+        lr_e = base (E - e) / ((E - T) T)           in the last T epochs
+
+    Args:
+        base: rate of the first epoch.
+        epochs: E.
+        tail: T, at least 1. Source: https://github.com/yuhuixu1993/PC-DARTS, `train_imagenet.py`.
+
+    Raises:
+        UserError: a value out of range.
+    """
+    _check_positive(base=base)
+    if not 1 <= tail < epochs:
+        raise UserError(f"Expected 1 <= tail < epochs. Received: tail={tail!r}, epochs={epochs!r}")
+    return LinearRate(float(base), int(epochs), int(tail))
+
+
+@gin.configurable(module="tf_edd.schedules")
+def warm_up_rate(rate: Callable[[int], float] = gin.REQUIRED, epochs: int = 5) -> WarmUpRate:
+    """In place of the first epochs of a schedule r: lr_e = r(0) (e + 1) / epochs, which ends at the rate r(0).
+
+    Args:
+        rate: r; it is not shifted, its own first epochs are left out.
+        epochs: length of the warm-up. Source: https://github.com/yuhuixu1993/PC-DARTS, `train_imagenet.py`.
+
+    Raises:
+        UserError: a length that is not positive.
+    """
+    _check_positive(epochs=epochs)
+    return WarmUpRate(rate, int(epochs))

@@ -9,16 +9,18 @@ from tf_edd.bilevel import Bilevel
 from tf_edd.networks.supernet import Supernet
 from tf_edd.optimizers import SGD, Adam
 from tf_edd.runtime.strategy import make_strategy, runtime
-from tf_edd.spaces import nas_bench_201
+from tf_edd.spaces import darts, nas_bench_201
+
+_SPACES = {"nas_bench_201": nas_bench_201, "darts": darts}
 
 
-def build(setting: s.Setting, precision: str, relaxation: str):
+def build(setting: s.Setting, precision: str, relaxation: str, rematerialize: bool = False):
     """The bilevel step of a search, weights first, as `launch.search` runs it on one device."""
     tf.config.threading.set_intra_op_parallelism_threads(setting.cores)
     tf.config.threading.set_inter_op_parallelism_threads(setting.cores)
     runtime(precision).apply()
     with make_strategy("one").scope():
-        bilevel = _bilevel(setting, getattr(relaxations, relaxation)())
+        bilevel = _bilevel(setting, getattr(relaxations, relaxation)(), rematerialize)
     index = tf.constant(0, tf.int64)
 
     def step(images, labels, valid_images, valid_labels):
@@ -29,10 +31,11 @@ def build(setting: s.Setting, precision: str, relaxation: str):
     return step
 
 
-def _bilevel(setting: s.Setting, relaxation) -> Bilevel:
-    space = nas_bench_201(setting.channels, setting.cells_per_stage)
-    supernet = Supernet(space, setting.classes)
+def _bilevel(setting: s.Setting, relaxation, rematerialize: bool) -> Bilevel:
+    space = _SPACES[setting.suite](setting.channels, setting.cells)
+    supernet = Supernet(space, setting.classes, rematerialize=rematerialize)
     supernet.build((setting.batch, setting.image_size, setting.image_size, 3))
+    s.check_parameters(setting, supernet.count_params())
     return Bilevel(
         supernet,
         ArchLogits(space, seed=0, init_scale=s.LOGIT_SCALE),

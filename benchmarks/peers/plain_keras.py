@@ -84,7 +84,7 @@ class Supernet(keras.Model):
         for stage in range(3):
             channels = setting.channels * 2**stage
             self.blocks += [Reduction(channels)] if stage else []
-            self.blocks += [Cell(channels) for _ in range(setting.cells_per_stage)]
+            self.blocks += [Cell(channels) for _ in range(setting.cells)]
         self.head = keras.Sequential(
             [
                 batch_norm(affine=True),
@@ -103,23 +103,33 @@ class Supernet(keras.Model):
 
 
 def build(setting: s.Setting):
-    """A weight step and an architecture step as two tf.functions."""
+    """The search step of the NAS-Bench-201 supernet."""
+    use_cores(setting)
+    return search_step(Supernet(setting), setting)
+
+
+def use_cores(setting: s.Setting):
+    """Limits TensorFlow's threads; call before the first operation."""
     tf.config.threading.set_intra_op_parallelism_threads(setting.cores)
     tf.config.threading.set_inter_op_parallelism_threads(setting.cores)
-    supernet = Supernet(setting)
-    logits = tf.Variable(s.LOGIT_SCALE * tf.random.normal([6, 5]))
-    supernet(tf.zeros([setting.batch, setting.image_size, setting.image_size, 3]), tf.nn.softmax(logits))
+
+
+def search_step(supernet: keras.Model, setting: s.Setting):
+    """A weight step and an architecture step as two tf.functions."""
+    logits = [tf.Variable(s.LOGIT_SCALE * tf.random.normal(shape)) for shape in s.SUITES[setting.suite].logit_shapes]
+    supernet(tf.zeros([setting.batch, setting.image_size, setting.image_size, 3]), *map(tf.nn.softmax, logits))
+    s.check_parameters(setting, sum(int(tf.size(variable)) for variable in supernet.trainable_variables))
     optimizer = keras.optimizers.SGD(s.LEARNING_RATE, s.MOMENTUM, nesterov=True)
     arch_optimizer = keras.optimizers.Adam(s.ARCH_LEARNING_RATE, *s.ARCH_BETAS)
     loss_of = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     optimizer.build(supernet.trainable_variables)
-    arch_optimizer.build([logits])
+    arch_optimizer.build(logits)
 
     @tf.function
     def weight_step(images, labels):
         variables = [variable.value for variable in supernet.trainable_variables]
         with tf.GradientTape() as tape:
-            loss = loss_of(labels, supernet(images, tf.nn.softmax(logits), training=True))
+            loss = loss_of(labels, supernet(images, *map(tf.nn.softmax, logits), training=True))
         gradients, _ = tf.clip_by_global_norm(tape.gradient(loss, variables), s.CLIP_NORM)
         gradients = [g + s.WEIGHT_DECAY * v for g, v in zip(gradients, variables, strict=True)]
         optimizer.apply_gradients(zip(gradients, supernet.trainable_variables, strict=True))
@@ -128,9 +138,10 @@ def build(setting: s.Setting):
     @tf.function
     def arch_step(images, labels):
         with tf.GradientTape() as tape:
-            loss = loss_of(labels, supernet(images, tf.nn.softmax(logits), training=True))
-        gradient = tape.gradient(loss, logits)
-        arch_optimizer.apply_gradients([(gradient + s.ARCH_WEIGHT_DECAY * logits, logits)])
+            loss = loss_of(labels, supernet(images, *map(tf.nn.softmax, logits), training=True))
+        gradients = tape.gradient(loss, logits)
+        decayed = [g + s.ARCH_WEIGHT_DECAY * each for g, each in zip(gradients, logits, strict=True)]
+        arch_optimizer.apply_gradients(zip(decayed, logits, strict=True))
         return loss
 
     def step(images, labels, valid_images, valid_labels):

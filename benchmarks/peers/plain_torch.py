@@ -75,7 +75,7 @@ class Supernet(nn.Module):
         for stage in range(3):
             channels = setting.channels * 2**stage
             self.blocks.extend([Reduction(channels)] if stage else [])
-            self.blocks.extend(Cell(channels) for _ in range(setting.cells_per_stage))
+            self.blocks.extend(Cell(channels) for _ in range(setting.cells))
         self.head = nn.Sequential(
             nn.BatchNorm2d(channels),
             nn.ReLU(),
@@ -92,23 +92,30 @@ class Supernet(nn.Module):
 
 
 def build(setting: s.Setting, layout: str):
+    """The search step of the NAS-Bench-201 supernet."""
+    return search_step(Supernet(setting), setting, layout)
+
+
+def search_step(supernet: nn.Module, setting: s.Setting, layout: str):
     """A weight step and an architecture step, both with a full backward pass as in the authors' search loops."""
     torch.set_num_threads(setting.cores)
     memory_format = torch.channels_last if layout == "channels_last" else torch.contiguous_format
-    supernet = Supernet(setting).to(memory_format=memory_format)
-    logits = nn.Parameter(s.LOGIT_SCALE * torch.randn(6, 5))
+    supernet = supernet.to(memory_format=memory_format)
+    s.check_parameters(setting, sum(parameter.numel() for parameter in supernet.parameters()))
+    logits = [nn.Parameter(s.LOGIT_SCALE * torch.randn(shape)) for shape in s.SUITES[setting.suite].logit_shapes]
     optimizer = torch.optim.SGD(
         supernet.parameters(), s.LEARNING_RATE, s.MOMENTUM, weight_decay=s.WEIGHT_DECAY, nesterov=True
     )
     arch_optimizer = torch.optim.Adam(
-        [logits], s.ARCH_LEARNING_RATE, betas=s.ARCH_BETAS, weight_decay=s.ARCH_WEIGHT_DECAY
+        logits, s.ARCH_LEARNING_RATE, betas=s.ARCH_BETAS, weight_decay=s.ARCH_WEIGHT_DECAY
     )
 
     def backward(images, labels):
         optimizer.zero_grad()
         arch_optimizer.zero_grad()
         images = torch.from_numpy(images).permute(0, 3, 1, 2).contiguous(memory_format=memory_format)
-        loss = nn.functional.cross_entropy(supernet(images, logits.softmax(-1)), torch.from_numpy(labels).long())
+        outputs = supernet(images, *(each.softmax(-1) for each in logits))
+        loss = nn.functional.cross_entropy(outputs, torch.from_numpy(labels).long())
         loss.backward()
         return loss.item()
 

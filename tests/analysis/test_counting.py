@@ -7,8 +7,8 @@ import pytest
 
 from tf_edd.analysis.counting import Counts, activation_memory, count, count_supernet
 from tf_edd.errors import UserError
-from tf_edd.genotype import Genotype, from_text
-from tf_edd.spaces import Block, CellSpec, Edge, Space, nas_bench_201
+from tf_edd.genotype import Genotype, from_text, load
+from tf_edd.spaces import Block, CellSpec, Edge, Space, darts, darts_imagenet, nas_bench_201, s1, s3
 
 CIFAR10 = ((32, 32, 3), 10)
 CIFAR100 = ((32, 32, 3), 100)
@@ -85,6 +85,49 @@ def test_bias_of_the_linear_layer():
 def test_supernets():
     assert count_supernet(SPACE, *CIFAR10).parameters == 1_686_106
     assert count_supernet(nas_bench_201(init_channels=24), *CIFAR10).parameters == 3_792_514
+
+
+@pytest.mark.parametrize(
+    "space, classes, expected",
+    [
+        (darts(), 10, 1_930_618),
+        (darts(with_none=False), 10, 1_930_618),
+        (darts(), 100, 1_953_748),
+        (s1(), 10, 405_146),
+        (s3(), 10, 665_466),
+    ],
+)
+def test_supernets_of_the_darts_family(space, classes, expected):
+    """The parameter lines of the authors' logs (methods.md 6.2)."""
+    assert count_supernet(space, (32, 32, 3), classes).parameters == expected
+
+
+@pytest.mark.parametrize(
+    "name, cifar, cifar_flops, imagenet, imagenet_flops",
+    [
+        ("DARTS_V1", 3_169_414, 501.0, 4_510_432, 505.9),
+        ("DARTS_V2", 3_349_342, 528.4, 4_718_752, 529.9),
+        ("PC_DARTS_cifar", 3_634_678, 556.7, 5_270_560, 571.1),
+    ],
+)
+def test_published_cells_of_the_darts_space(name, cifar, cifar_flops, imagenet, imagenet_flops):
+    small, large = darts(36, 20), darts_imagenet(48, 14)
+    counts = count(small, load(name, small), *CIFAR10, linear_bias=False)
+    assert (counts.parameters, round(counts.multiply_adds / 1e6, 1)) == (cifar, cifar_flops)
+    counts = count(large, load(name, large), (224, 224, 3), 1000, linear_bias=False)
+    assert (counts.parameters, round(counts.multiply_adds / 1e6, 1)) == (imagenet, imagenet_flops)
+
+
+def test_activation_memory_of_a_reduction_by_hand():
+    """A cell of one node with two candidates, at 8x8 and 4 channels."""
+    edges = tuple(Edge(source, 2, ("skip_connect", "max_pool_3x3"), 2) for source in (0, 1))
+    cell = CellSpec("reduce", 2, 3, edges, "concat", preprocess=True, pool_norm=True)
+    space = Space("one", (cell,), (Block("stem", 4), Block("cell", 4, 2, "reduce"), Block("classifier", 4)))
+    big, small = 8 * 8 * 4, 4 * 4 * 4
+    stem = 8 * 8 * 3 + big
+    preprocessing = 2 * (big + big)  # ReLU and convolution of both inputs
+    edges = 2 * (small + big + 2 * small)  # an edge: reduced skip, ReLU, pooled and normalised maps
+    assert activation_memory(space, (8, 8, 3), 1, 1) == stem + preprocessing + edges
 
 
 def test_supernet_does_all_candidates_at_once():

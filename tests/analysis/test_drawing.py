@@ -10,9 +10,9 @@ from matplotlib.patches import FancyArrowPatch
 
 from tf_edd.analysis import drawing
 from tf_edd.errors import UserError
-from tf_edd.genotype import Genotype, from_text
+from tf_edd.genotype import Genotype, from_text, load
 from tf_edd.runtime import files
-from tf_edd.spaces import CellSpec, Edge, Space, nas_bench_201
+from tf_edd.spaces import CellSpec, Edge, Space, darts, nas_bench_201
 
 SPACE = nas_bench_201()
 CELL = SPACE.cells[0]
@@ -70,7 +70,8 @@ def test_families_differ_in_colour():
     names = ("none", "skip_connect", "nor_conv_1x1", "nor_conv_3x3", "avg_pool_3x3")
     assert len({drawing.color(name) for name in names}) == 5
     assert drawing.family("sep_conv_5x5") == "convolution" and drawing.label("sep_conv_5x5") == "sep conv 5×5"
-    assert drawing.family("max_pool_3x3") == "pooling"
+    assert drawing.family("max_pool_3x3") == "pooling" and drawing.family("noise") == "noise"
+    assert drawing.color("dil_conv_3x3") != drawing.color("sep_conv_3x3") != drawing.color("noise")
 
 
 def test_probabilities_set_widths_and_labels():
@@ -94,6 +95,17 @@ def test_cell_with_two_inputs_and_concatenated_output():
     assert_labels_apart(figure)
     assert {"input\n1", "input\n2", "2", "3", "4", "5", "output"} <= set(texts(figure))
     assert len(arrows(figure)) == 8 + 4
+
+
+@pytest.mark.parametrize("kind", ["normal", "reduce"])
+@pytest.mark.parametrize("with_probs", [False, True])
+def test_published_cells_of_the_darts_space(kind, with_probs):
+    space = darts()
+    probs = np.random.default_rng(0).dirichlet(np.ones(8), 14) if with_probs else None
+    for name in ("DARTS_V1", "DARTS_V2", "PC_DARTS_cifar"):
+        figure = drawing.draw_cell(load(name, space), space, kind, probs)
+        assert_labels_apart(figure)
+        assert len(arrows(figure)) == 8 + 4
 
 
 def test_image_is_nine_hundred_pixels_wide_and_has_colours():

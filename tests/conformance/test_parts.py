@@ -202,20 +202,26 @@ def test_a_state_is_never_changed_in_place(row):
 
 def primitive(name, stride=1, **norm):
     return Row(
-        f"{name}, stride {stride}" + ", affine" * norm.get("affine", False),
+        ", ".join([name, f"stride {stride}", *(key for key, value in norm.items() if value)]),
         lambda **settings: operations.PRIMITIVES[name](3, stride, **{"affine": False, **norm, **settings}),
     )
 
 
+REPEATABLE = [name for name in operations.PRIMITIVES if name != "noise"]  # it has tests of its own
 OPERATIONS = [
-    *(primitive(name) for name in operations.PRIMITIVES),
-    *(primitive(name, 2) for name in ("nor_conv_1x1", "nor_conv_3x3")),
-    *(primitive(name, affine=True) for name in ("nor_conv_1x1", "nor_conv_3x3")),
+    *(primitive(name) for name in REPEATABLE),
+    *(primitive(name, 2) for name in REPEATABLE),
+    *(primitive(name, affine=True) for name in ("nor_conv_1x1", "nor_conv_3x3", "sep_conv_3x3", "dil_conv_5x5")),
+    primitive("skip_connect", 2, affine=True),
+    *(primitive(name, normalize=True) for name in operations.POOLING),
 ]
 FEATURES = np.random.default_rng(0).normal(size=(4, 6, 5, 3)).astype(np.float32)
 
 
 def prepared(operation, dtype=tf.float32):
+    if not operation.built:
+        operation.build(FEATURES.shape)
+        operation.built = True
     return operations.PREPARATIONS[operation.preparation](tf.cast(FEATURES, dtype))
 
 
@@ -316,7 +322,8 @@ def test_training_alone_moves_the_averages(row):
     operation = row.build(running_statistics=True)
     operation.build(FEATURES.shape)
     averages = [variable for variable in operation.variables if not variable.trainable]
-    assert len(averages) == (2 if hasattr(operation, "kernel") else 0)
+    norms = [layer for layer in operation._flatten_layers() if isinstance(layer, operations.BatchNorm)]
+    assert len(averages) == 2 * len(norms)
     before = [variable.numpy() for variable in averages]
     evaluated = apply(operation, prepared(operation), training=False).numpy()
     assert all(np.array_equal(old, new) for old, new in zip(before, averages, strict=True))
@@ -346,6 +353,9 @@ def two_kinds():
 SPACES = [
     Row("nas_bench_201", spaces.nas_bench_201),
     Row("nas_bench_201, small", lambda: spaces.nas_bench_201(4, 1)),
+    Row("darts", lambda: spaces.darts(4, 3, 2)),
+    Row("darts_imagenet", lambda: spaces.darts_imagenet(4, 3, 1, with_none=False)),
+    *(Row(name, lambda name=name: getattr(spaces, name)(4, 3)) for name in ("s1", "s2", "s3", "s4")),
     Row("two kinds", two_kinds),
 ]
 

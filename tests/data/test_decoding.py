@@ -40,3 +40,15 @@ def test_fit_is_pillows_resize_and_centre_crop(shape, fraction):
 def test_fit_leaves_images_of_the_right_size_alone():
     pixels = tf.constant(np.asarray(_picture("RGB")))
     assert fit(pixels, (32, 24, 3)) is pixels
+
+
+@pytest.mark.parametrize("size", [(512, 640), (375, 250), (256, 256)])
+def test_the_test_transform_of_imagenet(size):
+    """The shorter side becomes 256, then the centre of 224 x 224 is cut out."""
+    rows, columns = np.indices(size)
+    image = np.stack([rows * 255 // size[0], columns * 255 // size[1], 0 * rows], axis=-1).astype(np.uint8)
+    result = fit(tf.constant(image), (224, 224, 3), 224 / 256).numpy()
+    scaled = np.array(size) * 256 / min(size)
+    first = (scaled - 224) / 2 / scaled * 255
+    np.testing.assert_allclose(result[0, 0, :2], first, atol=2)
+    np.testing.assert_allclose(result[-1, -1, :2], 255 - first, atol=3)

@@ -6,7 +6,7 @@ import pytest
 import tensorflow as tf
 import tensorflow_datasets as tfds
 
-from tf_edd.data import image_folder, split
+from tf_edd.data import flip, image_folder, random_resized_crop, split
 from tf_edd.errors import UserError
 
 
@@ -157,3 +157,68 @@ def test_jpeg_with_large_margin(tmp_path):
     images, _ = _stored(data.train)
     assert images.shape == (2, 16, 12, 3) and np.abs(images.astype(int) - 128).max() <= 2
     assert next(iter(data.train.batches(2, 0, 0)))[0].dtype == tf.float32
+
+
+def _wide_and_high(root):
+    """Images of several sizes; no window of ten pixels occurs twice."""
+    shapes = [(30, 44, 3), (41, 23, 3), (20, 20, 3)]
+    return {
+        (name, number): _write(root / name / f"{number}.png", shapes[number % 3], 100 * label + number)
+        for label, name in enumerate(("a", "b"))
+        for number in range(9)
+    }
+
+
+def _windows(image):
+    rows, columns = image.shape[0] - 9, image.shape[1] - 9
+    return {image[y : y + 10, x : x + 10].tobytes() for y in range(rows) for x in range(columns)}
+
+
+def test_random_resized_crop_sees_the_whole_file(tmp_path):
+    files = _wide_and_high(tmp_path)
+    data = image_folder(str(tmp_path), image_size=(10, 10), in_memory=False)
+    # A quarter of the area of the 20 x 20 files is a window of 10 x 10, which is not resized.
+    augment = [flip(), random_resized_crop(scale=(0.25, 0.25), ratio=(1.0, 1.0))]
+    windows = set.union(*(_windows(image) for image in files.values() if image.shape == (20, 20, 3)))
+    windows |= {np.frombuffer(w, np.uint8).reshape(10, 10, 3)[:, ::-1].tobytes() for w in windows}
+    seen = set()
+    for epoch in range(4):
+        for images, _ in data.train.batches(7, 0, epoch, augment=augment).as_numpy_iterator():
+            pixels = np.round((images * np.array(data.std) + np.array(data.mean)) * 255).astype(np.uint8)
+            seen |= {image.tobytes() for image in pixels} & windows
+    assert len(seen) > 10  # five such files or so in four epochs: their windows differ
+
+
+@pytest.mark.parametrize("skip", [1, 4])
+def test_random_resized_crop_of_files_continues_after_skip(tmp_path, skip):
+    _wide_and_high(tmp_path)
+    data = image_folder(str(tmp_path), image_size=(10, 12), in_memory=False)
+    augment = [random_resized_crop(), flip()]
+
+    def epoch(number, skip=0, seed=5):
+        return [images for images, _ in data.train.batches(3, seed, number, skip, augment).as_numpy_iterator()]
+
+    whole = epoch(2)
+    assert whole[0].shape == (3, 10, 12, 3) and len(whole) == 4
+    np.testing.assert_array_equal(whole[skip:], epoch(2, skip))
+    plain = next(data.train.batches(3, 5, 2).as_numpy_iterator())[0]
+    assert not np.array_equal(whole[0], plain)
+    assert len({np.sort(np.concatenate(epoch(*key)), axis=None).tobytes() for key in ((2,), (3,), (2, 0, 6))}) == 3
+
+
+def test_evaluation_is_not_cropped_at_random(tmp_path):
+    _wide_and_high(tmp_path)
+    data = image_folder(str(tmp_path), image_size=(10, 12), in_memory=False)
+    first, second = (next(data.test.batches(3, seed, 0, shuffle=False).as_numpy_iterator())[0] for seed in (0, 1))
+    np.testing.assert_array_equal(first, second)
+
+
+@pytest.mark.parametrize("in_memory", [True, False])
+def test_stratified_halves(tmp_path, in_memory):
+    _flat(tmp_path, count=10)
+    data = image_folder(str(tmp_path), in_memory=in_memory, stratified=True)
+    halves = split(data.train, 0.5, 0.25, seed=1)
+    counts = [np.bincount(_stored(half)[1]).tolist() for half in halves[:2]]
+    assert counts == [[4, 4, 4], [2, 2, 2]]
+    other = split(image_folder(str(tmp_path), in_memory=not in_memory, stratified=True).train, 0.5, 0.25, seed=1)
+    assert other.record == halves.record

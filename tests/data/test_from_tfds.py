@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import tensorflow_datasets as tfds
 
-from tf_edd.data import crop, flip, split, tfds_images
+from tf_edd.data import crop, flip, portion, random_resized_crop, split, tfds_images
 from tf_edd.data.normalisation import KNOWN_MOMENTS, measure
 from tf_edd.errors import UserError
 
@@ -138,6 +138,41 @@ def test_images_of_several_sizes(tiny_dir, in_memory):
     pixels, labels = _stored(data.train)
     assert pixels.shape == (60, 5, 8, 1)
     np.testing.assert_array_equal(labels, pixels[:, 2, 2, 0] % 3)
+
+
+@pytest.mark.parametrize("skip", [2, 5])
+def test_random_resized_crop_from_disk_continues_after_skip(tiny_dir, skip):
+    data = tfds_images("tiny_variable", data_dir=tiny_dir, image_size=(5, 8), in_memory=False)
+    augment = [random_resized_crop(), crop(1)]
+    whole = [images for images, _ in data.train.batches(8, 0, 1, augment=augment).as_numpy_iterator()]
+    rest = [images for images, _ in data.train.batches(8, 0, 1, skip, augment).as_numpy_iterator()]
+    assert len(whole) == 7 and whole[0].shape == (8, 5, 8, 1)
+    np.testing.assert_array_equal(whole[skip:], rest)
+
+
+def test_stratified_halves_of_data_on_disk(tiny_dir):
+    """Read once and held encoded; the same rows as those of the data set in memory."""
+    disk, memory = (
+        tfds_images("tiny_variable", data_dir=tiny_dir, image_size=(5, 8), in_memory=kind, stratified=True)
+        for kind in (False, True)
+    )
+    halves, expected = split(disk.train, 0.2, 0.1, seed=3), split(memory.train, 0.2, 0.1, seed=3)
+    assert halves.record == expected.record
+    for half, other, share in zip(halves[:2], expected[:2], (4, 2), strict=True):
+        assert np.bincount(_stored(half)[1]).tolist() == [share] * 3
+        for batch, twin in zip(half.batches(3, 0, 1, 1), other.batches(3, 0, 1, 1), strict=True):
+            np.testing.assert_array_equal(batch[0], twin[0])
+            np.testing.assert_array_equal(batch[1], twin[1])
+    part, _ = portion(halves.train, 0.5, seed=0)
+    assert np.bincount(_stored(part)[1]).tolist() == [2] * 3
+    augmented = [i for i, _ in halves.train.batches(3, 0, 0, augment=[random_resized_crop()]).as_numpy_iterator()]
+    assert len(augmented) == 4 and augmented[0].shape == (3, 5, 8, 1)
+
+
+def test_stratified_parts_that_are_too_large(tiny_dir):
+    data = tfds_images("tiny_grey", data_dir=tiny_dir, in_memory=False, stratified=True, memory_limit=100)
+    with pytest.raises(UserError, match="held in memory.*Received: memory_limit=100"):
+        split(data.train, 0.5, 0.5, seed=0)
 
 
 def test_memory_limit(tiny_dir):

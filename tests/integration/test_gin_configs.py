@@ -20,8 +20,13 @@ from tf_edd.tabular import ACCURACIES, COLUMNS
 FOLDER = Path(gin_configs.__file__).resolve().parent
 CELL = "|nor_conv_3x3~0|+|none~0|skip_connect~1|+|skip_connect~0|none~1|avg_pool_3x3~2|"
 SMALL, FULL = "recipes/nb201_small.gin", "recipes/nb201_search.gin"
+DARTS, FAMILY = "recipes/darts_search.gin", "recipes/darts_family_search.gin"
 RETRAIN = "recipes/nb201_retrain_200_epochs.gin"
 METHOD = "methods/edd_darts.gin"
+# Without a space, and without learning rate: parts of other recipes.
+PARTIAL = {"recipes/darts_retrain_600_epochs.gin", "recipes/darts_retrain_imagenet.gin"}
+# A cell of each space, to be trained.
+CELLS = {"nas_bench_201": CELL, "darts": "DARTS_V2", **{f"s{n}": f"darts_pt_s{n}_1" for n in range(1, 5)}}
 DIGITS = "datasets/digits.gin"
 
 
@@ -40,15 +45,18 @@ def combinations():
     methods = [name for name in names("methods") if "search.relaxation" in (FOLDER / name).read_text()]
     searches = [(DIGITS, "recipes/nb201_small_edd.gin")]
     searches += [(DIGITS, FULL, method) for method in methods] + [(name, SMALL, METHOD) for name in names("datasets")]
+    searches += [(DIGITS, FAMILY, METHOD, name) for name in names("spaces")] + [(DIGITS, DARTS, METHOD)]
     tables = [(DIGITS, SMALL, METHOD, name) for name in names("tables")]
-    return searches + tables + [(name, RETRAIN) for name in names("datasets")]
+    recipes = [name for name in names("recipes") if "_retrain_" in name and name not in PARTIAL | {RETRAIN}]
+    trainings = [(DIGITS, name) for name in recipes] + [(name, RETRAIN) for name in names("datasets")]
+    return searches + tables + trainings
 
 
 @pytest.fixture(scope="module")
 def fifty_thousand():
-    """Images in the number of CIFAR-10's, all black: nothing looks at them."""
+    """Images in the number and size of CIFAR-10's, all black: nothing looks at them."""
     labels = np.arange(50_000) % 10
-    source = ArraySource(np.zeros((50_000, 8, 8, 3), np.uint8), labels)
+    source = ArraySource(np.zeros((50_000, 32, 32, 3), np.uint8), labels)
     moments = Moments((0.0,) * 3, (1.0,) * 3)
     data = ImageData.from_sources("black", source, source, [str(label) for label in range(10)], moments)
     return lambda data_dir: data
@@ -85,7 +93,8 @@ def test_parses_and_composes(files, fifty_thousand, tmp_path):
             told = search(tmp_path / "run", data=fifty_thousand, dry_run=True)
             assert "parameters" in told and " epochs x " in told
         if "retrain" in programs:
-            sizes = retrain(tmp_path / "run", CELL, data=fifty_thousand, dry_run=True)
+            cell = CELLS[gin.query_parameter("retrain.space").scoped_configurable_fn().name]
+            sizes = retrain(tmp_path / "run", cell, data=fifty_thousand, dry_run=True)
             assert sizes["steps"] == sizes["epochs"] * sizes["steps_per_epoch"] > 0
     finally:
         gin.clear_config()

@@ -1,11 +1,15 @@
-"""Stem, reduction block and head against NumPy."""
+"""Stems, reduction block, heads and preprocessing against NumPy."""
 
 import keras
 import numpy as np
 import pytest
 from numpy_supernet import convolve, normalise, reduction, relu
 
+from tf_edd.networks.auxiliary import AuxiliaryHead
 from tf_edd.networks.blocks import Head, Reduction, build_block
+from tf_edd.networks.drop_path import DropPath
+from tf_edd.networks.preprocess import Preprocess
+from tf_edd.networks.stems import EighthStem, QuarterStem
 from tf_edd.operations import ConvBN
 from tf_edd.spaces import Block
 
@@ -61,7 +65,7 @@ def test_classifier_starts_within_the_bound_of_the_reference():
 
 def test_stem_is_a_convolution_and_batch_norm_without_relu():
     x = images(4, 6, 6, 3)
-    stem = build_block(Block("stem", 4), 10, BATCH_STATISTICS, {}, None, "stem")
+    stem = build_block(Block("stem", 4), 10, BATCH_STATISTICS, "stem")
     assert isinstance(stem, ConvBN)
     stem.build(x.shape)
     kernel, gamma, beta = randomise(stem)
@@ -80,7 +84,74 @@ def test_head_answers_in_float32(policy):
     assert {variable.dtype for variable in layer.variables} == {"float32"}
 
 
-@pytest.mark.parametrize("layer", [Reduction(5, BATCH_STATISTICS), Head(7, BATCH_STATISTICS)])
+def test_classifier_is_a_head_without_norm_and_relu():
+    x = images(4, 3, 5, 6)
+    layer = build_block(Block("classifier", 6), 7, BATCH_STATISTICS, "classifier")
+    layer.build(x.shape)
+    kernel, bias = randomise(layer)
+    np.testing.assert_allclose(layer(x), x.mean((1, 2)) @ kernel + bias, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("shape", [(4, 16, 24, 3), (4, 15, 9, 3)])
+def test_stems_for_large_images_equal_numpy(shape):
+    x = images(*shape)
+    first, second = (build_block(Block(f"stem_{part}", 6), 0, BATCH_STATISTICS, part) for part in ("quarter", "eighth"))
+    first.build(x.shape)
+    second.build(first.compute_output_shape(x.shape))
+    one, gamma_1, beta_1, two, gamma_2, beta_2 = randomise(first)
+    half = relu(normalise(convolve(x, one)[:, ::2, ::2], gamma_1, beta_1))
+    quarter = normalise(convolve(half, two)[:, ::2, ::2], gamma_2, beta_2)
+    result = first(x, training=True)
+    np.testing.assert_allclose(result, quarter, rtol=1e-3, atol=1e-4)
+    assert one.shape == (3, 3, 3, 3) and first.compute_output_shape(x.shape) == result.shape
+    three, gamma_3, beta_3 = randomise(second)
+    expected = normalise(convolve(relu(quarter), three)[:, ::2, ::2], gamma_3, beta_3)
+    np.testing.assert_allclose(second(result, training=True), expected, rtol=1e-3, atol=1e-3)
+    assert second.compute_output_shape(result.shape) == expected.shape
+
+
+@pytest.mark.parametrize("halves_first", [True, False])
+def test_preprocess_brings_both_inputs_to_one_shape(halves_first):
+    inputs = [images(4, 8, 6, 3) if halves_first else images(4, 4, 3, 3), images(4, 4, 3, 5)]
+    layer = Preprocess(6, 2, halves_first, BATCH_STATISTICS)
+    layer.build([x.shape for x in inputs])
+    results = layer(inputs, training=True)
+    assert [result.shape for result in results] == [(4, 4, 3, 6)] * 2
+    assert layer.compute_output_shape([x.shape for x in inputs]) == [(4, 4, 3, 6)] * 2
+    kernel = layer.layers[1].kernel.numpy()
+    np.testing.assert_allclose(results[1], normalise(convolve(relu(inputs[1]), kernel)), rtol=1e-3, atol=1e-4)
+
+
+@pytest.mark.parametrize("stride, last_norm, side", [(3, True, 8), (2, False, 7)])
+def test_auxiliary_head_equals_numpy(stride, last_norm, side):
+    x = images(4, side, side, 3)
+    layer = AuxiliaryHead(5, 6, stride, last_norm, BATCH_STATISTICS)
+    layer.build(x.shape)
+    randomise(layer)
+    windows = [[relu(x)[:, i : i + 5, j : j + 5].mean((1, 2)) for j in (0, stride)] for i in (0, stride)]
+    y = np.moveaxis(np.array(windows), 2, 0)  # [B, 2, 2, C]
+    y = y @ layer.kernels[0].numpy()[0, 0]
+    y = relu(normalise(y, layer.first_norm.gamma.numpy(), layer.first_norm.beta.numpy()))
+    y = np.einsum("bijc,ijco->bo", y, layer.kernels[1].numpy())[:, None, None]
+    if last_norm:
+        y = normalise(y, layer.second_norm.gamma.numpy(), layer.second_norm.beta.numpy())
+    expected = relu(y)[:, 0, 0] @ layer.classifier.kernel.numpy() + layer.classifier.bias.numpy()
+    np.testing.assert_allclose(layer(x, training=True), expected, rtol=1e-3, atol=1e-3)
+
+
+LAYERS = [
+    Reduction(5, BATCH_STATISTICS),
+    Head(7, BATCH_STATISTICS),
+    Head(7, activate=False),
+    QuarterStem(6, BATCH_STATISTICS),
+    EighthStem(6, BATCH_STATISTICS),
+    Preprocess(6, 2, True, BATCH_STATISTICS),
+    AuxiliaryHead(5, 6, 2, False, BATCH_STATISTICS),
+    DropPath(3),
+]
+
+
+@pytest.mark.parametrize("layer", LAYERS, ids=lambda layer: type(layer).__name__)
 def test_configuration_round_trip(layer):
     again = type(layer).from_config(layer.get_config())
     assert again.get_config() == layer.get_config()

@@ -38,12 +38,27 @@ def test_convolutions_read_the_rectified_input():
     np.testing.assert_array_equal(PREPARATIONS["relu"](X), np.maximum(X, 0))
 
 
-@pytest.mark.parametrize("name", sorted(PRIMITIVES))
-def test_scale_multiplies(name):
-    operation = PRIMITIVES[name](3, 1)
+@pytest.mark.parametrize("stride", [1, 2])
+@pytest.mark.parametrize("name", sorted(set(PRIMITIVES) - {"noise"}))
+def test_scale_multiplies(name, stride):
+    operation = PRIMITIVES[name](3, stride)
+    operation.build(X.shape)
     prepared = PREPARATIONS[operation.preparation](X)
     plain = operation(prepared, training=True)
     np.testing.assert_allclose(operation(prepared, scale=tf.constant(0.4), training=True), 0.4 * plain, atol=1e-5)
+
+
+def test_none_of_stride_2_is_half_as_large():
+    np.testing.assert_array_equal(PRIMITIVES["none"](3, 2)(X), np.zeros((2, 2, 3, 3)))
+
+
+@pytest.mark.parametrize("name", ["avg_pool_3x3", "max_pool_3x3"])
+def test_normalised_pooling_shares_its_norm_unless_it_has_averages(name):
+    shared = PRIMITIVES[name](3, 1, affine=False, running_statistics=False, normalize=True)
+    own = PRIMITIVES[name](3, 1, affine=False, running_statistics=True, normalize=True)
+    assert (shared.preparation, own.preparation) == (name + "_norm", name)
+    results = [operation(PREPARATIONS[operation.preparation](X), training=True) for operation in (shared, own)]
+    np.testing.assert_allclose(*results, rtol=1e-5, atol=1e-5)
 
 
 @pytest.mark.parametrize("name", sorted(PRIMITIVES))

@@ -55,6 +55,12 @@ def convolution(kernel: int, channels_in: int, out: Maps) -> Counts:
     return Counts(parameters, parameters * out.pixels)
 
 
+def depthwise(kernel: int, out: Maps) -> Counts:
+    """A depthwise convolution without bias: k^2 C parameters."""
+    parameters = kernel**2 * out.channels
+    return Counts(parameters, parameters * out.pixels)
+
+
 def batch_norm(channels: int, affine: bool = True) -> Counts:
     """Scale and offset, when affine; free of multiply-adds by the convention."""
     return Counts(2 * channels if affine else 0)
@@ -68,11 +74,17 @@ class Primitive:
         counts: (channels in, output maps, batch norm affine) -> Counts.
         kept: maps of the output's size kept for the backward pass for this edge alone.
         shared: names of maps kept once for all the edges that leave a node, such as its ReLU.
+        strided: the same with stride 2, where it differs.
     """
 
     counts: Callable[[int, Maps, bool], Counts]
     kept: int = 0
     shared: tuple[str, ...] = ()
+    strided: "Primitive | None" = None
+
+    def at(self, stride: int) -> "Primitive":
+        """The operation at this stride."""
+        return self.strided if stride > 1 and self.strided else self
 
 
 def _free(channels_in: int, out: Maps, affine: bool) -> Counts:
@@ -86,13 +98,55 @@ def _relu_conv_bn(kernel: int) -> Primitive:
     return Primitive(counts, kept=1, shared=("relu",))
 
 
+def _separable(kernel: int, channels_in: int, out: Maps, affine: bool) -> Counts:
+    """Depthwise and pointwise convolution and batch norm."""
+    inner = depthwise(kernel, Maps(out.height, out.width, channels_in))
+    return inner + convolution(1, channels_in, out) + batch_norm(out.channels, affine)
+
+
+def _sep_conv(kernel: int) -> Primitive:
+    def counts(channels_in: int, out: Maps, affine: bool) -> Counts:
+        inner = Maps(out.height, out.width, channels_in)
+        return _separable(kernel, channels_in, inner, affine) + _separable(kernel, channels_in, out, affine)
+
+    return Primitive(counts, kept=5, shared=("relu",))  # what each convolution returns, and the ReLU between
+
+
+def _dil_conv(kernel: int) -> Primitive:
+    def counts(channels_in: int, out: Maps, affine: bool) -> Counts:
+        return _separable(kernel, channels_in, out, affine)
+
+    # The two convolutions, and the input rearranged for the dilation; with stride 2 the even pixels are shared.
+    return Primitive(counts, 3, ("relu",), strided=Primitive(counts, 2, ("relu_even",)))
+
+
+def _factorized_reduce(channels_in: int, out: Maps, affine: bool) -> Counts:
+    """Two 1x1 convolutions with half of the channels each, and batch norm."""
+    return convolution(1, channels_in, out) + batch_norm(out.channels, affine)
+
+
+def _pool(name: str) -> Primitive:
+    """Pooled maps and, behind a batch norm, the normalised ones."""
+    return Primitive(_free, 0, (name,), strided=Primitive(_free, 0, (f"{name}_stride_2",)))
+
+
 PRIMITIVES: dict[str, Primitive] = {
     "none": Primitive(_free),
-    "skip_connect": Primitive(_free, shared=("node",)),
+    "skip_connect": Primitive(_free, 0, ("node",), strided=Primitive(_factorized_reduce, 1, ("relu",))),
     "nor_conv_1x1": _relu_conv_bn(1),
     "nor_conv_3x3": _relu_conv_bn(3),
-    "avg_pool_3x3": Primitive(_free, shared=("avg_pool_3x3",)),
+    "avg_pool_3x3": _pool("avg_pool_3x3"),
+    "max_pool_3x3": _pool("max_pool_3x3"),
+    "sep_conv_3x3": _sep_conv(3),
+    "sep_conv_5x5": _sep_conv(5),
+    "dil_conv_3x3": _dil_conv(3),
+    "dil_conv_5x5": _dil_conv(5),
+    "noise": Primitive(_free, 1),
 }
+
+
+# Shared maps of the size behind a stride of 2.
+HALVED = ("relu_even", "avg_pool_3x3_stride_2", "max_pool_3x3_stride_2")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -126,9 +180,30 @@ def _head(block: Block, maps: Maps) -> Cost:
     return Cost(batch_norm(maps.channels), 2 * maps.values, maps)
 
 
-BLOCKS: dict[str, Callable[[Block, Maps], Cost]] = {"stem": _stem, "reduction": _reduction, "head": _head}
+def _stem_quarter(block: Block, maps: Maps) -> Cost:
+    """Convolution 3x3 of stride 2 with half of the channels, BN, ReLU, another one with all, BN."""
+    middle = maps.after(block.channels // 2, 2)
+    out = middle.after(block.channels, 2)
+    counts = convolution(3, maps.channels, middle) + convolution(3, middle.channels, out)
+    norms = batch_norm(middle.channels) + batch_norm(out.channels)
+    return Cost(counts + norms, maps.values + 2 * middle.values + out.values, out)
 
-# The operations of an edge, given (edge index): all candidates in a supernet, one in a final network.
+
+def _classifier(block: Block, maps: Maps) -> Cost:
+    """Global average pooling; the linear layer is counted by `linear`."""
+    return Cost(Counts(), 0, maps)
+
+
+BLOCKS: dict[str, Callable[[Block, Maps], Cost]] = {
+    "stem": _stem,
+    "stem_quarter": _stem_quarter,
+    "stem_eighth": _stem,
+    "reduction": _reduction,
+    "head": _head,
+    "classifier": _classifier,
+}
+
+# The operations of an edge, given (source, target): all candidates in a supernet, one in a final network.
 Chosen = dict[str, dict[tuple[int, int], tuple[str, ...]]]
 
 
@@ -169,44 +244,58 @@ def activation_memory(
     """Bytes of activations that the supernet keeps for the backward pass; an estimate from the description.
 
     batch_size * bytes_per_value * sum over blocks of the numbers kept for one image, where a cell of maps H x W x C
-    keeps H W C times [one for the output of each convolution (what batch norm reads), and for each node with outgoing
-    edges one for its ReLU, one for its average pool and one for its value (what the gradient of the edge weights
+    keeps H W C times [what `PRIMITIVES` says: for each edge the outputs of its convolutions (what batch norm reads),
+    and for each node with outgoing edges its ReLU, its pooled maps and its value (what the gradient of the edge weights
     reads)]. On NAS-Bench-201 that is 12 + 3 * 3 = 21 maps a cell. Weights, gradients, workspaces of the kernels and
     the framework itself come on top.
     """
-    maps = Maps(*image_shape)
-    chosen = _all(space)
-    kept = 0
-    for block in space.blocks:
-        cost = _block(block, maps, space, chosen, affine=False)
-        kept, maps = kept + cost.kept, cost.out
-    return kept * batch_size * bytes_per_value
+    costs = _costs(space, _all(space), image_shape, affine=False)
+    return sum(cost.kept for cost in costs) * batch_size * bytes_per_value
 
 
 def _network(space: Space, chosen: Chosen, image_shape, num_classes: int, affine: bool, linear_bias: bool) -> Counts:
-    maps = Maps(*image_shape)
-    total = Counts()
-    for block in space.blocks:
-        cost = _block(block, maps, space, chosen, affine)
-        total, maps = total + cost.counts, cost.out
-    weights = maps.channels * num_classes
-    return total + Counts(weights + num_classes, weights + (num_classes if linear_bias else 0))
+    costs = _costs(space, chosen, image_shape, affine)
+    weights = costs[-1].out.channels * num_classes
+    linear = Counts(weights + num_classes, weights + (num_classes if linear_bias else 0))
+    return sum((cost.counts for cost in costs), linear)
 
 
-def _block(block: Block, maps: Maps, space: Space, chosen: Chosen, affine: bool) -> Cost:
-    if block.role == "cell":
-        return _cell(space.cell(block.cell), chosen[block.cell], maps.after(block.channels, block.stride), affine)
-    if block.role not in BLOCKS:
-        raise UserError(f"Expected a block of role {['cell', *BLOCKS]}. Received: {block.role!r}")
-    return BLOCKS[block.role](block, maps)
+def _costs(space: Space, chosen: Chosen, image_shape, affine: bool) -> list[Cost]:
+    """The cost of each block, side branches left out."""
+    outputs, costs = {-1: Maps(*image_shape)}, []
+    for index, (block, wire) in enumerate(zip(space.blocks, space.wires, strict=True)):
+        if block.auxiliary:
+            continue
+        inputs = [outputs[source] for source in wire.sources]
+        if block.role == "cell":
+            cost = _cell(space.cell(block.cell), chosen[block.cell], block, inputs, affine)
+        elif block.role in BLOCKS:
+            cost = BLOCKS[block.role](block, inputs[0])
+        else:
+            raise UserError(f"Expected a block of role {['cell', *BLOCKS]}. Received: {block.role!r}")
+        outputs[index] = cost.out
+        costs.append(cost)
+    return costs
 
 
-def _cell(cell: CellSpec, chosen: dict[tuple[int, int], tuple[str, ...]], maps: Maps, affine: bool) -> Cost:
-    edges = [(source, name) for (source, _), names in chosen.items() for name in names]
-    counts = sum((_primitive(name).counts(maps.channels, maps, affine) for _, name in edges), Counts())
-    own = sum(_primitive(name).kept for _, name in edges)
-    shared = {(source, tensor) for source, name in edges for tensor in _primitive(name).shared}
-    return Cost(counts, (own + len(shared)) * maps.values, maps)
+def _cell(cell: CellSpec, chosen, block: Block, inputs: list[Maps], affine: bool) -> Cost:
+    """The candidates of all edges, and what the inputs pass first."""
+    start = inputs[-1].after(block.channels)  # the first input of another size is brought to that of the last
+    out = start.after(block.channels, block.stride)
+    strides = {(edge.source, edge.target): edge.stride for edge in cell.edges}
+    edges = [(pair[0], _primitive(name).at(strides[pair])) for pair, names in chosen.items() for name in names]
+    counts = sum((primitive.counts(block.channels, out, affine) for _, primitive in edges), Counts())
+    shared = {(source, name) for source, primitive in edges for name in primitive.shared}
+    kept = sum(primitive.kept for _, primitive in edges) * out.values
+    for source, name in shared:
+        maps = start if source < cell.num_inputs and name not in HALVED else out
+        kept += maps.values * (2 if cell.pool_norm and "pool" in name else 1)  # pooled, and normalised
+    if cell.preprocess:  # ReLU, 1x1 convolution (a factorized reduction has as many parameters), batch norm
+        for maps in inputs:
+            counts += convolution(1, maps.channels, start) + batch_norm(start.channels, affine)
+            kept += maps.values + start.values
+    copies = len(cell.intermediate_nodes) if cell.output == "concat" else 1
+    return Cost(counts, kept, Maps(out.height, out.width, out.channels * copies))
 
 
 def _primitive(name: str) -> Primitive:

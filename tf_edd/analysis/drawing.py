@@ -35,6 +35,8 @@ FAMILIES = {
     "pooling": "#e69f00",
     "convolution": "#0072b2",
     "convolution 1×1": "#56b4e9",
+    "dilated convolution": "#cc79a7",
+    "noise": "#d55e00",
 }
 FIGURE_WIDTH = 9.0
 DPI = 100
@@ -47,8 +49,10 @@ def label(operation: str) -> str:
 
 def family(operation: str) -> str:
     """The family of an operation, which gives its colour."""
-    if operation == "none":
-        return "none"
+    if operation in ("none", "noise"):
+        return operation
+    if operation.startswith("dil_"):
+        return "dilated convolution"
     if "skip" in operation or "identity" in operation:
         return "skip"
     if "pool" in operation:

@@ -17,7 +17,7 @@ TEMPERATURE = "arch/temperature"
 DISCRETIZED = "accuracy/discretized"
 SUPERNET = "accuracy/valid"
 TABLE = "table/cifar10_test"
-_OPERATION = re.compile(r"([A-Za-z0-9_]+)~\d+")
+_OPERATION = re.compile(r"([A-Za-z0-9_]+)(?:~|', )\d+")  # `op~0` of NAS-Bench-201, `('op', 0)` of the DARTS family
 # Okabe and Ito's palette: colours that people with any colour vision can tell apart.
 PALETTE = ("#d55e00", "#0072b2", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#1f2933")
 _SHADES = ("", "////", "....", "xxxx")

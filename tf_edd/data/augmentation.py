@@ -1,8 +1,13 @@
-"""Random augmentation of whole batches: crop, flip, random resized crop, cutout.
+"""Random augmentation of whole batches: crop, flip, cutout. More in `colour` and `resized_crop`.
 
-An augmentation is a pure function `(images [B, H, W, C], seed int [2]) -> images`: one seed, one result. Those with
-`normalised = True` work on the normalised images, as in the reference pipelines (cutout's zeros are the mean colour),
-all others on raw pixels (the zeros that crop pads are black). Any function of that form can join the list.
+An augmentation is a pure function `(images [B, H, W, C], seed int [2]) -> images`: one seed, one result. Any function
+of that form can join the list. Three attributes may be added to it:
+
+    normalised = True                         it works on the normalised images, as cutout does in the reference
+                                              pipelines (its zeros are the mean colour), and not on raw pixels
+    from_decoded(image, seed, image_shape)    takes the place of the call where images of any size [h, w, C] are decoded
+                                              one by one, and of the resizing there
+    check(image_shape)                        raises UserError for images that it cannot treat
 """
 
 import dataclasses
@@ -70,26 +75,6 @@ def _inside(positions, start, length):
     return (positions >= start) & (positions < start + length)
 
 
-@dataclasses.dataclass(frozen=True)
-class _RandomResizedCrop:
-    scale: tuple[float, float]
-    ratio: tuple[float, float]
-    normalised: ClassVar[bool] = False
-
-    def __call__(self, images, seed):
-        batch, height, width, _ = tf.unstack(tf.shape(images))
-        area_seed, ratio_seed, place_seed = tf.unstack(tf.random.split(seed, 3))
-        area = tf.random.stateless_uniform([batch], area_seed, *self.scale)
-        log_low, log_high = tf.unstack(tf.math.log(tf.constant(self.ratio)))
-        aspect = tf.exp(tf.random.stateless_uniform([batch], ratio_seed, log_low, log_high))
-        image_aspect = tf.cast(width, tf.float32) / tf.cast(height, tf.float32)
-        extent = tf.minimum(tf.stack([tf.sqrt(area * image_aspect / aspect), tf.sqrt(area * aspect / image_aspect)]), 1)
-        corner = tf.random.stateless_uniform([2, batch], place_seed) * (1 - extent)
-        boxes = tf.transpose(tf.concat([corner, corner + extent], axis=0))
-        crops = tf.image.crop_and_resize(tf.cast(images, tf.float32), boxes, tf.range(batch), [height, width])
-        return tf.ensure_shape(tf.cast(tf.round(crops), images.dtype), images.shape)
-
-
 @gin.configurable(module="tf_edd.data")
 def crop(padding: int = 4) -> Augmentation:
     """Random crop of the original size from the image padded with `padding` black pixels on each side.
@@ -116,23 +101,6 @@ def cutout(size: int = 16) -> Augmentation:
     if size < 1:
         raise UserError(f"cutout needs size >= 1. Received: size={size}")
     return _Cutout(size)
-
-
-@gin.configurable(module="tf_edd.data")
-def random_resized_crop(scale=(0.08, 1.0), ratio=(3 / 4, 4 / 3)) -> Augmentation:
-    """Random part of the image, resized to the size of the image.
-
-    Args:
-        scale: lowest and highest share of the area.
-        ratio: lowest and highest width / height of the part; uniform in its logarithm. A part that would be wider or
-            higher than the image is cut to it.
-    """
-    if not 0 < scale[0] <= scale[1] <= 1 or not 0 < ratio[0] <= ratio[1]:
-        raise UserError(
-            "random_resized_crop needs 0 < scale[0] <= scale[1] <= 1 and 0 < ratio[0] <= ratio[1]. "
-            f"Received: scale={scale}, ratio={ratio}"
-        )
-    return _RandomResizedCrop(tuple(scale), tuple(ratio))
 
 
 def augment_and_normalise(images, seed, augmentations: Sequence[Augmentation], moments: Moments) -> tf.Tensor:

@@ -30,6 +30,7 @@ def image_folder(
     seed: int = 0,
     in_memory: bool | str = "auto",
     memory_limit: int = 4 * 10**9,
+    stratified: bool = False,
 ) -> ImageData:
     """Images in class folders: the layout of `tfds.ImageFolder`, `DIR/train/cat/x.png`, or `DIR/cat/x.png`.
 
@@ -46,6 +47,7 @@ def image_folder(
         seed: of that choice.
         in_memory: True, False (read from disk in each epoch), or "auto": True up to `memory_limit` bytes of pixels.
         memory_limit: see `in_memory`.
+        stratified: draw the parts of a search class by class, the same share of each.
 
     Raises:
         UserError: no such folder, no images, fewer than two classes, a file that cannot be decoded, differing sizes.
@@ -54,7 +56,7 @@ def image_folder(
     root = Path(data_dir or "").expanduser() / Path(directory).expanduser()
     (train_paths, train_labels), (test_paths, test_labels), classes = _scan(root, test_fraction, seed)
     shape = _image_shape(np.concatenate([train_paths, test_paths]), image_size, channels)
-    train = FileSource(train_paths, train_labels, shape, crop_fraction)
+    train = FileSource(train_paths, train_labels, shape, crop_fraction, stratified)
     test = FileSource(test_paths, test_labels, shape, crop_fraction)
     try:
         # Either way each file is decoded here once, so that a corrupt one is found now and not in the tenth epoch.

@@ -12,7 +12,8 @@ from absl import logging
 from tf_edd.data.decoding import check_fit
 from tf_edd.data.images import ImageData
 from tf_edd.data.normalisation import KNOWN_MOMENTS, Moments, measure
-from tf_edd.data.sources import TfdsSource, fits_memory, to_memory
+from tf_edd.data.sources import fits_memory, to_memory
+from tf_edd.data.tfds_source import TfdsSource
 from tf_edd.errors import UserError
 
 
@@ -27,7 +28,9 @@ def tfds_images(
     test_fraction: float = 0.2,
     in_memory: bool | str = "auto",
     memory_limit: int = 4 * 10**9,
+    stratified: bool = False,
     download: bool = False,
+    manual_dir: str | None = None,
     mean: tuple[float, ...] | None = None,
     std: tuple[float, ...] | None = None,
 ) -> ImageData:
@@ -42,8 +45,11 @@ def tfds_images(
         test_split: the same, apart from `train_split`; None holds out the last `test_fraction` of `train_split`.
         test_fraction: see `test_split`.
         in_memory: True, False (read from disk in each epoch), or "auto": True up to `memory_limit` bytes of pixels.
-        memory_limit: see `in_memory`.
+        memory_limit: see `in_memory` and `stratified`.
+        stratified: draw the parts of a search class by class, the same share of each. Parts of data read from disk are
+            then read once and held in memory as they are stored, up to `memory_limit` bytes.
         download: download and prepare the data when that was not done before.
+        manual_dir: where the files lie that TFDS cannot download itself; None is TFDS' default.
         mean: of each channel, pixels in [0, 1]; None takes the published constant or measures it on `train_split`.
         std: the same; give both or none.
 
@@ -53,29 +59,37 @@ def tfds_images(
     check_fit(image_size, crop_fraction)
     if (mean is None) != (std is None):
         raise UserError(f"Give both mean and std, or none. Received: mean={mean}, std={std}")
-    builder = _prepared_builder(name, data_dir, download)
+    builder = _prepared_builder(name, data_dir, download, manual_dir)
     keys = _feature_keys(builder)
     shape = _image_shape(builder, keys[0], image_size)
     train_split, test_split = _splits(builder, train_split, test_split, test_fraction)
-    sources = [TfdsSource(builder, text, keys, shape, crop_fraction) for text in (train_split, test_split)]
+    options = {"crop_fraction": crop_fraction, "stratified": stratified, "memory_limit": memory_limit}
+    sources = [TfdsSource(builder, text, keys, shape, **options) for text in (train_split, test_split)]
     if fits_memory(sources, in_memory, memory_limit):
         sources = [to_memory(source) for source in sources]
     moments = Moments(tuple(mean), tuple(std)) if mean else _moments(builder.name, shape, sources[0])
     return ImageData.from_sources(name, *sources, builder.info.features[keys[1]].names, moments)
 
 
-def _prepared_builder(name, data_dir, download):
+def _prepared_builder(name, data_dir, download, manual_dir):
     builder = _builder(name, data_dir)
     if builder.is_prepared():
         return builder
     if not download:
         root = os.path.expanduser(data_dir) if data_dir else tfds.core.constants.DATA_DIR
+        own = " --imports=tf_edd.data" if type(builder).__module__.startswith("tf_edd.") else ""
         raise UserError(
-            f"The data set {name!r} must be prepared before it is used: run `tfds build {name} --data_dir={root}`, or "
-            f'pass --gin_param="tfds_images.download = True". Received: data_dir={root!r}, which does not hold it'
+            f"The data set {name!r} must be prepared before it is used: run `tfds build {name} --data_dir={root}{own}` "
+            f'or pass --gin_param="tfds_images.download = True". Received: data_dir={root!r}, which does not hold it'
         )
     logging.info("Preparing %s in %s.", name, builder.data_dir)
-    builder.download_and_prepare()
+    try:
+        builder.download_and_prepare(download_config=tfds.download.DownloadConfig(manual_dir=manual_dir))
+    except AssertionError as error:  # how TFDS says that the folder of manual downloads is missing or empty
+        raise UserError(
+            f"{name!r} is made from files that TFDS does not download; tfds_images.manual_dir names their folder. "
+            f"Received: manual_dir={manual_dir!r} ({error})"
+        ) from error
     return builder
 
 

@@ -63,7 +63,8 @@ class Images:
             seed: of the order and of the augmentation.
             epoch: which epoch; each has its own order and augmentation.
             skip: how many batches to leave out at the start; the others are bit-identical to those without `skip`.
-            augment: augmentations, see `tf_edd.data.augmentation`.
+            augment: augmentations, see `tf_edd.data.augmentation`. Those with `from_decoded` come first where the
+                source decodes its images one by one.
             drop_remainder: leave out the last batch when it is smaller.
             shuffle: False gives the stored order.
 
@@ -71,24 +72,47 @@ class Images:
             A dataset of (float32 [B, H, W, C], int32 labels [B]).
 
         Raises:
-            UserError: an empty batch, a negative number, or fewer images than one batch, with drop_remainder.
+            UserError: an empty batch, a negative number, fewer images than one batch, with drop_remainder, or images
+                that an augmentation cannot treat.
         """
         self._check(batch_size, drop_remainder, seed=seed, epoch=epoch, skip=skip)
         key = (seed, epoch, self._stream)
-        raw = self._source.batches(batch_size, key if shuffle else None, skip, drop_remainder)
-        finish = self._finisher(tuple(augment or ()))
         words = tf.constant(key, tf.int64)
+        readers, augmentations = self._divide(tuple(augment or ()))
+        options = {"read": self._reader(readers, words)} if readers else {}
+        raw = self._source.batches(batch_size, key if shuffle else None, skip, drop_remainder, **options)
+        finish = self._finisher(augmentations)
         finished = raw.enumerate(skip).map(
             lambda index, batch: finish(index, *batch, words), PARALLEL_CALLS, deterministic=True
         )
         return finished.prefetch(4).with_options(_options())
+
+    def _divide(self, augmentations):
+        """Those that work on single decoded images, and those that work on batches."""
+        for augmentation in augmentations:
+            if hasattr(augmentation, "check"):
+                augmentation.check(self.image_shape)
+        readers = [a for a in augmentations if self._source.decodes and hasattr(a, "from_decoded")]
+        return readers, tuple(a for a in augmentations if a not in readers)
+
+    def _reader(self, readers, key):
+        """What a source does with a decoded image; the random numbers belong to the image's position in the epoch."""
+
+        def read(image, position):
+            # Batches fold in their number, which is never negative: no stream meets another.
+            seed = tf.random.fold_in(tf.random.fold_in(_words(key), -1), position)
+            for place, augmentation in enumerate(readers):
+                image = augmentation.from_decoded(image, tf.random.fold_in(seed, place), self.image_shape)
+            return image
+
+        return read
 
     def _finisher(self, augmentations):
         """Traced once for each list of augmentations, not in each epoch."""
         if augmentations not in self._finishers:
 
             def finish(index, images, labels, key):
-                seed = tf.random.fold_in(tf.random.fold_in(key[:2], key[2]), index)
+                seed = tf.random.fold_in(_words(key), index)
                 return augment_and_normalise(images, seed, augmentations, self._moments), labels
 
             self._finishers[augmentations] = tf.function(finish, autograph=False)
@@ -119,6 +143,11 @@ class Images:
 def _check_batch_size(batch_size):
     if batch_size < 1:
         raise UserError(f"batch_size must be at least 1. Received: batch_size={batch_size}")
+
+
+def _words(key):
+    """The seed of an epoch from (seed, epoch, stream)."""
+    return tf.random.fold_in(key[:2], key[2])
 
 
 def _options() -> tf.data.Options:

@@ -1,19 +1,22 @@
-"""Where raw images come from: memory, image files, or TFDS records.
+"""Where raw images come from: memory or image files; `tfds_source` has the third kind.
 
 A source has `size`, `image_shape` (H, W, C), `batches(batch_size, key, skip, drop_remainder)`, a tf.data.Dataset of
 (uint8 [B, H, W, C], int32 [B]), and `partition(counts, seed)`. `key` is None (stored order) or a tuple of non-negative
-integers; equal keys give equal orders, in every process.
+integers; equal keys give equal orders, in every process. A source with `decodes = True` decodes its images one by one,
+and its `batches` takes `read`, a function (uint8 [h, w, C], position in the epoch) -> uint8 [H, W, C] in place of
+`decoding.fit`. With `stratified` the parts of a partition have the same share of each class.
 """
 
 import dataclasses
 import hashlib
 import os
+from typing import ClassVar
 
 import numpy as np
 import tensorflow as tf
-import tensorflow_datasets as tfds
 
 from tf_edd.data.decoding import decode, fit
+from tf_edd.data.stratified import stratified_order
 from tf_edd.errors import UserError
 
 
@@ -25,21 +28,45 @@ def usable_cpus() -> int:
 PARALLEL_CALLS = usable_cpus()  # fixed: see the options in `tf_edd.data.images`
 
 
-def _rng(key) -> np.random.Generator:
+def key_rng(key) -> np.random.Generator:
+    """The generator of NumPy that belongs to a key; its stream is the same in all versions."""
     return np.random.Generator(np.random.PCG64(np.random.SeedSequence(key)))
 
 
 def _order(size, key) -> np.ndarray:
-    return np.arange(size) if key is None else _rng(key).permutation(size)
+    return np.arange(size) if key is None else key_rng(key).permutation(size)
 
 
-def _index_parts(size, counts, seed) -> list[np.ndarray]:
-    shuffled = _order(size, (seed,))
+def index_parts(labels, counts, seed, stratified) -> list[np.ndarray]:
+    """Row numbers of disjoint random parts of these sizes."""
+    shuffled = stratified_order(labels, key_rng((seed,))) if stratified else _order(len(labels), (seed,))
     return np.split(shuffled[: sum(counts)], np.cumsum(counts)[:-1])
 
 
-def _digest(rows: np.ndarray) -> str:
+def digest(rows: np.ndarray) -> str:
+    """SHA-256 of row numbers."""
     return hashlib.sha256(rows.astype("<i8").tobytes()).hexdigest()
+
+
+def decoded(source, records, first: int, read=None, stored_shape=None) -> tf.data.Dataset:
+    """Encoded records as images of one size: (uint8 [H, W, C], int32).
+
+    Args:
+        source: has `image_shape` and `crop_fraction`.
+        records: dataset of (encoded image, label).
+        first: position in the epoch of the first record.
+        read: see the module's docstring; None is `decoding.fit`.
+        stored_shape: static shape of the stored images, where it is known: lets `fit` do nothing.
+    """
+
+    def convert(position, record):
+        image = decode(record[0], source.image_shape[-1])
+        if stored_shape is not None:
+            image = tf.ensure_shape(image, stored_shape)
+        fitted = read(image, position) if read else fit(image, source.image_shape, source.crop_fraction)
+        return fitted, tf.cast(record[1], tf.int32)
+
+    return records.enumerate(first).map(convert, PARALLEL_CALLS, deterministic=True)
 
 
 class ArraySource:
@@ -49,14 +76,18 @@ class ArraySource:
         images: uint8 [N, H, W, C].
         labels: int [N].
         rows: which of the N images belong to this source, in stored order; None means all.
+        stratified: see the module's docstring.
     """
 
-    def __init__(self, images, labels, rows: np.ndarray | None = None):
+    decodes: ClassVar[bool] = False
+
+    def __init__(self, images, labels, rows: np.ndarray | None = None, stratified: bool = False):
         # Captured by the datasets' functions as an input, not written into their graphs; a GPU has no use for it.
         with tf.device("CPU"):
             self._images = tf.convert_to_tensor(images, tf.uint8)
             self._labels = tf.convert_to_tensor(labels, tf.int32)
         self._rows = np.arange(len(labels)) if rows is None else rows
+        self._stratified = stratified
         self._gather = tf.function(self._take, autograph=False)
 
     def _take(self, rows):
@@ -84,8 +115,9 @@ class ArraySource:
 
     def partition(self, counts, seed) -> tuple[list["ArraySource"], list[str]]:
         """Disjoint random parts, and the SHA-256 of the row numbers of each."""
-        parts = [self._rows[part] for part in _index_parts(self.size, counts, seed)]
-        return [ArraySource(self._images, self._labels, rows) for rows in parts], [_digest(rows) for rows in parts]
+        parts = [self._rows[part] for part in index_parts(self.labels, counts, seed, self._stratified)]
+        sources = [ArraySource(self._images, self._labels, rows, self._stratified) for rows in parts]
+        return sources, [digest(rows) for rows in parts]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -97,31 +129,32 @@ class FileSource:
         labels: int32, one a file.
         image_shape: (H, W, C) after `fit`.
         crop_fraction: see `decoding.fit`.
+        stratified: see the module's docstring.
     """
 
     paths: np.ndarray
     labels: np.ndarray
     image_shape: tuple[int, int, int]
     crop_fraction: float = 1.0
+    stratified: bool = False
+    decodes: ClassVar[bool] = True
 
     @property
     def size(self) -> int:
         """Number of images."""
         return len(self.paths)
 
-    def batches(self, batch_size, key=None, skip=0, drop_remainder=False) -> tf.data.Dataset:
+    def batches(self, batch_size, key=None, skip=0, drop_remainder=False, read=None) -> tf.data.Dataset:
         """See the module's docstring."""
         order = _order(self.size, key)[skip * batch_size :]
         files = tf.data.Dataset.from_tensor_slices((self.paths[order], self.labels[order]))
-        return files.map(self._read, PARALLEL_CALLS, deterministic=True).batch(batch_size, drop_remainder)
-
-    def _read(self, path, label):
-        return fit(decode(tf.io.read_file(path), self.image_shape[-1]), self.image_shape, self.crop_fraction), label
+        contents = files.map(lambda path, label: (tf.io.read_file(path), label), PARALLEL_CALLS, deterministic=True)
+        return decoded(self, contents, skip * batch_size, read).batch(batch_size, drop_remainder)
 
     def partition(self, counts, seed) -> tuple[list["FileSource"], list[str]]:
         """Disjoint random parts, and the SHA-256 of the row numbers of each."""
-        parts = _index_parts(self.size, counts, seed)
-        return [self.take(rows) for rows in parts], [_digest(rows) for rows in parts]
+        parts = index_parts(self.labels, counts, seed, self.stratified)
+        return [self.take(rows) for rows in parts], [digest(rows) for rows in parts]
 
     def take(self, rows: np.ndarray) -> "FileSource":
         """The files with these numbers."""
@@ -129,67 +162,40 @@ class FileSource:
 
 
 @dataclasses.dataclass(frozen=True)
-class TfdsSource:
-    """Records of a prepared TFDS data set, read from disk in each epoch, for data sets larger than the memory.
-
-    The order of an epoch is that of shuffled files and of a shuffle buffer: reproducible, yet not uniform. `skip` reads
-    past the skipped records.
+class EncodedSource:
+    """Encoded images held in memory, decoded when they are used: a part of a data set that is read from disk.
 
     Attributes:
-        builder: the prepared tfds.core.DatasetBuilder.
-        split: name of a split or of a slice of one, as TFDS writes it (`train[:80%]`).
-        keys: names of the image and of the label in the features.
+        encoded: string tensor [N], on the CPU.
+        labels: int32 [N].
         image_shape: (H, W, C) after `fit`.
         crop_fraction: see `decoding.fit`.
-        shuffle_buffer: images in the shuffle buffer.
+        rows: which of the N images belong to this source.
     """
 
-    builder: tfds.core.DatasetBuilder
-    split: str
-    keys: tuple[str, str]
+    encoded: tf.Tensor
+    labels: np.ndarray
     image_shape: tuple[int, int, int]
-    crop_fraction: float = 1.0
-    shuffle_buffer: int = 10_000
+    crop_fraction: float
+    rows: np.ndarray
+    decodes: ClassVar[bool] = True
 
     @property
     def size(self) -> int:
         """Number of images."""
-        return self.builder.info.splits[self.split].num_examples
+        return len(self.rows)
 
-    def batches(self, batch_size, key=None, skip=0, drop_remainder=False) -> tf.data.Dataset:
+    def batches(self, batch_size, key=None, skip=0, drop_remainder=False, read=None) -> tf.data.Dataset:
         """See the module's docstring."""
-        records = self._records(key).skip(skip * batch_size)
-        return records.map(self._pair, PARALLEL_CALLS, deterministic=True).batch(batch_size, drop_remainder)
+        rows = self.rows[_order(self.size, key)][skip * batch_size :]
+        order = tf.data.Dataset.from_tensor_slices((rows, self.labels[rows]))
+        records = order.map(lambda row, label: (tf.gather(self.encoded, row), label))
+        return decoded(self, records, skip * batch_size, read).batch(batch_size, drop_remainder)
 
-    def _records(self, key):
-        seed = None if key is None else int(_rng(key).integers(2**31))
-        config = tfds.ReadConfig(shuffle_seed=seed, try_autocache=False)
-        # Decoding is left for after the shuffle buffer, which then holds compressed images, and after `skip`.
-        decoders = {self.keys[0]: tfds.decode.SkipDecoding()}
-        records = self.builder.as_dataset(
-            split=self.split, shuffle_files=seed is not None, read_config=config, decoders=decoders
-        )
-        records = records.map(lambda record: tuple(record[name] for name in self.keys))
-        return records if seed is None else records.shuffle(self.shuffle_buffer, seed, reshuffle_each_iteration=False)
-
-    def _pair(self, encoded, label):
-        # The static shape, where the data set has one, lets `fit` do nothing.
-        image = tf.ensure_shape(decode(encoded, self.image_shape[-1]), self.builder.info.features[self.keys[0]].shape)
-        return fit(image, self.image_shape, self.crop_fraction), tf.cast(label, tf.int32)
-
-    def partition(self, counts, seed) -> tuple[list["TfdsSource"], list[str]]:
-        """Consecutive slices (TFDS shuffles when it writes) and the SHA-256 of the text of each; `seed` is not used."""
-        instructions = tfds.core.ReadInstruction.from_spec(self.split).to_absolute(self.builder.info.splits)
-        if len(instructions) != 1:
-            raise UserError(
-                "A data set read from disk can be divided only when its training images are one slice of one split. "
-                f"Received: {self.split!r}"
-            )
-        base = instructions[0]
-        edges = np.cumsum([base.from_ or 0, *counts])
-        slices = [f"{base.splitname}[{low}:{high}]" for low, high in zip(edges[:-1], edges[1:], strict=True)]
-        sources = [dataclasses.replace(self, split=text) for text in slices]
-        return sources, [hashlib.sha256(text.encode()).hexdigest() for text in slices]
+    def partition(self, counts, seed) -> tuple[list["EncodedSource"], list[str]]:
+        """Disjoint random parts with the same share of each class, and the SHA-256 of the row numbers of each."""
+        parts = [self.rows[part] for part in index_parts(self.labels[self.rows], counts, seed, stratified=True)]
+        return [dataclasses.replace(self, rows=rows) for rows in parts], [digest(rows) for rows in parts]
 
 
 def to_memory(source) -> ArraySource:
@@ -201,7 +207,7 @@ def to_memory(source) -> ArraySource:
         stop = start + len(classes)
         images[start:stop], labels[start:stop] = pixels, classes
         start = stop
-    return ArraySource(images, labels)
+    return ArraySource(images, labels, stratified=source.stratified)
 
 
 def fits_memory(sources, in_memory, memory_limit: int) -> bool:

@@ -1,4 +1,4 @@
-"""A test split for data that come without one."""
+"""Parts of a data set with the same share of each class."""
 
 import numpy as np
 
@@ -28,3 +28,19 @@ def hold_out(labels: np.ndarray, fraction: float, seed: int) -> tuple[np.ndarray
         held.append(rng.permutation(rows)[:count])
     held = np.sort(np.concatenate(held))
     return np.setdiff1d(np.arange(len(labels)), held), held
+
+
+def stratified_order(labels: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """A random order of the rows in which every run of neighbours has nearly the shares of classes of the whole.
+
+    A run that holds the share q of all rows has q n rows of a class of n, less or more by fewer than two.
+
+    Args:
+        labels: int [N].
+        rng: source of the randomness.
+    """
+    places = np.empty(len(labels))
+    for label in np.unique(labels):
+        rows = rng.permutation(np.flatnonzero(labels == label))
+        places[rows] = (np.arange(len(rows)) + rng.random()) / len(rows)
+    return np.argsort(places, kind="stable")

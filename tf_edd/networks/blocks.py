@@ -1,8 +1,9 @@
-"""The fixed parts of the macro skeleton: stem, reduction block, head. Supernet and final network share them."""
+"""The fixed parts of the macro skeleton: reduction block, head, and the table of all. Both networks share them."""
 
 import keras
 import tensorflow as tf
 
+from tf_edd.networks.stems import EighthStem, QuarterStem
 from tf_edd.operations import BatchNorm, ConvBN
 from tf_edd.operations.base import kernel_initializer
 
@@ -48,17 +49,25 @@ class Reduction(keras.layers.Layer):
 
 @keras.saving.register_keras_serializable(package="tf_edd")
 class Head(keras.layers.Layer):
-    """Batch norm and ReLU (NAS-Bench-201), global average pooling, linear classifier; logits are float32."""
+    """Global average pooling and linear classifier, of maps of any size; logits are float32.
 
-    def __init__(self, num_classes, norm=None, **kwargs):
+    Args:
+        num_classes: classes of the data.
+        norm: arguments of the batch norm.
+        activate: whether batch norm and ReLU come first (NAS-Bench-201).
+    """
+
+    def __init__(self, num_classes, norm=None, activate=True, **kwargs):
         super().__init__(**kwargs)
         self.num_classes = num_classes
         self.norm = dict(norm or {})
-        self.batch_norm = BatchNorm(dtype=self.dtype_policy, name="norm", **self.norm)
+        self.activate = activate
+        self.batch_norm = BatchNorm(dtype=self.dtype_policy, name="norm", **self.norm) if activate else None
 
     def build(self, input_shape):
         """Creates the classifier."""
-        self.batch_norm.build(input_shape)
+        if self.activate:
+            self.batch_norm.build(input_shape)
         width = input_shape[-1]
         self.kernel = self.add_weight(
             name="kernel", shape=(width, self.num_classes), initializer=kernel_initializer(), dtype="float32"
@@ -73,7 +82,8 @@ class Head(keras.layers.Layer):
 
     def call(self, x, training=False):
         """Logits [B, num_classes]."""
-        x = tf.nn.relu(self.batch_norm.call(x, training=training))
+        if self.activate:
+            x = tf.nn.relu(self.batch_norm.call(x, training=training))
         x = tf.cast(tf.reduce_mean(x, [1, 2]), tf.float32)
         return tf.matmul(x, tf.cast(self.kernel, tf.float32)) + tf.cast(self.bias, tf.float32)
 
@@ -83,15 +93,21 @@ class Head(keras.layers.Layer):
 
     def get_config(self):
         """Constructor arguments."""
-        return {**super().get_config(), "num_classes": self.num_classes, "norm": self.norm}
+        config = {"num_classes": self.num_classes, "norm": self.norm, "activate": self.activate}
+        return {**super().get_config(), **config}
 
 
-def build_block(block, num_classes: int, norm: dict, cell_norm: dict, make_cell, name: str):
-    """The layer of a block of the macro skeleton; `make_cell(spec kind, channels, norm, name)` builds the cells."""
-    if block.role == "stem":
-        return ConvBN(block.channels, 3, block.stride, relu=False, name=name, **norm)
-    if block.role == "reduction":
-        return Reduction(block.channels, norm, name=name)
-    if block.role == "head":
-        return Head(num_classes, norm, name=name)
-    return make_cell(block, cell_norm, name)
+# Role of a block -> builder, called as builder(block, num_classes, norm, name).
+BLOCKS = {
+    "stem": lambda block, _, norm, name: ConvBN(block.channels, 3, block.stride, relu=False, name=name, **norm),
+    "stem_quarter": lambda block, _, norm, name: QuarterStem(block.channels, norm, name=name),
+    "stem_eighth": lambda block, _, norm, name: EighthStem(block.channels, norm, name=name),
+    "reduction": lambda block, _, norm, name: Reduction(block.channels, norm, name=name),
+    "head": lambda _, num_classes, norm, name: Head(num_classes, norm, name=name),
+    "classifier": lambda _, num_classes, norm, name: Head(num_classes, norm, activate=False, name=name),
+}
+
+
+def build_block(block, num_classes: int, norm: dict, name: str):
+    """The layer of a block of the macro skeleton that is not a cell."""
+    return BLOCKS[block.role](block, num_classes, norm, name)

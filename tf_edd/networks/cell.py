@@ -4,6 +4,7 @@ import keras
 import tensorflow as tf
 
 from tf_edd.networks.mixed_op import MixedOp
+from tf_edd.networks.preprocess import Preprocess
 from tf_edd.operations import PREPARATIONS
 from tf_edd.operations.conv import strided_shape
 from tf_edd.spaces.space import CellSpec
@@ -19,6 +20,8 @@ class SearchCell(keras.layers.Layer):
         spec: the description of the cell.
         channels: channels of each node.
         norm: arguments of the batch norms.
+        halves_first: whether the first input has a larger map than the others.
+        traces: where edges of one shape find the function that they share; None traces every edge by itself.
 
     Call arguments:
         inputs: list of the cell's `spec.num_inputs` inputs.
@@ -27,24 +30,35 @@ class SearchCell(keras.layers.Layer):
         skip_unused: do not run candidates of negligible probability.
     """
 
-    def __init__(self, spec: CellSpec, channels, norm, **kwargs):
+    def __init__(self, spec: CellSpec, channels, norm, halves_first=False, traces=None, **kwargs):
         super().__init__(**kwargs)
         self.spec = spec
+        self.traces = traces
+        policy = {"dtype": self.dtype_policy}
+        self.preprocess = (
+            Preprocess(channels, spec.num_inputs, halves_first, norm, name="preprocess", **policy)
+            if spec.preprocess
+            else None
+        )
         self.mixed_ops = [
             MixedOp(
                 edge.primitives,
                 channels,
                 edge.stride,
                 norm,
-                dtype=self.dtype_policy,
+                spec.pool_norm,
                 name=f"edge{edge.source}_{edge.target}",
+                **policy,
             )
             for edge in spec.edges
         ]
 
     def build(self, input_shapes):
         """Builds the mixed operations; takes the shapes of the cell's inputs."""
-        shapes = list(input_shapes)
+        shapes = [tuple(shape) for shape in input_shapes]
+        if self.preprocess is not None:
+            self.preprocess.build(shapes)
+            shapes = self.preprocess.compute_output_shape(shapes)
         for node in self.spec.intermediate_nodes:
             edges = self.spec.incoming(node)
             for e in edges:
@@ -55,12 +69,13 @@ class SearchCell(keras.layers.Layer):
 
     def call(self, inputs, weights, training=False, skip_unused=False):
         """The output of the cell."""
-        nodes = list(inputs)
+        nodes = list(inputs) if self.preprocess is None else self.preprocess.call(inputs, training)
         terms = {node: [] for node in self.spec.intermediate_nodes}
         for node in range(self.spec.num_nodes):
             if node >= self.spec.num_inputs:
                 nodes.append(tf.add_n(terms[node]))
-            self._leave(node, nodes[node], terms, weights, training, skip_unused)
+            if self.spec.outgoing(node):
+                self._leave(node, nodes[node], terms, weights, training, skip_unused)
         if self.spec.output == "last":
             return nodes[-1]
         return tf.concat(nodes[self.spec.num_inputs :], axis=-1)
@@ -77,4 +92,7 @@ class SearchCell(keras.layers.Layer):
         wanted = sorted(set().union(*(self.mixed_ops[e].preparations for e in outgoing)))
         features = {name: PREPARATIONS[name](value) for name in wanted}
         for e in outgoing:
-            terms[self.spec.edges[e].target] += self.mixed_ops[e].call(features, weights[e], training, skip_unused)
+            edge = self.mixed_ops[e]
+            run = edge.call if self.traces is None else self.traces.bind(edge)
+            read = {name: features[name] for name in sorted(edge.preparations)}
+            terms[self.spec.edges[e].target] += run(read, weights[e], training, skip_unused)

@@ -3,9 +3,13 @@
 import keras
 import tensorflow as tf
 
+from tf_edd.errors import UserError
 from tf_edd.genotype import Genotype
+from tf_edd.networks.auxiliary import build_auxiliary
 from tf_edd.networks.blocks import build_block
-from tf_edd.operations import PREPARATIONS, PRIMITIVES
+from tf_edd.networks.drop_path import DropPath
+from tf_edd.networks.preprocess import Preprocess
+from tf_edd.operations import PREPARATIONS, PRIMITIVES, Identity
 from tf_edd.operations.conv import strided_shape
 from tf_edd.spaces.space import CellSpec, Space
 
@@ -24,13 +28,17 @@ class FinalCell(keras.layers.Layer):
         num_inputs: inputs of the cell.
         output: "last" (the last node) or "concat" (all intermediate nodes along the channels).
         norm: arguments of the batch norms.
+        preprocess: None, or what a cell with preprocessed inputs needs: {"halves_first": ...}, see `Preprocess`.
+        drop_path: None, or the number of this cell: its drop path has masks of their own. See `set_drop_path`.
 
     Call arguments:
         inputs: list of the cell's inputs, each [B, H, W, C].
         training: as in Keras.
     """
 
-    def __init__(self, nodes, channels, num_inputs=1, output="last", norm=None, **kwargs):
+    def __init__(
+        self, nodes, channels, num_inputs=1, output="last", norm=None, preprocess=None, drop_path=None, **kwargs
+    ):
         super().__init__(**kwargs)
         self.nodes = [[(str(op), int(source), int(stride)) for op, source, stride in edges] for edges in nodes]
         self.channels = channels
@@ -39,20 +47,29 @@ class FinalCell(keras.layers.Layer):
         self.norm = dict(norm or NORM)
         policy = {"dtype": self.dtype_policy, **self.norm}
         self.operations = [[PRIMITIVES[op](channels, stride, **policy) for op, _, stride in edges] for edges in nodes]
+        self.preprocess = preprocess and Preprocess(
+            channels, num_inputs, **preprocess, norm=self.norm, dtype=self.dtype_policy, name="preprocess"
+        )
+        self.drop_path = None if drop_path is None else DropPath(drop_path, name="drop_path")
 
     def build(self, input_shapes):
         """Builds the operations; takes the shapes of the cell's inputs."""
+        if self.preprocess:
+            self.preprocess.build(input_shapes)
         shapes = self._shapes(input_shapes)
         for edges, operations in zip(self.nodes, self.operations, strict=True):
             for (_, source, _), operation in zip(edges, operations, strict=True):
                 operation.build(shapes[source])
+        if self.drop_path is not None:
+            self.drop_path.build(None)
 
     def call(self, inputs, training=False):
         """The output of the cell."""
-        values = list(inputs)
+        values = self.preprocess.call(inputs, training) if self.preprocess else list(inputs)
         prepared = {}
+        masks = self._masks(values[0]) if training and self.drop_path is not None else None
         for edges, operations in zip(self.nodes, self.operations, strict=True):
-            values.append(self._node(edges, operations, values, prepared, training))
+            values.append(self._node(edges, operations, values, prepared, training, masks))
         if self.output_kind == "last":
             return values[-1]
         return tf.concat(values[self.num_inputs :], axis=-1)
@@ -72,13 +89,21 @@ class FinalCell(keras.layers.Layer):
             "num_inputs": self.num_inputs,
             "output": self.output_kind,
             "norm": dict(self.norm),
+            "preprocess": {"halves_first": self.preprocess.halves_first} if self.preprocess else None,
+            "drop_path": None if self.drop_path is None else self.drop_path.index,
         }
 
-    def _node(self, edges, operations, values, prepared, training):
+    def _masks(self, x):
+        """One mask an edge, in the order of the edges; an edge keeps its mask whatever the others are."""
+        return iter(tf.unstack(self.drop_path.masks(sum(map(len, self.nodes)), x)))
+
+    def _node(self, edges, operations, values, prepared, training, masks):
         terms = []
         for (name, source, _), operation in zip(edges, operations, strict=True):
+            mask = None if masks is None else next(masks)
             if name != "none":
-                terms.append(operation(self._prepare(operation, source, values, prepared), training=training))
+                term = operation(self._prepare(operation, source, values, prepared), training=training)
+                terms.append(term if mask is None or isinstance(operation, Identity) else term * mask)
         if terms:
             return tf.add_n(terms)
         _, source, stride = edges[0]
@@ -95,6 +120,8 @@ class FinalCell(keras.layers.Layer):
 
     def _shapes(self, input_shapes):
         shapes = [tuple(shape) for shape in input_shapes]
+        if self.preprocess:
+            shapes = self.preprocess.compute_output_shape(shapes)
         for edges in self.nodes:
             _, source, stride = edges[0]
             shapes.append(strided_shape(shapes[source], stride, self.channels))
@@ -102,7 +129,12 @@ class FinalCell(keras.layers.Layer):
 
 
 def build_final_network(
-    space: Space, genotype: Genotype, image_shape: tuple[int, int, int], num_classes: int
+    space: Space,
+    genotype: Genotype,
+    image_shape: tuple[int, int, int],
+    num_classes: int,
+    drop_path: bool = False,
+    auxiliary: bool = False,
 ) -> keras.Model:
     """The network of a genotype: normalised images [B, H, W, C] to logits [B, classes] float32.
 
@@ -114,25 +146,56 @@ def build_final_network(
         genotype: a cell of that space.
         image_shape: (H, W, C).
         num_classes: classes of the data.
+        drop_path: whether the cells can drop paths, see `set_drop_path`.
+        auxiliary: whether the outputs are [logits, logits of the auxiliary head]; `inference_model` leaves it out.
 
     Raises:
-        UserError: the genotype does not fit the space.
+        UserError: the genotype does not fit the space; an auxiliary head in a space without one, or for images of
+            another size than it is made for.
     """
     genotype.check(space)
-
-    def make_cell(block, norm, name):
-        spec = space.cell(block.cell)
-        nodes = _edges(spec, genotype.nodes(block.cell))
-        return FinalCell(nodes, block.channels, spec.num_inputs, spec.output, norm, name=name)
-
     images = keras.Input(image_shape, name="images")
-    outputs = [images]
-    for index, block in enumerate(space.blocks):
-        layer = build_block(block, num_classes, NORM, NORM, make_cell, f"{block.role}_{index}")
-        inputs = outputs[-space.cell(block.cell).num_inputs :] if block.role == "cell" else outputs[-1]
-        # Nothing before the stem is an input of a cell.
-        outputs = [*outputs, layer(inputs)] if block.role != "stem" else [layer(inputs)]
-    return keras.Model(images, outputs[-1], name="final_network")
+    outputs, branches = {-1: images}, []
+    for index, (block, wire) in enumerate(zip(space.blocks, space.wires, strict=True)):
+        inputs = [outputs[source] for source in wire.sources]
+        name = f"{block.role}_{index}"
+        if block.auxiliary:
+            if auxiliary:
+                head = build_auxiliary(block, inputs[0].shape, num_classes, NORM, name)
+                branches.append(head(inputs[0]))
+        elif block.role == "cell":
+            cell = _make_cell(space, genotype, block, wire, index if drop_path else None, name)
+            outputs[index] = last = cell(inputs)
+        else:
+            outputs[index] = last = build_block(block, num_classes, NORM, name)(inputs[0])
+    if auxiliary and not branches:
+        raise UserError(f"Space {space.name!r} has no auxiliary head. Received: auxiliary=True")
+    return keras.Model(images, [last, *branches] if branches else last, name="final_network")
+
+
+def inference_model(model: keras.Model) -> keras.Model:
+    """The network without auxiliary head, of the same layers and weights."""
+    return keras.Model(model.input, model.outputs[0], name=model.name) if len(model.outputs) > 1 else model
+
+
+def set_drop_path(model: keras.Model, rate, seed) -> None:
+    """Tells the cells of a network with drop path how much to drop in training from now on.
+
+    Args:
+        model: built with `drop_path=True`; others are left alone.
+        rate: probability that a path is dropped, in [0, 1); a number or a scalar tensor.
+        seed: int32 [2], e.g. of `runtime.seeds.step_seed`; another one for every step.
+    """
+    for layer in model.layers:
+        if isinstance(layer, FinalCell) and layer.drop_path is not None:
+            layer.drop_path.set(rate, seed)
+
+
+def _make_cell(space, genotype, block, wire, drop_path, name) -> FinalCell:
+    spec = space.cell(block.cell)
+    preprocess = {"halves_first": wire.halves_first} if spec.preprocess else None
+    nodes = _edges(spec, genotype.nodes(block.cell))
+    return FinalCell(nodes, block.channels, spec.num_inputs, spec.output, NORM, preprocess, drop_path, name=name)
 
 
 def _edges(spec: CellSpec, nodes) -> list[list[tuple[str, int, int]]]:

@@ -3,7 +3,8 @@
 import keras
 import tensorflow as tf
 
-from tf_edd.operations import PRIMITIVES, Zero
+from tf_edd.operations import POOLING, PRIMITIVES, Zero
+from tf_edd.operations.conv import strided_shape
 from tf_edd.spaces.space import Edge
 
 NEGLIGIBLE = 2.0**-32  # 256 times less than the rounding of float32, and of the gradient's other terms
@@ -20,6 +21,7 @@ class MixedOp(keras.layers.Layer):
         channels: output channels.
         stride: spatial stride.
         norm: arguments of the candidates' batch norms.
+        pool_norm: whether batch norm follows the poolings.
 
     Call arguments:
         features: preparation name -> prepared output of the source node (see `operations.base`).
@@ -28,14 +30,20 @@ class MixedOp(keras.layers.Layer):
         skip_unused: do not run candidates of probability below `NEGLIGIBLE`; it then gets no gradient.
     """
 
-    def __init__(self, primitives, channels, stride=1, norm=None, **kwargs):
+    def __init__(self, primitives, channels, stride=1, norm=None, pool_norm=False, **kwargs):
         super().__init__(**kwargs)
         self.edge = Edge(0, 1, tuple(primitives), stride)
         self.channels = channels
         self.norm = dict(norm or {})
+        self.pool_norm = pool_norm
+        policy = {"dtype": self.dtype_policy, **self.norm}
         self.candidates = [
-            PRIMITIVES[name](channels, stride, dtype=self.dtype_policy, **self.norm) for name in primitives
+            PRIMITIVES[name](channels, stride, **policy, **({"normalize": True} if self._normalised(name) else {}))
+            for name in primitives
         ]
+
+    def _normalised(self, name):
+        return self.pool_norm and name in POOLING
 
     @property
     def preparations(self) -> set[str]:
@@ -46,9 +54,11 @@ class MixedOp(keras.layers.Layer):
         """Builds the candidates; `input_shape` is the shape of the source node."""
         for op in self.candidates:
             op.build(input_shape)
+        self._sides = strided_shape(input_shape, self.edge.stride, self.channels)[1:]
 
     def call(self, features, weights, training=False, skip_unused=False):
         """The weighted terms, one a candidate, without `none`."""
+        skip_unused = skip_unused and None not in self._sides  # zeros of unknown size cannot stand for an operation
         return [
             (self._term_if_used if skip_unused and op.weights else self._term)(
                 op, features[op.preparation], weight, training
@@ -62,12 +72,12 @@ class MixedOp(keras.layers.Layer):
 
     def _term_if_used(self, op, x, weight, training):
         """The term, or zeros without running the operation if its weight is negligible."""
-        static = op.compute_output_shape(x.shape)
-        shape = static if None not in static else op.compute_output_shape(tf.unstack(tf.shape(x)))
+        batch = x.shape[0]
+        shape = (tf.shape(x)[0] if batch is None else batch, *self._sides)
         return tf.cond(
             weight > NEGLIGIBLE,
             lambda: self._term(op, x, weight, training),
-            lambda: tf.ensure_shape(tf.zeros(shape, x.dtype), static),
+            lambda: tf.ensure_shape(tf.zeros(shape, x.dtype), (batch, *self._sides)),
         )
 
     def get_config(self):
@@ -78,4 +88,5 @@ class MixedOp(keras.layers.Layer):
             "channels": self.channels,
             "stride": self.edge.stride,
             "norm": self.norm,
+            "pool_norm": self.pool_norm,
         }

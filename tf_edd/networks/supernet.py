@@ -7,8 +7,12 @@ import tensorflow as tf
 
 from tf_edd.networks.blocks import build_block
 from tf_edd.networks.cell import SearchCell
+from tf_edd.networks.stateless import SharedTraces, call_rematerialised, state_of
 from tf_edd.operations.batch_norm import replicas
 from tf_edd.spaces.space import Space
+
+# Supernets of fewer edges are traced quickly enough edge by edge; the sums of their gradients then keep their order.
+SHARED_FROM = 100
 
 
 class Supernet(keras.Model):
@@ -22,6 +26,8 @@ class Supernet(keras.Model):
         space: the search space.
         num_classes: classes of the data.
         running_statistics: keep moving averages and evaluate with them, as the DrNAS code does.
+        rematerialize: run each cell again in the backward pass instead of keeping what is inside it: less memory for
+            about a third more time, and the same gradients.
 
     Call arguments:
         images: [B, H, W, channels] float, normalised.
@@ -32,48 +38,89 @@ class Supernet(keras.Model):
             Several replicas run all candidates: TensorFlow cannot synchronise batch norms inside a condition.
     """
 
-    def __init__(self, space: Space, num_classes: int, running_statistics: bool = False, **kwargs):
+    def __init__(
+        self,
+        space: Space,
+        num_classes: int,
+        running_statistics: bool = False,
+        rematerialize: bool = False,
+        **kwargs,
+    ):
         super().__init__(autocast=False, **kwargs)  # Keras would cast the probabilities to the low precision
         self.space = space
-        norm = {"affine": True, "running_statistics": running_statistics}
-        self.blocks = [
-            build_block(block, num_classes, norm, {**norm, "affine": False}, self._make_cell, f"{block.role}_{i}")
-            for i, block in enumerate(space.blocks)
+        self.rematerialize = rematerialize
+        self._norm = {"affine": True, "running_statistics": running_statistics}
+        self._num_classes = num_classes
+        self._traces = SharedTraces() if count_edges(space) >= SHARED_FROM else None
+        # Side branches help the training of final networks alone.
+        self._wired = [
+            (block, wire) for block, wire in zip(space.blocks, space.wires, strict=True) if not block.auxiliary
         ]
+        self.blocks = [self._make(block, wire, f"{block.role}_{i}") for i, (block, wire) in enumerate(self._wired)]
 
-    def _make_cell(self, block, norm, name):
-        return SearchCell(self.space.cell(block.cell), block.channels, norm, name=name)
+    def _make(self, block, wire, name):
+        if block.role != "cell":
+            return build_block(block, self._num_classes, self._norm, name)
+        norm = {**self._norm, "affine": False}
+        spec = self.space.cell(block.cell)
+        return SearchCell(spec, block.channels, norm, wire.halves_first, self._traces, name=name)
 
     def build(self, input_shape):
         """Builds every layer from the shape of a batch of images [B, H, W, channels], without running one."""
-        shapes = [tuple(input_shape)]
-        for block, layer in zip(self.space.blocks, self.blocks, strict=True):
-            source = shapes[-self.space.cell(block.cell).num_inputs :] if block.role == "cell" else shapes[-1]
-            layer.build(source)
+        shapes = {-1: tuple(input_shape)}
+        for index, block, wire, layer in self._walk():
+            sources = [shapes[source] for source in wire.sources]
+            sources = sources if block.role == "cell" else sources[0]
+            layer.build(sources)
             layer.built = True
-            shapes.append(layer.compute_output_shape(source))
+            shapes[index] = layer.compute_output_shape(sources)
         self.built = True
 
     def call(self, images, probs, training=False, skip_unused=False):
         """Logits [B, num_classes] float32."""
-        weights = _weights(self.space, probs)
+        tables = _tables(self.space, probs)
+        weights = {kind: _scalars(table) for kind, table in tables.items()}
         skip_unused = skip_unused and replicas() == 1
-        outputs = []
-        for block, layer in zip(self.space.blocks, self.blocks, strict=True):
-            if block.role == "stem":
-                outputs = [layer.call(tf.cast(images, self.compute_dtype), training=training)]
-            elif block.role == "cell":
-                inputs = outputs[-self.space.cell(block.cell).num_inputs :]
-                outputs.append(layer.call(inputs, weights[block.cell], training, skip_unused))
+        outputs = {-1: tf.cast(images, self.compute_dtype)}
+        for index, block, wire, layer in self._walk():
+            inputs = [outputs[source] for source in wire.sources]
+            if block.role != "cell":
+                outputs[index] = layer.call(inputs[0], training=training)
+            elif self.rematerialize and training:
+                outputs[index] = _run_twice(layer, inputs, tables[block.cell], skip_unused)
             else:
-                outputs.append(layer.call(outputs[-1], training=training))
-        return outputs[-1]
+                outputs[index] = layer.call(inputs, weights[block.cell], training, skip_unused)
+        return outputs[index]
+
+    def _walk(self):
+        """Index in the macro skeleton, block, wire and layer of each block that is not a side branch."""
+        indices = [i for i, block in enumerate(self.space.blocks) if not block.auxiliary]
+        for index, (block, wire), layer in zip(indices, self._wired, self.blocks, strict=True):
+            yield index, block, wire, layer
 
 
-def _weights(space: Space, probs: Mapping[str, tf.Tensor]):
-    """Cell kind -> per edge the probabilities of its candidates as scalars, taken apart once for all cells."""
-    weights = {}
-    for kind, shape in space.logit_shapes.items():
-        table = tf.ensure_shape(tf.cast(probs[kind], tf.float32), shape)
-        weights[kind] = [tf.unstack(row) for row in tf.unstack(table)]
-    return weights
+def count_edges(space: Space) -> int:
+    """Compound edges of all cells of the macro skeleton."""
+    return sum(len(space.cell(block.cell).edges) for block in space.blocks if block.role == "cell")
+
+
+def _run_twice(cell, inputs, table, skip_unused):
+    """The output of a cell that is run again in the backward pass."""
+    skip_unused = skip_unused and not state_of(cell)
+
+    def function(table, *inputs):
+        return cell.call(inputs, _scalars(table), True, skip_unused)
+
+    return call_rematerialised(cell, [table, *inputs], function)
+
+
+def _tables(space: Space, probs: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+    """Cell kind -> probabilities [E, O] in float32."""
+    return {
+        kind: tf.ensure_shape(tf.cast(probs[kind], tf.float32), shape) for kind, shape in space.logit_shapes.items()
+    }
+
+
+def _scalars(table):
+    """Per edge the probabilities of its candidates as scalars, taken apart once for all cells of a kind."""
+    return [tf.unstack(row) for row in tf.unstack(table)]

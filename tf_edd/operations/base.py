@@ -1,15 +1,15 @@
 """What all candidate operations have in common.
 
-An operation of the mixture reads a *prepared* input and gets its mixing weight as `scale`. Preparations (ReLU, average
-pooling) depend on the source node alone, so a cell computes each once and all operations that leave the node share it.
-An operation that ends in batch norm passes its weight to the fused kernel as that kernel's own scale: the weighted sum
-then costs one addition and no multiplication.
+An operation of the mixture reads a *prepared* input and gets its mixing weight as `scale`. Preparations (ReLU, pooling)
+depend on the source node and, where their names say so, the stride, so a cell computes each once and all operations
+that leave the node share it. An operation that ends in batch norm passes its weight to the fused kernel as that
+kernel's own scale: the weighted sum then costs one addition and no multiplication.
 """
 
 import keras
 import tensorflow as tf
 
-# Source of the names of preparations; a preparation maps what a node gives to the x that the operation's `call` reads.
+# Source of the names of preparations; a preparation maps a node's value to what the operation's `call` reads.
 PREPARATIONS = {
     "identity": lambda x: x,
     "relu": tf.nn.relu,

@@ -3,6 +3,8 @@
 import keras
 import tensorflow as tf
 
+EPSILON = 1e-5
+
 
 @keras.saving.register_keras_serializable(package="tf_edd")
 class BatchNorm(keras.layers.Layer):
@@ -25,7 +27,7 @@ class BatchNorm(keras.layers.Layer):
         training: use (and track) the statistics of the batch.
     """
 
-    def __init__(self, affine=True, running_statistics=True, momentum=0.9, epsilon=1e-5, **kwargs):
+    def __init__(self, affine=True, running_statistics=True, momentum=0.9, epsilon=EPSILON, **kwargs):
         super().__init__(**kwargs)
         self.affine = affine
         self.running_statistics = running_statistics
@@ -48,15 +50,9 @@ class BatchNorm(keras.layers.Layer):
         """Normalises x."""
         factor, offset = self._scale_and_offset(scale, x.shape[-1])
         if self.running_statistics and not training:
-            return self._fused(x, factor, offset, self.moving_mean.value, self.moving_variance.value, False)[0]
-        if replicas() > 1:
-            mean, variance = _global_moments(x)
-            y = tf.nn.batch_normalization(tf.cast(x, tf.float32), mean, variance, offset, factor, self.epsilon)
-            y = tf.cast(y, x.dtype)
-            count = replicas() * tf.size(x) // tf.shape(x)[-1]
-            variance *= tf.cast(count, tf.float32) / tf.cast(tf.maximum(count - 1, 1), tf.float32)
-        else:
-            y, mean, variance = self._fused(x, factor, offset, [], [], True)
+            moving = self.moving_mean.value, self.moving_variance.value
+            return _fused(x, factor, offset, *moving, self.epsilon, is_training=False)[0]
+        y, mean, variance = _by_the_batch(x, factor, offset, self.epsilon)
         if self.running_statistics:
             self._track(mean, variance)
         return y
@@ -67,17 +63,6 @@ class BatchNorm(keras.layers.Layer):
             return tf.fill([channels], 1.0 if scale is None else scale), tf.zeros([channels])
         gamma, beta = tf.convert_to_tensor(self.gamma), tf.convert_to_tensor(self.beta)
         return (gamma, beta) if scale is None else (scale * gamma, scale * beta)
-
-    def _fused(self, x, scale, offset, mean, variance, training):
-        return tf.raw_ops.FusedBatchNormV3(
-            x=x,
-            scale=scale,
-            offset=offset,
-            mean=tf.convert_to_tensor(mean, tf.float32),
-            variance=tf.convert_to_tensor(variance, tf.float32),
-            epsilon=self.epsilon,
-            is_training=training,
-        )[:3]
 
     def _track(self, mean, variance):
         for moving, value in ((self.moving_mean, mean), (self.moving_variance, variance)):
@@ -98,10 +83,38 @@ class BatchNorm(keras.layers.Layer):
         }
 
 
+def normalise(x, epsilon=EPSILON):
+    """(x - mean) / sqrt(variance + epsilon) by the statistics of the global batch: batch norm without state."""
+    return _by_the_batch(x, tf.ones([x.shape[-1]]), tf.zeros([x.shape[-1]]), epsilon)[0]
+
+
 def replicas() -> int:
     """How many replicas share the batch of the computation under way."""
     context = tf.distribute.get_replica_context()
     return context.num_replicas_in_sync if context is not None else 1
+
+
+def _by_the_batch(x, scale, offset, epsilon):
+    """Normalised x, mean and unbiased variance of the global batch."""
+    if replicas() == 1:
+        return _fused(x, scale, offset, [], [], epsilon, is_training=True)
+    mean, variance = _global_moments(x)
+    y = tf.nn.batch_normalization(tf.cast(x, tf.float32), mean, variance, offset, scale, epsilon)
+    count = replicas() * tf.size(x) // tf.shape(x)[-1]
+    variance *= tf.cast(count, tf.float32) / tf.cast(tf.maximum(count - 1, 1), tf.float32)
+    return tf.cast(y, x.dtype), mean, variance
+
+
+def _fused(x, scale, offset, mean, variance, epsilon, is_training):
+    return tf.raw_ops.FusedBatchNormV3(
+        x=x,
+        scale=scale,
+        offset=offset,
+        mean=tf.convert_to_tensor(mean, tf.float32),
+        variance=tf.convert_to_tensor(variance, tf.float32),
+        epsilon=epsilon,
+        is_training=is_training,
+    )[:3]
 
 
 def _global_moments(x):

@@ -1,6 +1,21 @@
 """Search spaces: frozen descriptions from which supernet and final network are built."""
 
+from tf_edd.spaces.darts import darts, darts_imagenet
 from tf_edd.spaces.nas_bench_201 import nas_bench_201
-from tf_edd.spaces.space import Block, CellSpec, Edge, Space
+from tf_edd.spaces.robust_darts import s1, s2, s3, s4
+from tf_edd.spaces.space import Block, CellSpec, Edge, Space, Wire
 
-__all__ = ["Block", "CellSpec", "Edge", "Space", "nas_bench_201"]
+__all__ = [
+    "Block",
+    "CellSpec",
+    "Edge",
+    "Space",
+    "Wire",
+    "darts",
+    "darts_imagenet",
+    "nas_bench_201",
+    "s1",
+    "s2",
+    "s3",
+    "s4",
+]

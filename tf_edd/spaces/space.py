@@ -34,6 +34,9 @@ class CellSpec:
         output: "last" (the last node) or "concat" (all intermediate nodes along the channels).
         edges_per_node: how many incoming edges a node of the final network keeps; None keeps all.
         excluded: primitives that take part in the search and never in a genotype (`none` in the DARTS space).
+        preprocess: whether the inputs first pass ReLU, a 1x1 convolution and batch norm to get the cell's channels; the
+            first of two passes a factorized reduction instead when its map is larger than the second's.
+        pool_norm: whether pooling candidates are followed by batch norm in the supernet, never in a final network.
     """
 
     kind: str
@@ -43,6 +46,8 @@ class CellSpec:
     output: str = "last"
     edges_per_node: int | None = None
     excluded: tuple[str, ...] = ()
+    preprocess: bool = False
+    pool_norm: bool = False
 
     def __post_init__(self):
         if self.output not in ("last", "concat"):
@@ -81,7 +86,11 @@ class Block:
     """One element of the macro skeleton, from the image to the logits.
 
     Attributes:
-        role: "stem", "cell", "reduction" (the fixed residual block of NAS-Bench-201) or "head".
+        role: "stem" (3x3 convolution, batch norm), "stem_quarter" (two of them of stride 2, ReLU between),
+            "stem_eighth" (ReLU and one of stride 2), "cell", "reduction" (the fixed residual block of NAS-Bench-201),
+            "head" (batch norm, ReLU, global pooling, linear), "classifier" (global pooling, linear), and
+            "auxiliary_cifar" or "auxiliary_imagenet": a side branch that reads the block before it, which the training
+            of a final network may add; nothing else sees it.
         channels: output channels (of each node, in a cell).
         stride: spatial stride.
         cell: the kind of cell, for role "cell".
@@ -91,6 +100,29 @@ class Block:
     channels: int
     stride: int = 1
     cell: str | None = None
+
+    @property
+    def auxiliary(self) -> bool:
+        """Whether this is a side branch."""
+        return self.role.startswith("auxiliary")
+
+
+@dataclasses.dataclass(frozen=True)
+class Wire:
+    """What a block of the macro skeleton reads.
+
+    Attributes:
+        sources: indices of the blocks whose outputs it reads, the nearest last; -1 is the image.
+        scales: by which factor each of them is smaller than the image.
+    """
+
+    sources: tuple[int, ...]
+    scales: tuple[int, ...]
+
+    @property
+    def halves_first(self) -> bool:
+        """Whether the first input has a larger map than the last one."""
+        return self.scales[0] < self.scales[-1]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -113,6 +145,23 @@ class Space:
             if cell.kind == kind:
                 return cell
         raise KeyError(f"Space {self.name!r} has cells {[c.kind for c in self.cells]}. Received: kind={kind!r}")
+
+    @property
+    def wires(self) -> tuple[Wire, ...]:
+        """What each block reads: the output before it, a cell the last `num_inputs` ones.
+
+        The image is read by the first block alone. Where a cell has more inputs than there are outputs, the first
+        output is repeated.
+        """
+        chain, scales, wires = [-1], {-1: 1}, []
+        for index, block in enumerate(self.blocks):
+            count = self.cell(block.cell).num_inputs if block.role == "cell" else 1
+            sources = tuple((chain[:1] * count + chain)[-count:])
+            wires.append(Wire(sources, tuple(scales[source] for source in sources)))
+            scales[index] = wires[-1].scales[-1] * block.stride
+            if not block.auxiliary:
+                chain = [index] if chain == [-1] else [*chain, index]
+        return tuple(wires)
 
     @property
     def logit_shapes(self) -> Mapping[str, tuple[int, int]]:

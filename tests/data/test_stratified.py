@@ -1,0 +1,52 @@
+"""Parts with the same share of each class."""
+
+import numpy as np
+import pytest
+
+from tf_edd.data.images import Images, portion, split
+from tf_edd.data.normalisation import Moments
+from tf_edd.data.sources import ArraySource
+from tf_edd.data.stratified import stratified_order
+
+
+def _images(labels, stratified=True):
+    return Images(ArraySource(np.zeros((len(labels), 2, 2, 1), np.uint8), labels, stratified=stratified), MOMENTS)
+
+
+def _labels(images):
+    return np.concatenate([labels for _, labels in images.raw_batches(100).as_numpy_iterator()])
+
+
+MOMENTS = Moments((0.0,), (1.0,))
+
+
+@pytest.mark.parametrize("sizes", [[40] * 10, [7, 130, 60, 303]])
+def test_runs_hold_the_shares_of_the_whole(sizes):
+    labels = np.random.default_rng(0).permutation(np.repeat(np.arange(len(sizes)), sizes))
+    order = stratified_order(labels, np.random.default_rng(1))
+    assert sorted(order) == list(range(len(labels)))
+    for start, stop in ((0, len(labels) // 10), (13, 200), (len(labels) // 2, len(labels) // 2 + 37)):
+        counts = np.bincount(labels[order[start:stop]], minlength=len(sizes))
+        expected = np.array(sizes) * (stop - start) / len(labels)
+        assert np.abs(counts - expected).max() < 2
+
+
+def test_halves_are_stratified_and_apart():
+    halves = split(_images(np.tile(np.arange(10), 40)), 0.1, 0.025, seed=0)
+    assert np.bincount(_labels(halves.train)).tolist() == [4] * 10
+    assert np.bincount(_labels(halves.valid)).tolist() == [1] * 10
+    again, other = (split(_images(np.tile(np.arange(10), 40)), 0.1, 0.025, seed).record for seed in (0, 1))
+    assert again == halves.record and other["train_sha256"] != again["train_sha256"]
+    part, record = portion(_images(np.tile(np.arange(10), 40)), 0.5, seed=0)
+    assert np.bincount(_labels(part)).tolist() == [20] * 10 and record["train"] == 200
+
+
+def test_parts_of_parts_stay_stratified():
+    halves = split(_images(np.tile(np.arange(10), 40)), 0.5, 0.5, seed=0)
+    inner = split(halves.train, 0.1, 0.1, seed=0)
+    assert np.bincount(_labels(inner.train)).tolist() == [2] * 10
+
+
+def test_plain_parts_are_not():
+    halves = split(_images(np.tile(np.arange(10), 40), stratified=False), 0.1, 0.025, seed=0)
+    assert np.bincount(_labels(halves.train), minlength=10).tolist() != [4] * 10

@@ -1,0 +1,51 @@
+"""The counting program: published sizes, both conventions, and one clear error for what it cannot count."""
+
+import gin
+import pytest
+
+from launch.count import describe
+from tf_edd import parts  # noqa: F401 (for gin)
+from tf_edd.errors import UserError
+from tf_edd.runtime import config
+
+RETRAIN = ["retrain.space = @retrain/darts()", "retrain/darts.init_channels = 36", "retrain/darts.num_cells = 20"]
+
+
+@pytest.fixture(autouse=True)
+def clear():
+    yield
+    gin.clear_config()
+
+
+def rows(text):
+    return {title.strip(): value.strip() for title, value in (line.split("  ", 1) for line in text.splitlines())}
+
+
+def test_search_and_final_size():
+    config.parse(["spaces/darts.gin"], RETRAIN)
+    table = rows(describe("DARTS_V2", (32, 32, 3), 10))
+    assert table["supernet (darts, 16 channels, 8 cells): parameters"] == "1,930,618"
+    assert table["cell (darts, 36 channels, 20 cells): parameters"] == "3,349,342"
+    told = table["cell (darts, 36 channels, 20 cells): multiply-adds"]
+    assert told == "528,359,040 without linear bias, 528,359,050 with it"
+    assert "cell (darts, 16 channels, 8 cells): parameters" in table
+
+
+def test_one_space_alone_and_large_images():
+    config.parse([], ["retrain.space = @darts_imagenet()"])
+    text = describe("DARTS_V2", (224, 224, 3), 1000)
+    assert "4,718,752" in text and "529,911,552" in text and "supernet" not in text
+
+
+@pytest.mark.parametrize(
+    "files, name, message",
+    [
+        ([], "DARTS_V2", "bind search.space or retrain.space"),
+        (["spaces/s2.gin"], "DARTS_V2", "space 's2'"),
+        (["spaces/darts.gin"], "DARTS_V9", "DARTS_V9"),
+    ],
+)
+def test_refuses(files, name, message):
+    config.parse(files, [])
+    with pytest.raises(UserError, match=message):
+        describe(name, (32, 32, 3), 10)

@@ -1,0 +1,43 @@
+"""Drop path: in training, paths of a cell are left out at random, image by image."""
+
+import keras
+import tensorflow as tf
+
+
+@keras.saving.register_keras_serializable(package="tf_edd")
+class DropPath(keras.layers.Layer):
+    """Masks Bernoulli(1 - rate) / (1 - rate), a function of (seed, cell, edge, replica) and of nothing else.
+
+    Args:
+        index: number of the cell.
+    """
+
+    def __init__(self, index, **kwargs):
+        super().__init__(**kwargs)
+        self.index = index
+
+    def build(self, _):
+        """Creates rate and seed, which the training assigns."""
+        kept = {"trainable": False, "autocast": False, "initializer": "zeros"}
+        self.rate = self.add_weight(name="rate", shape=(), dtype="float32", **kept)
+        # Not int32, which TensorFlow has no assignment of on a GPU.
+        self.seed = self.add_weight(name="seed", shape=(2,), dtype="int64", **kept)
+
+    def set(self, rate, seed) -> None:
+        """Assigns the rate, in [0, 1), and the seed [2]."""
+        self.rate.assign(tf.cast(rate, "float32"))
+        self.seed.assign(tf.cast(seed, "int64"))
+
+    def masks(self, edges: int, x) -> tf.Tensor:
+        """Masks [edges, B, 1, 1, 1] in the precision of x [B, H, W, C]."""
+        seed = tf.random.fold_in(tf.convert_to_tensor(self.seed.value), tf.constant(self.index, tf.int64))
+        context = tf.distribute.get_replica_context()
+        if context is not None and context.num_replicas_in_sync > 1:
+            seed = tf.random.fold_in(seed, tf.cast(context.replica_id_in_sync_group, tf.int64))
+        keep = 1 - tf.convert_to_tensor(self.rate.value)
+        kept = tf.random.stateless_uniform([edges, tf.shape(x)[0], 1, 1, 1], seed) < keep
+        return tf.cast(tf.cast(kept, tf.float32) / keep, x.dtype)
+
+    def get_config(self):
+        """Constructor arguments."""
+        return {**super().get_config(), "index": self.index}

@@ -1,0 +1,66 @@
+"""The two stems for large images, which are the two inputs of the first cell."""
+
+import keras
+import tensorflow as tf
+
+from tf_edd.operations import ConvBN
+
+
+@keras.saving.register_keras_serializable(package="tf_edd")
+class QuarterStem(keras.layers.Layer):
+    """The first stem for large images: two convolutions 3x3 of stride 2 with batch norm, ReLU between them.
+
+    Source: https://github.com/quark0/darts, `cnn/model.py`, `NetworkImageNet`.
+    """
+
+    def __init__(self, channels, norm=None, **kwargs):
+        super().__init__(**kwargs)
+        self.channels = channels
+        self.norm = dict(norm or {})
+        policy = {"dtype": self.dtype_policy, **self.norm}
+        self.first = ConvBN(channels // 2, 3, stride=2, relu=False, name="first", **policy)
+        self.second = ConvBN(channels, 3, stride=2, name="second", **policy)
+
+    def build(self, input_shape):
+        """Builds the two convolutions."""
+        self.first.build(input_shape)
+        self.second.build(self.first.compute_output_shape(input_shape))
+
+    def call(self, x, training=False):
+        """A quarter of the resolution, `channels` channels."""
+        return self.second.call(tf.nn.relu(self.first.call(x, training=training)), training=training)
+
+    def compute_output_shape(self, input_shape, **_):
+        """[B, ceil(H / 4), ceil(W / 4), channels]."""
+        return self.second.compute_output_shape(self.first.compute_output_shape(input_shape))
+
+    def get_config(self):
+        """Constructor arguments."""
+        return {**super().get_config(), "channels": self.channels, "norm": self.norm}
+
+
+@keras.saving.register_keras_serializable(package="tf_edd")
+class EighthStem(keras.layers.Layer):
+    """The second stem for large images: ReLU, convolution 3x3 of stride 2, batch norm."""
+
+    def __init__(self, channels, norm=None, **kwargs):
+        super().__init__(**kwargs)
+        self.channels = channels
+        self.norm = dict(norm or {})
+        self.convolution = ConvBN(channels, 3, stride=2, name="convolution", dtype=self.dtype_policy, **self.norm)
+
+    def build(self, input_shape):
+        """Builds the convolution."""
+        self.convolution.build(input_shape)
+
+    def call(self, x, training=False):
+        """Half of the resolution of the first stem."""
+        return self.convolution.call(tf.nn.relu(x), training=training)
+
+    def compute_output_shape(self, input_shape, **_):
+        """[B, ceil(H / 2), ceil(W / 2), channels]."""
+        return self.convolution.compute_output_shape(input_shape)
+
+    def get_config(self):
+        """Constructor arguments."""
+        return {**super().get_config(), "channels": self.channels, "norm": self.norm}
