@@ -244,8 +244,8 @@ def activation_memory(
     """Bytes of activations that the supernet keeps for the backward pass; an estimate from the description.
 
     batch_size * bytes_per_value * sum over blocks of the numbers kept for one image, where a cell of maps H x W x C
-    keeps H W C times [what `PRIMITIVES` says: for each edge the outputs of its convolutions (what batch norm reads), and
-    for each node with outgoing edges its ReLU, its pooled maps and its value (what the gradient of the edge weights
+    keeps H W C times [what `PRIMITIVES` says: for each edge the outputs of its convolutions (what batch norm reads),
+    and for each node with outgoing edges its ReLU, its pooled maps and its value (what the gradient of the edge weights
     reads)]. On NAS-Bench-201 that is 12 + 3 * 3 = 21 maps a cell. Weights, gradients, workspaces of the kernels and
     the framework itself come on top.
     """

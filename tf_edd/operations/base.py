@@ -2,8 +2,8 @@
 
 An operation of the mixture reads a *prepared* input and gets its mixing weight as `scale`. Preparations (ReLU, pooling)
 depend on the source node and, where their names say so, the stride, so a cell computes each once and all operations
-that leave the node share it. An operation that ends in batch norm passes its weight to the fused kernel as that kernel's
-own scale: the weighted sum then costs one addition and no multiplication.
+that leave the node share it. An operation that ends in batch norm passes its weight to the fused kernel as that
+kernel's own scale: the weighted sum then costs one addition and no multiplication.
 """
 
 import keras
