@@ -188,6 +188,7 @@ def test_saves_and_loads_with_the_same_outputs(tmp_path):
     np.testing.assert_array_equal(loaded(IMAGES), plain(IMAGES))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("space", [SMALL, s4(4, 3)], ids=["darts", "s4"])
 def test_saved_model_answers(space, tmp_path):
     nodes = {"darts": CELL, "s4": ((("noise", 0), ("sep_conv_3x3", 1)),) * 4}[space.name]
