@@ -40,7 +40,7 @@ setup(
     entry_points={
         "console_scripts": [
             f"tf_edd_{name}=launch.{name}:run"
-            for name in ("search", "retrain", "evaluate", "export", "query", "report", "quickstart")
+            for name in ("search", "retrain", "evaluate", "export", "query", "report", "quickstart", "count")
         ]
     },
 )
