@@ -150,6 +150,16 @@ def test_single_level_draws_the_training_half_twice(tmp_path):
     assert spy.rows[0]["loss/weights"] != spy.rows[0]["loss/arch"]
 
 
+def test_rematerialisation_changes_nothing(tmp_path):
+    losses = []
+    for rematerialize in (False, True):
+        folder = tmp_path / str(rematerialize)
+        run(folder, epochs=1, rematerialize=rematerialize)
+        losses.append(outcome(folder)["history"][0])
+    for tag in ("loss/weights", "loss/arch", "loss/valid", "arch/logit_gradient_norm"):
+        np.testing.assert_allclose(losses[1][tag], losses[0][tag], rtol=1e-5, err_msg=tag)
+
+
 def test_dry_run_tells_the_composition_and_writes_nothing(tmp_path):
     folder = tmp_path / "run"
     text = run(folder, frozen_epochs=1, dry_run=True)

@@ -58,6 +58,7 @@ def search(
     entropy_at: float | None = None,
     logit_init_scale: float = 1e-3,
     running_statistics: bool = False,
+    rematerialize: bool = False,
     xla: bool = False,
     checkpoint_steps: int | None = None,
     data_dir: str | None = None,
@@ -92,6 +93,8 @@ def search(
             reads as 1.0, the paper's text and Fig. 4 as None.
         logit_init_scale: standard deviation of the initial logits.
         running_statistics: evaluate the supernet with moving averages instead of batch statistics.
+        rematerialize: run each cell again in the backward pass in place of keeping what is inside it: less memory for
+            more time, the same gradients.
         xla: compile the forward and backward pass of a replica.
         checkpoint_steps: checkpoint also after every so many steps of an epoch.
         data_dir: where the data set lies.
@@ -134,7 +137,7 @@ def search(
     if not overwrite:
         check_model_dir(model_dir, "search", text, seed, settings)
     seeds.set_seed(seed, deterministic)
-    supernet = Supernet(space, images.num_classes, running_statistics)
+    supernet = Supernet(space, images.num_classes, running_statistics, rematerialize)
     supernet.build((None, *images.image_shape))
     logits = ArchLogits(space, seed, logit_init_scale)
     optimizers = {"weights": _scaled(weight_optimizer), "arch": _scaled(arch_optimizer)}
