@@ -305,8 +305,7 @@ def test_two_replicas_equal_one(tmp_path):
         from tf_edd.optimizers import sgd
         from tf_edd.retrain import retrain
         from tf_edd.schedules import constant_rate
-        from tf_edd.spaces import Block, Space, darts, darts_imagenet, nas_bench_201
-from tf_edd.spaces.nas_bench_201 import CELL as CELL_SPEC
+        from tf_edd.spaces import nas_bench_201
         cell = "|nor_conv_3x3~0|+|none~0|skip_connect~1|+|skip_connect~0|none~1|avg_pool_3x3~2|"
         for name in ("one", "mirrored"):
             with make_strategy(name).scope():

@@ -328,7 +328,7 @@ def test_training_alone_moves_the_averages(row):
     evaluated = apply(operation, prepared(operation), training=False).numpy()
     assert all(np.array_equal(old, new) for old, new in zip(before, averages, strict=True))
     trained = apply(operation, prepared(operation), training=True).numpy()
-    assert all(np.abs(old - new).max() > 1e-3 for old, new in zip(before, averages, strict=True))
+    assert all(np.abs(old - new).max() > 1e-6 for old, new in zip(before, averages, strict=True))
     assert np.allclose(evaluated, trained, atol=1e-3) == (not averages)
 
 

@@ -162,7 +162,7 @@ def max_pool(x, stride: int = 1):
     """3x3 max pooling with symmetric padding of -inf."""
     if stride == 1:
         return tf.nn.max_pool2d(x, 3, 1, "SAME")
-    return tf.nn.max_pool2d(_padded(x, x.dtype.min), 3, stride, "VALID")
+    return tf.nn.max_pool2d(_padded(x, tf.as_dtype(x.dtype).min), 3, stride, "VALID")
 
 
 def _padded(x, value):
