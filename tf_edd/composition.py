@@ -6,23 +6,19 @@ import tensorflow as tf
 from tf_edd.analysis import counting
 
 
-def describe(
-    space, images, parts: dict, epochs: int, steps: int, batch_size: int, frozen: int, strategy, halves: dict
-) -> str:
+def describe(space, images, parts, epochs: int, feed, frozen: int, halves: dict) -> str:
     """The resolved composition of a search: parts, sizes, memory and steps, as lines of text.
 
     Args:
         space: the search space.
         images: the data set.
-        parts: name -> part, in the order to be shown.
+        parts: `SearchParts`.
         epochs: length of the search.
-        steps: steps an epoch.
-        batch_size: images of a step and half, over all replicas.
+        feed: the batches, `Feed`.
         frozen: epochs at the start without steps of the logits.
-        strategy: the `tf.distribute` strategy.
         halves: record of the split.
     """
-    replicas = strategy.num_replicas_in_sync
+    replicas, batch_size = feed.strategy.num_replicas_in_sync, feed.batch_size
     counts = counting.count_supernet(space, images.image_shape, images.num_classes)
     size = tf.as_dtype(keras.config.dtype_policy().compute_dtype).size
     memory = counting.activation_memory(space, images.image_shape, batch_size // replicas, size)
@@ -30,11 +26,11 @@ def describe(
         "space": f"{space.name}, {space.num_architectures:,} architectures, {len(space.blocks)} blocks",
         "data": f"{images.name}, images {images.image_shape}, {images.num_classes} classes",
         "halves": f"{halves['train']:,} for the weights, {halves['valid'] or halves['train']:,} for the logits",
-        **{name: str(part) for name, part in parts.items()},
+        **{name: str(getattr(parts, name)) for name in ("relaxation", "temperature", "discretizer")},
         "supernet": f"{counts.parameters:,} parameters",
         "activations": f"about {memory / 2**30:.2f} GiB a replica (estimate)",
         "devices": f"{replicas} of {[device.name for device in tf.config.list_logical_devices()]}",
-        "steps": f"{epochs} epochs x {steps} steps of {batch_size} + {batch_size} images",
+        "steps": f"{epochs} epochs x {feed.steps} steps of {batch_size} + {batch_size} images",
         **({"frozen": f"the logits in the first {frozen} epochs"} if frozen else {}),
     }
     width = max(map(len, rows))

@@ -6,9 +6,10 @@
 The test split is measured for the curves only: nothing is chosen by it.
 """
 
+import dataclasses
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import gin
@@ -19,6 +20,7 @@ from absl import logging
 from tf_edd import genotype as genotypes
 from tf_edd.analysis.counting import count
 from tf_edd.data import split
+from tf_edd.data.images import Images
 from tf_edd.errors import UserError
 from tf_edd.finite import check_losses, check_variables
 from tf_edd.genotype import Genotype
@@ -109,19 +111,13 @@ def retrain(
         return {**sizes, "epochs": epochs, "steps_per_epoch": steps, "steps": epochs * steps, **record}
 
     augmentation = (*augmentation, *extra_augmentation)
-    settings = {
-        "genotype": str(genotype),
-        "data": images.name,
-        "images": record,
-        "epochs": epochs,
-        "batch_size": batch_size,
-        "augmentation": [str(part) for part in augmentation],
+    losses = {
         "label_smoothing": label_smoothing,
         "auxiliary_weight": auxiliary_weight,
         "drop_path_rate": drop_path_rate,
         "weight_gradient_clip": weight_gradient_clip,
-        "deterministic": deterministic,
     }
+    settings = _settings(genotype, images, record, epochs, batch_size, augmentation, losses, deterministic)
     text = gin_config.config_text((PHASE, "evaluate", "export", "runtime"))
     if not overwrite:
         check_model_dir(model_dir, PHASE, text, seed, settings)
@@ -132,33 +128,89 @@ def retrain(
     step = TrainStep(model, optimizer, label_smoothing, weight_gradient_clip, xla, auxiliary_weight, seed)
     # Written only now: what the network or the optimizer refuses must not be the configuration that binds the folder.
     folder = open_model_dir(model_dir, PHASE, text, seed, settings, overwrite, chief)
-    scorer = Scorer(lambda x: network(x, training=False), images.num_classes)
-    state = RetrainState()
+    state, records = RetrainState(), Records(folder, network, chief)
     checkpointer = Checkpointer(folder, {"model": model, "optimizer": step.optimizer}, state, chief=chief)
     checkpointer.restore()
-    records = Records(folder, network, chief)
+    scorer = Scorer(lambda x: network(x, training=False), images.num_classes)
+    scored = {"valid": held_out, "test": images.test}
+    epoch = RetrainEpoch(step, train, augmentation, batch_size, seed, epochs, rate, drop_path_rate, scorer, scored)
     records.begin(genotype)
+    _run(epoch, state, steps, records, checkpointer)
+    results = _results(state, genotype, images, sizes, record)
+    records.end(state, results, save_best=held_out is None)
+    return results
 
-    with Progress(PHASE, epochs, steps, state.epoch * steps) as progress:
-        while state.epoch < epochs:
+
+@dataclasses.dataclass(frozen=True)
+class RetrainEpoch:
+    """`epoch(state, progress)` trains and scores the network for one epoch more.
+
+    Attributes:
+        step: of the weights.
+        images: to train on.
+        augmentation: of these images.
+        batch_size: images a step, over all replicas.
+        seed: of order and augmentation.
+        epochs: length of the training.
+        rate: epoch (from 0) -> learning rate.
+        drop_path_rate: what the drop path reaches at the end; 0.0 for a network without.
+        scorer: of the inference network.
+        scored: part -> images to score on, or None.
+    """
+
+    step: TrainStep
+    images: Images
+    augmentation: Sequence
+    batch_size: int
+    seed: int
+    epochs: int
+    rate: Callable[[int], float]
+    drop_path_rate: float
+    scorer: Scorer
+    scored: Mapping[str, Images | None]
+
+    def __call__(self, state, progress) -> dict[str, float]:
+        """The metrics of the epoch, tag -> value.
+
+        Raises:
+            UserError: a loss or a weight that is not finite.
+        """
+        rate, number = self.rate(state.epoch), state.epoch * self.images.num_batches(self.batch_size)
+        self.step.begin(number, rate, self.drop_path_rate * state.epoch / self.epochs if self.drop_path_rate else None)
+        batches = self.images.batches(self.batch_size, self.seed, state.epoch, augment=self.augmentation)
+        metrics = _train_epoch(self.step, batches, self.batch_size, progress, state)
+        metrics["learning_rate"] = rate
+        metrics["speed/images_per_second"] = progress.images_per_second
+        metrics.update(_scores(self.scorer, self.scored, self.batch_size))
+        check_losses(metrics, state.epoch)
+        return metrics
+
+
+def _run(epoch: RetrainEpoch, state, steps, records, checkpointer) -> None:
+    """All epochs that are left."""
+    with Progress(PHASE, epoch.epochs, steps, state.epoch * steps) as progress:
+        while state.epoch < epoch.epochs:
             began = time.perf_counter()
-            dropped = drop_path_rate * state.epoch / epochs if drop_path_rate else None
-            step.begin(state.epoch * steps, rate(state.epoch), dropped)
-            batches = train.batches(batch_size, seed, state.epoch, augment=augmentation)
-            metrics = _train_epoch(step, batches, batch_size, progress, state)
-            metrics["learning_rate"] = rate(state.epoch)
-            metrics["speed/images_per_second"] = progress.images_per_second
-            metrics.update(_scores(scorer, {"valid": held_out, "test": images.test}, batch_size))
-            check_losses(metrics, state.epoch)
+            metrics = epoch(state, progress)
             best = state.end_epoch(metrics, time.perf_counter() - began)
             records.end_epoch(metrics, state.epoch, best)
             checkpointer.save(state.epoch * steps)
             progress.end_epoch({tag: metrics[tag] for tag in ("loss/train", "accuracy/train", "accuracy/test")})
-
     state.best_epoch = state.best_epoch or state.epoch  # without a held-out part the last network is the best
-    results = _results(state, genotype, images, sizes, record)
-    records.end(state, results, save_best=held_out is None)
-    return results
+
+
+def _settings(genotype, images, record, epochs, batch_size, augmentation, losses, deterministic) -> dict:
+    """What a resumed training must have in common with the one that began, beside the gin text."""
+    return {
+        "genotype": str(genotype),
+        "data": images.name,
+        "images": record,
+        "epochs": epochs,
+        "batch_size": batch_size,
+        "augmentation": [str(part) for part in augmentation],
+        **losses,
+        "deterministic": deterministic,
+    }
 
 
 def _genotype(given, model_dir, space) -> Genotype:

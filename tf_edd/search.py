@@ -8,7 +8,6 @@
 Nothing here knows the name of a method or of a space: those are the parts that a gin file injects.
 """
 
-import dataclasses
 from collections.abc import Callable, Sequence
 
 import gin
@@ -28,7 +27,7 @@ from tf_edd.runtime.checkpoint import Checkpointer
 from tf_edd.runtime.model_dir import check_model_dir, open_model_dir
 from tf_edd.runtime.progress import Progress
 from tf_edd.runtime.strategy import is_chief
-from tf_edd.search_epoch import SearchEpoch
+from tf_edd.search_epoch import Feed, SearchEpoch, SearchParts
 from tf_edd.search_metrics import SHOWN, results
 from tf_edd.search_state import SearchState
 
@@ -114,26 +113,16 @@ def search(
     _check_schedule(frozen_epochs, epochs, entropy_at)
     images = data(data_dir=data_dir)
     halves, record = _halves(images, train, valid, seed)
-    steps = min(half.num_batches(batch_size) for half in halves)
-    if steps == 0:
+    feed = Feed(*halves, batch_size, augmentation, strategy)
+    if feed.steps == 0:
         raise UserError(f"batch_size must fit into both halves ({record}). Received: batch_size={batch_size}")
+    parts = SearchParts(relaxation, temperature, discretizer, weight_rate, arch_rate)
     text = gin_config.config_text(("search", "runtime"))
-    parts = {"relaxation": relaxation, "temperature": temperature, "discretizer": discretizer}
     if dry_run:
-        told = describe(space, images, parts, epochs, steps, batch_size, frozen_epochs, strategy, record)
+        told = describe(space, images, parts, epochs, feed, frozen_epochs, record)
         return f"{told}\n\n{text}" if text else told
 
-    parts |= {"weight_rate": weight_rate, "arch_rate": arch_rate}
-    settings = {
-        "data": images.name,
-        "halves": record,
-        "epochs": epochs,
-        "batch_size": batch_size,
-        "frozen_epochs": frozen_epochs,
-        "deterministic": deterministic,
-        # Others may not tell what they are: the text of a function holds its address.
-        "parts": {name: str(part) for name, part in parts.items() if dataclasses.is_dataclass(part)},
-    }
+    settings = _settings(images, record, epochs, batch_size, frozen_epochs, deterministic, parts)
     if not overwrite:
         check_model_dir(model_dir, "search", text, seed, settings)
     seeds.set_seed(seed, deterministic)
@@ -144,45 +133,46 @@ def search(
     step = bilevel(supernet, logits, relaxation, *optimizers.values(), regularizers=regularizers, xla=xla, seed=seed)
     # Written only now: a value that a part refuses must not be the configuration that binds the folder.
     folder = open_model_dir(model_dir, "search", text, seed, settings, overwrite, is_chief(strategy))
-
     state = SearchState(folder, space, epochs, seed, text, supernet)
     state.temperature_state, state.temperature = temperature.init()
+    checkpointer = _checkpointer(state, logits, optimizers, is_chief(strategy))
+    checkpointer.restore()
+    loop = SearchEpoch(
+        supernet, logits, step, parts, optimizers, feed, frozen_epochs, entropy_at, checkpointer, checkpoint_steps
+    )
+    return _run(loop, state, actions if is_chief(strategy) else (), checkpointer, is_chief(strategy))
+
+
+def _settings(images, halves, epochs, batch_size, frozen_epochs, deterministic, parts) -> dict:
+    """What a resumed search must have in common with the one that began, beside the gin text."""
+    return {
+        "data": images.name,
+        "halves": halves,
+        "epochs": epochs,
+        "batch_size": batch_size,
+        "frozen_epochs": frozen_epochs,
+        "deterministic": deterministic,
+        "parts": parts.record(),
+    }
+
+
+def _checkpointer(state, logits, optimizers, chief) -> Checkpointer:
     variables = {
-        "supernet": supernet,
+        "supernet": state.supernet,
         "logits": logits,
         "weight_optimizer": optimizers["weights"],
         "arch_optimizer": optimizers["arch"],
     }
-    checkpointer = Checkpointer(folder, variables, state, chief=is_chief(strategy))
-    checkpointer.restore()
-    loop = SearchEpoch(
-        supernet=supernet,
-        logits=logits,
-        step=step,
-        relaxation=relaxation,
-        temperature=temperature,
-        discretizer=discretizer,
-        optimizers=optimizers,
-        halves=halves,
-        batch_size=batch_size,
-        augmentation=augmentation,
-        frozen_epochs=frozen_epochs,
-        entropy_at=entropy_at,
-        checkpoint_steps=checkpoint_steps,
-        checkpointer=checkpointer,
-        strategy=strategy,
-        rates={"weights": weight_rate, "arch": arch_rate},
-    )
-    return _run(loop, state, steps, actions if is_chief(strategy) else (), checkpointer, is_chief(strategy))
+    return Checkpointer(state.model_dir, variables, state, chief=chief)
 
 
-def _run(loop: SearchEpoch, state, steps, actions, checkpointer, chief) -> Genotype:
+def _run(loop: SearchEpoch, state, actions, checkpointer, chief) -> Genotype:
     """All epochs that are left, and what comes after the last."""
     if state.history and state.position == 0:  # the last epoch may be done already, and its files not
         loop.take_logits(state, state.history[-1]["arch/temperature"])
     for action in actions:
         action.begin(state)
-    with Progress("search", state.epochs, steps, state.step) as progress:
+    with Progress("search", state.epochs, loop.feed.steps, state.step) as progress:
         while state.epoch < state.epochs:
             metrics = loop(state, progress)
             for action in actions:

@@ -26,10 +26,11 @@ def architecture_metrics(state) -> dict[str, float]:
     return metrics
 
 
-def accuracies(evaluate, state, valid, batch_size, strategy) -> dict[str, float]:
+def accuracies(evaluate, state, feed) -> dict[str, float]:
     """Loss and accuracy on the validation half, of the supernet and of its discretised network."""
-    loss, accuracy = evaluate(state.probs, valid, batch_size, strategy)
-    _, discretized = evaluate(state.genotype.one_hot(state.space), valid, batch_size, strategy)
+    images = feed.valid, feed.batch_size, feed.strategy
+    loss, accuracy = evaluate(state.probs, *images)
+    _, discretized = evaluate(state.genotype.one_hot(state.space), *images)
     return {"loss/valid": loss, "accuracy/valid": accuracy, "accuracy/discretized": discretized}
 
 
