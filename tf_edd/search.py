@@ -92,7 +92,7 @@ def search(
             reads as 1.0, the paper's text and Fig. 4 as None.
         logit_init_scale: standard deviation of the initial logits.
         running_statistics: evaluate the supernet with moving averages instead of batch statistics.
-        rematerialize: run each cell again in the backward pass in place of keeping what is inside it: less memory for
+        rematerialize: run each edge again in the backward pass in place of keeping what is inside it: less memory for
             more time, the same gradients.
         xla: compile the forward and backward pass of a replica.
         checkpoint_steps: checkpoint also after every so many steps of an epoch.

@@ -1,4 +1,4 @@
-"""Shared traces and rematerialised cells: the same numbers as a plain supernet, one trace a shape, one update."""
+"""Shared traces and rematerialised edges: the same numbers as a plain supernet, one trace a shape, one update."""
 
 import keras
 import numpy as np
@@ -81,7 +81,7 @@ def test_shared_and_rematerialised_equal_plain(name, running):
     for settings in ({}, {"rematerialize": True}):
         received, kept = run(build(space, running_statistics=running, **settings))
         assert_close(received, results, 1e-5)
-        assert_close(kept, state, 1e-5)  # assigned once a step, though rematerialised cells run twice
+        assert_close(kept, state, 1e-5)  # assigned once a step, though rematerialised edges run twice
 
 
 def test_only_supernets_of_many_edges_share():

@@ -52,3 +52,10 @@ def test_set_seed_repeats_python_numpy_and_tensorflow():
         return float(np.random.rand()), float(tf.random.uniform([])), keras.random.uniform([]).numpy()
 
     assert draw() == draw()
+
+
+def test_one_replica_draws_by_the_seed_itself():  # two of them: tests/operations/test_noise.py
+    seed = tf.constant([3, 4], tf.int64)
+    np.testing.assert_array_equal(seeds.replica_seed(seed), seed)
+    strategy = tf.distribute.OneDeviceStrategy("CPU:0")
+    np.testing.assert_array_equal(strategy.run(seeds.replica_seed, args=(seed,)), seed)

@@ -87,6 +87,23 @@ def test_the_first_worker_is_chief(monkeypatch, jobs, task, chief):
     assert module.is_chief(Strategy()) is chief
 
 
+@pytest.mark.parametrize(
+    "precision, cpu, warned",
+    [
+        ("mixed_bfloat16", "flags : avx2 avx512f", True),
+        ("mixed_bfloat16", "flags : avx512f avx512_bf16", False),
+        ("mixed_bfloat16", None, False),
+        ("float32", "flags : avx2", False),
+    ],
+)
+def test_bfloat16_on_a_processor_without_it_is_warned_of(precision, cpu, warned, tmp_path, monkeypatch, caplog):
+    monkeypatch.setattr(module, "CPU_INFO", tmp_path / "cpuinfo")
+    if cpu is not None:
+        module.CPU_INFO.write_text(cpu)
+    module.runtime(precision=precision).apply()
+    assert ("no bfloat16 instructions" in caplog.text) == warned
+
+
 @pytest.mark.parametrize("precision", module.PRECISIONS)
 def test_precision_reaches_what_is_built_afterwards(precision):
     module.runtime(precision=precision).apply()

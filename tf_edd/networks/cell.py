@@ -5,6 +5,7 @@ import tensorflow as tf
 
 from tf_edd.networks.mixed_op import MixedOp
 from tf_edd.networks.preprocess import Preprocess
+from tf_edd.networks.stateless import run_edge
 from tf_edd.operations import PREPARATIONS
 from tf_edd.operations.conv import strided_shape
 from tf_edd.spaces.space import CellSpec
@@ -22,6 +23,7 @@ class SearchCell(keras.layers.Layer):
         norm: arguments of the batch norms.
         halves_first: whether the first input has a larger map than the others.
         traces: where edges of one shape find the function that they share; None traces every edge by itself.
+        rematerialize: in training, run each edge again in the backward pass instead of keeping what is inside it.
 
     Call arguments:
         inputs: list of the cell's `spec.num_inputs` inputs.
@@ -30,10 +32,11 @@ class SearchCell(keras.layers.Layer):
         skip_unused: do not run candidates of negligible probability.
     """
 
-    def __init__(self, spec: CellSpec, channels, norm, halves_first=False, traces=None, **kwargs):
+    def __init__(self, spec: CellSpec, channels, norm, halves_first=False, traces=None, rematerialize=False, **kwargs):
         super().__init__(**kwargs)
         self.spec = spec
         self.traces = traces
+        self.rematerialize = rematerialize
         policy = {"dtype": self.dtype_policy}
         self.preprocess = (
             Preprocess(channels, spec.num_inputs, halves_first, norm, name="preprocess", **policy)
@@ -93,6 +96,7 @@ class SearchCell(keras.layers.Layer):
         features = {name: PREPARATIONS[name](value) for name in wanted}
         for e in outgoing:
             edge = self.mixed_ops[e]
-            run = edge.call if self.traces is None else self.traces.bind(edge)
+            bind = run_edge if self.traces is None else self.traces.bind
+            run = bind(edge, self.rematerialize and training)
             read = {name: features[name] for name in sorted(edge.preparations)}
             terms[self.spec.edges[e].target] += run(read, weights[e], training, skip_unused)

@@ -3,6 +3,8 @@
 import keras
 import tensorflow as tf
 
+from tf_edd.runtime import seeds
+
 
 @keras.saving.register_keras_serializable(package="tf_edd")
 class DropPath(keras.layers.Layer):
@@ -31,11 +33,8 @@ class DropPath(keras.layers.Layer):
     def masks(self, edges: int, x) -> tf.Tensor:
         """Masks [edges, B, 1, 1, 1] in the precision of x [B, H, W, C]."""
         seed = tf.random.fold_in(tf.convert_to_tensor(self.seed.value), tf.constant(self.index, tf.int64))
-        context = tf.distribute.get_replica_context()
-        if context is not None and context.num_replicas_in_sync > 1:
-            seed = tf.random.fold_in(seed, tf.cast(context.replica_id_in_sync_group, tf.int64))
         keep = 1 - tf.convert_to_tensor(self.rate.value)
-        kept = tf.random.stateless_uniform([edges, tf.shape(x)[0], 1, 1, 1], seed) < keep
+        kept = tf.random.stateless_uniform([edges, tf.shape(x)[0], 1, 1, 1], seeds.replica_seed(seed)) < keep
         return tf.cast(tf.cast(kept, tf.float32) / keep, x.dtype)
 
     def get_config(self):

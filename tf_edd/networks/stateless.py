@@ -1,4 +1,4 @@
-"""Layers as functions of the values of their variables: edges that share a trace, cells that are run twice."""
+"""Edges as functions of the values of their variables: they can share a trace, and be run twice."""
 
 import keras
 import tensorflow as tf
@@ -38,40 +38,49 @@ def assign_state(layer, values) -> None:
         variable.assign(value)
 
 
-def call_rematerialised(layer, inputs, function):
-    """`function(*inputs)`, which calls `layer` and is run again in the backward pass, so that nothing inside is kept.
+def call_again(edge, features, weights, values, training, skip_unused):
+    """What an edge returns; it is run again in the backward pass, so that nothing inside it is kept.
 
-    Gradients are those of a plain call, up to rounding; what the call assigns (moving averages) is assigned once.
+    Gradients are those of a plain call, up to rounding.
 
     Args:
-        layer: a built Keras layer.
-        inputs: tensors.
-        function: tensors -> tensor.
+        edge: a built `MixedOp`.
+        features: as for the edge.
+        weights: the candidates' probabilities, [O].
+        values: those of its variables.
+        training: as for the edge.
+        skip_unused: as for the edge.
+
+    Returns:
+        The edge's terms, and the values that it assigned to its non-trainable variables, in their order.
     """
-    count = len(inputs)
+    names = sorted(features)
 
     def run(arguments):
-        return call_stateless(layer, arguments[count:], lambda: function(*arguments[:count]))
+        scalars, maps, rest = arguments[0], arguments[1 : 1 + len(names)], arguments[1 + len(names) :]
+        maps = dict(zip(names, maps, strict=True))
+        return call_stateless(edge, rest, lambda: edge.call(maps, tf.unstack(scalars), training, skip_unused))
 
     @tf.custom_gradient
     def forward(*arguments):
-        outputs, state = run(arguments)
+        terms, state = run(arguments)
 
-        def backward(upstream, *_):
-            with tf.control_dependencies([upstream]):  # not before it is needed, and not merged with the first run
+        def backward(*upstream):
+            slopes = list(upstream[: len(terms)])
+            with tf.control_dependencies(slopes):  # not before it is needed, and not merged with the first run
                 again = [tf.identity(argument) for argument in arguments]
             floats = [argument for argument in again if argument.dtype.is_floating]
             with tf.GradientTape(watch_accessed_variables=False) as tape:
                 tape.watch(floats)
-                outputs_again, _ = run(again)
-            slopes = iter(tape.gradient(outputs_again, floats, upstream, unconnected_gradients=_ZERO))
-            return [next(slopes) if argument.dtype.is_floating else None for argument in again]
+                terms_again, _ = run(again)
+            found = iter(tape.gradient(terms_again, floats, slopes, unconnected_gradients=_ZERO))
+            return [next(found) if argument.dtype.is_floating else None for argument in again]
 
-        return (outputs, *state), backward
+        return (*terms, *state), backward
 
-    outputs, *state = forward(*inputs, *values_of(layer))
-    assign_state(layer, state)
-    return outputs
+    results = forward(weights, *(features[name] for name in names), *values)
+    split = len(results) - len(state_of(edge))
+    return list(results[:split]), list(results[split:])
 
 
 _ZERO = tf.UnconnectedGradients.ZERO
@@ -89,28 +98,44 @@ class SharedTraces:
     def __init__(self):
         self._functions = {}
 
-    def bind(self, edge):
+    def bind(self, edge, rematerialize=False):
         """`edge.call`, by the function that all edges like this one share."""
 
         def call(features, weights, training, skip_unused):
             # Replicas cannot meet inside a function; what a condition assigns cannot be handed out of it.
             if replicas() > 1 or (skip_unused and state_of(edge)):
-                return edge.call(features, weights, training, skip_unused)
-            function = self._function(edge, training, skip_unused)
+                return run_edge(edge, rematerialize)(features, weights, training, skip_unused)
+            function = self._function(edge, training, skip_unused, rematerialize)
             terms, state = function(features, tf.stack(weights), values_of(edge))
             assign_state(edge, state)
             return terms
 
         return call
 
-    def _function(self, edge, training, skip_unused):
+    def _function(self, edge, training, skip_unused, rematerialize):
         arguments = {name: value for name, value in edge.get_config().items() if name != "name"}
-        key = repr((arguments, training, skip_unused))
+        key = repr((arguments, training, skip_unused, rematerialize))
         if key not in self._functions:
 
             def shared(features, weights, values):
+                if rematerialize:
+                    return call_again(edge, features, weights, values, training, skip_unused)
                 scalars = tf.unstack(weights)
                 return call_stateless(edge, values, lambda: edge.call(features, scalars, training, skip_unused))
 
             self._functions[key] = tf.function(shared, autograph=False)
         return self._functions[key]
+
+
+def run_edge(edge, rematerialize=False):
+    """`edge.call`, or a call of it that is run again in the backward pass; what it assigns is assigned once."""
+    if not rematerialize:
+        return edge.call
+
+    def call(features, weights, training, skip_unused):
+        skip_unused = skip_unused and not state_of(edge)  # what a condition assigns cannot be handed out of it
+        terms, state = call_again(edge, features, tf.stack(weights), values_of(edge), training, skip_unused)
+        assign_state(edge, state)
+        return terms
+
+    return call

@@ -7,7 +7,7 @@ import tensorflow as tf
 
 from tf_edd.networks.blocks import build_block
 from tf_edd.networks.cell import SearchCell
-from tf_edd.networks.stateless import SharedTraces, call_rematerialised, state_of
+from tf_edd.networks.stateless import SharedTraces
 from tf_edd.operations.batch_norm import replicas
 from tf_edd.spaces.space import Space
 
@@ -26,7 +26,7 @@ class Supernet(keras.Model):
         space: the search space.
         num_classes: classes of the data.
         running_statistics: keep moving averages and evaluate with them, as the DrNAS code does.
-        rematerialize: run each cell again in the backward pass instead of keeping what is inside it: less memory for
+        rematerialize: run each edge again in the backward pass instead of keeping what is inside it: less memory for
             about a third more time, and the same gradients.
 
     Call arguments:
@@ -63,7 +63,7 @@ class Supernet(keras.Model):
             return build_block(block, self._num_classes, self._norm, name)
         norm = {**self._norm, "affine": False}
         spec = self.space.cell(block.cell)
-        return SearchCell(spec, block.channels, norm, wire.halves_first, self._traces, name=name)
+        return SearchCell(spec, block.channels, norm, wire.halves_first, self._traces, self.rematerialize, name=name)
 
     def build(self, input_shape):
         """Builds every layer from the shape of a batch of images [B, H, W, channels], without running one."""
@@ -78,16 +78,13 @@ class Supernet(keras.Model):
 
     def call(self, images, probs, training=False, skip_unused=False):
         """Logits [B, num_classes] float32."""
-        tables = _tables(self.space, probs)
-        weights = {kind: _scalars(table) for kind, table in tables.items()}
+        weights = {kind: _scalars(table) for kind, table in _tables(self.space, probs).items()}
         skip_unused = skip_unused and replicas() == 1
         outputs = {-1: tf.cast(images, self.compute_dtype)}
         for index, block, wire, layer in self._walk():
             inputs = [outputs[source] for source in wire.sources]
             if block.role != "cell":
                 outputs[index] = layer.call(inputs[0], training=training)
-            elif self.rematerialize and training:
-                outputs[index] = _run_twice(layer, inputs, tables[block.cell], skip_unused)
             else:
                 outputs[index] = layer.call(inputs, weights[block.cell], training, skip_unused)
         return outputs[index]
@@ -102,16 +99,6 @@ class Supernet(keras.Model):
 def count_edges(space: Space) -> int:
     """Compound edges of all cells of the macro skeleton."""
     return sum(len(space.cell(block.cell).edges) for block in space.blocks if block.role == "cell")
-
-
-def _run_twice(cell, inputs, table, skip_unused):
-    """The output of a cell that is run again in the backward pass."""
-    skip_unused = skip_unused and not state_of(cell)
-
-    def function(table, *inputs):
-        return cell.call(inputs, _scalars(table), True, skip_unused)
-
-    return call_rematerialised(cell, [table, *inputs], function)
 
 
 def _tables(space: Space, probs: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:

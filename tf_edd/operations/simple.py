@@ -7,6 +7,7 @@ import tensorflow as tf
 from tf_edd.operations.base import PREPARATIONS, Operation, kernel_initializer
 from tf_edd.operations.batch_norm import BatchNorm, normalise
 from tf_edd.operations.conv import strided_shape
+from tf_edd.runtime import seeds
 
 
 @keras.saving.register_keras_serializable(package="tf_edd")
@@ -113,12 +114,10 @@ class Noise(Operation):
         """Scale * noise; the values of x are not read."""
         state = tf.convert_to_tensor(self.state.value)
         self.state.assign(state + tf.constant([0, 1], state.dtype))
-        context = tf.distribute.get_replica_context()
-        if context is not None and context.num_replicas_in_sync > 1:
-            state = tf.random.fold_in(state, tf.cast(context.replica_id_in_sync_group, state.dtype))
+        seed = seeds.replica_seed(state)
         shape = tf.shape(x)
         sides = (shape[1:3] + self.stride - 1) // self.stride
-        noise = tf.random.stateless_normal(tf.concat([shape[:1], sides, shape[3:]], 0), state)
+        noise = tf.random.stateless_normal(tf.concat([shape[:1], sides, shape[3:]], 0), seed)
         noise = tf.ensure_shape(tf.cast(noise, x.dtype), self.compute_output_shape(x.shape))
         return weigh(noise, scale)
 

@@ -39,6 +39,14 @@ def step_seed(seed, step, stream: str, replica=None) -> tf.Tensor:
     return result if replica is None else tf.random.fold_in(result, tf.cast(replica, tf.int32))
 
 
+def replica_seed(seed: tf.Tensor) -> tf.Tensor:
+    """A seed [2] that differs between the replicas of the computation under way; with one replica it is `seed`."""
+    context = tf.distribute.get_replica_context()
+    if context is None or context.num_replicas_in_sync == 1:
+        return seed
+    return tf.random.fold_in(seed, tf.cast(context.replica_id_in_sync_group, seed.dtype))
+
+
 def stream_id(stream: str) -> int:
     """A number for the name of a stream, the same in every process (unlike `hash`), below 2**31."""
     return zlib.crc32(stream.encode()) & 0x7FFFFFFF

@@ -3,16 +3,19 @@
 import dataclasses
 import json
 import os
+from pathlib import Path
 
 import gin
 import keras
 import tensorflow as tf
+from absl import logging
 
 from tf_edd.errors import UserError
 
 STRATEGIES = ("auto", "one", "mirrored", "multi_worker")
 PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")
 SWITCH = ("auto", "on", "off")
+CPU_INFO = Path("/proc/cpuinfo")  # Linux; other systems do not tell
 
 
 @dataclasses.dataclass(frozen=True)
@@ -32,6 +35,11 @@ class Runtime:
     def apply(self) -> None:
         """Sets the precision policy and the graph options of this process; call it before anything is built."""
         set_precision(self.precision)
+        if self.precision == "mixed_bfloat16" and _lacks_bfloat16():
+            logging.warning(
+                "This processor has no bfloat16 instructions, and bfloat16 is slow without. Float32 is faster here: "
+                "--gin_param='runtime.precision = \"float32\"'"
+            )
         disable_meta_optimizer(not self.meta_optimizer)
 
 
@@ -61,6 +69,12 @@ def set_precision(precision: str) -> None:
     """
     _require("precision", precision, PRECISIONS)
     keras.config.set_dtype_policy(precision)
+
+
+def _lacks_bfloat16() -> bool:
+    """Whether everything is computed by a processor that is known to lack bfloat16 instructions."""
+    # Linux names them avx512_bf16, amx_bf16 (x86) and bf16 (Arm).
+    return not tf.config.list_physical_devices("GPU") and CPU_INFO.exists() and "bf16" not in CPU_INFO.read_text()
 
 
 def disable_meta_optimizer(disable: bool = True) -> None:
