@@ -5,7 +5,9 @@ divided by the global batch, gradients are added over replicas before any norm i
 on one device and on eight.
 """
 
+import contextlib
 import dataclasses
+import gc
 from collections.abc import Callable, Sequence
 
 import gin
@@ -133,7 +135,8 @@ class Bilevel:
 
     def _make_step(self, phase):
         def distributed_step(images, labels, index):
-            per_replica = self._strategy.run(self._replica_step, args=(phase, images, labels, index))
+            with _no_collection():  # Python is here while it traces only
+                per_replica = self._strategy.run(self._replica_step, args=(phase, images, labels, index))
             return {
                 tag: self._strategy.reduce(tf.distribute.ReduceOp.SUM, value, axis=None)
                 for tag, value in per_replica.items()
@@ -175,12 +178,25 @@ class Bilevel:
 
     def _loss(self, phase, images, labels, logits, probs, temperature, seed):
         """This replica's share of the loss, of the accuracy, and of the loss scaled for the optimizer."""
-        outputs = self._supernet(images, probs, training=True, skip_unused=self._skip_unused[phase])
+        options = {"skip_unused": self._skip_unused[phase], "fixed_weights": phase == "arch"}
+        outputs = self._supernet(images, probs, training=True, **options)
         loss = share_of_mean(tf.nn.sparse_softmax_cross_entropy_with_logits(labels, outputs))
         context = StepContext(phase, images, labels, logits, probs, outputs, self._supernet, temperature, seed)
         for regularizer in self._regularizers[phase]:
             loss += regularizer(context) / self._strategy.num_replicas_in_sync
         return loss, share_of_accuracy(labels, outputs), self._optimizers[phase].scale_loss(loss)
+
+
+@contextlib.contextmanager
+def _no_collection():
+    """Without Python's garbage collection, which looks through a growing graph again and again as it is traced."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
 
 
 @gin.configurable(module="tf_edd.bilevel")

@@ -24,19 +24,25 @@ def apply_gradients(optimizer, gradients, variables, clip: float | None = None) 
     if replicas > 1:
         gradients = context.all_reduce(tf.distribute.ReduceOp.SUM, list(gradients))
     scale = tf.cast(optimizer.scale_loss(1.0), tf.float32)  # gradients of scaled losses have scaled norms
-    norm = tf.linalg.global_norm(gradients)
+    norm = _global_norm(gradients)
     if clip is not None:
         factor = tf.minimum(1.0, clip * scale / (norm + 1e-6)) / replicas
     else:
         factor = tf.constant(1 / replicas)
     if clip is not None or replicas > 1:
         # The optimizer adds gradients over replicas once more, hence the division.
-        gradients = [gradient * tf.cast(factor, gradient.dtype) for gradient in gradients]
+        gradients = [tf.raw_ops.Mul(x=gradient, y=tf.cast(factor, gradient.dtype)) for gradient in gradients]
     optimizer.apply(gradients, variables)
     if isinstance(optimizer, keras.optimizers.LossScaleOptimizer):
         # It skips a step that overflows and lowers its scale: that is how it works, and no reason to stop a search.
         norm = tf.where(tf.math.is_finite(norm), norm, 0.0)
     return norm / scale
+
+
+def _global_norm(gradients) -> tf.Tensor:
+    """The L2 norm of all; `tf.linalg.global_norm` without its colocation, which takes long to trace."""
+    halves = [tf.cast(tf.raw_ops.L2Loss(t=gradient), tf.float32) for gradient in gradients]
+    return tf.sqrt(2 * tf.reduce_sum(tf.stack(halves)))
 
 
 def share_of_mean(values: tf.Tensor) -> tf.Tensor:

@@ -39,13 +39,33 @@ class SGD(keras.optimizers.Optimizer):
 
     def update_step(self, gradient, variable, learning_rate):
         """One update of one variable by TensorFlow's fused momentum kernel."""
+        self._update(gradient, variable, self._numbers(learning_rate, variable.dtype))
+
+    def _backend_update_step(self, grads, trainable_variables, learning_rate):
+        """All updates. With one replica without Keras' machinery, half of the tracing time of a thousand variables."""
+        if tf.distribute.get_strategy().num_replicas_in_sync > 1:
+            super()._backend_update_step(grads, trainable_variables, learning_rate)
+            return
+        variables = [getattr(variable, "value", variable) for variable in trainable_variables]
+        numbers = {dtype: self._numbers(learning_rate, dtype) for dtype in {v.dtype for v in variables}}
+        for gradient, variable in zip(grads, variables, strict=True):
+            self._update(gradient, variable, numbers[variable.dtype])
+
+    def _numbers(self, learning_rate, dtype):
+        """Rate, momentum and decay as tensors."""
+        return tf.cast(learning_rate, dtype), tf.constant(self.momentum, dtype), tf.constant(self.coupled_decay, dtype)
+
+    def _update(self, gradient, variable, numbers):
+        rate, momentum, decay = numbers
         velocity = self.velocities[self._get_variable_index(variable)].value
+        gradient = tf.cast(gradient, variable.dtype)
+        value = tf.raw_ops.ReadVariableOp(resource=variable.handle, dtype=variable.dtype)
         tf.raw_ops.ResourceApplyMomentum(
             var=variable.handle,
             accum=velocity.handle,
-            lr=tf.cast(learning_rate, variable.dtype),
-            grad=tf.cast(gradient, variable.dtype) + self.coupled_decay * variable,
-            momentum=tf.constant(self.momentum, variable.dtype),
+            lr=rate,
+            grad=tf.raw_ops.AddV2(x=gradient, y=tf.raw_ops.Mul(x=decay, y=value)),
+            momentum=momentum,
             use_nesterov=self.nesterov,
         )
 

@@ -110,3 +110,23 @@ def test_evaluation_does_not_rematerialise_and_agrees():
     probs = mixture(space)
     one, other = (build(space, rematerialize=flag)(IMAGES, probs, training=False) for flag in (True, False))
     np.testing.assert_array_equal(one, other)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("rematerialize", [False, True])
+@pytest.mark.parametrize("shared", [False, True])
+def test_fixed_weights_change_no_gradient_of_the_probabilities(shared, rematerialize):
+    space = SPACES["noisy"]
+
+    def slopes(fixed_weights):
+        supernet, probs = build(space, shared, rematerialize=rematerialize), mixture(space)
+        weights = [variable.value for variable in supernet.trainable_variables]
+        with tf.GradientTape(watch_accessed_variables=False) as tape:
+            tape.watch([weights, probs])
+            loss = tf.reduce_sum(supernet(IMAGES, probs, training=True, fixed_weights=fixed_weights) ** 2)
+        found, of_weights = tape.gradient(loss, [probs, weights])
+        return [slope.numpy() for slope in found.values()], sum(slope is not None for slope in of_weights)
+
+    (expected, every), (received, left) = slopes(False), slopes(True)
+    assert_close(received, expected, 1e-5)
+    assert left < every if shared or rematerialize else left == every  # elsewhere TensorFlow leaves them out by itself

@@ -30,6 +30,7 @@ class SearchCell(keras.layers.Layer):
         weights: the probability of each edge's candidates, `weights[e][o]`, scalars.
         training: as in Keras.
         skip_unused: do not run candidates of negligible probability.
+        fixed_weights: leave out the gradient of the weights where it would not be left out by itself.
     """
 
     def __init__(self, spec: CellSpec, channels, norm, halves_first=False, traces=None, rematerialize=False, **kwargs):
@@ -70,15 +71,21 @@ class SearchCell(keras.layers.Layer):
             shapes.append(strided_shape(shapes[self.spec.edges[edges[0]].source], first.edge.stride, first.channels))
         self._nodes = shapes[self.spec.num_inputs :]
 
-    def call(self, inputs, weights, training=False, skip_unused=False):
+    def call(self, inputs, weights, training=False, skip_unused=False, fixed_weights=False):
         """The output of the cell."""
         nodes = list(inputs) if self.preprocess is None else self.preprocess.call(inputs, training)
         terms = {node: [] for node in self.spec.intermediate_nodes}
+        bind = run_edge if self.traces is None else self.traces.bind
+        rematerialize = self.rematerialize and training
+
+        def run(e, features):
+            return bind(self.mixed_ops[e], rematerialize, fixed_weights)(features, weights[e], training, skip_unused)
+
         for node in range(self.spec.num_nodes):
             if node >= self.spec.num_inputs:
                 nodes.append(tf.add_n(terms[node]))
             if self.spec.outgoing(node):
-                self._leave(node, nodes[node], terms, weights, training, skip_unused)
+                self._leave(node, nodes[node], terms, run)
         if self.spec.output == "last":
             return nodes[-1]
         return tf.concat(nodes[self.spec.num_inputs :], axis=-1)
@@ -89,14 +96,11 @@ class SearchCell(keras.layers.Layer):
         copies = len(self._nodes) if self.spec.output == "concat" else 1
         return (batch, height, width, channels * copies)
 
-    def _leave(self, node, value, terms, weights, training, skip_unused):
+    def _leave(self, node, value, terms, run):
         """Runs all edges that leave `node` and files their terms under the nodes they enter."""
         outgoing = self.spec.outgoing(node)
         wanted = sorted(set().union(*(self.mixed_ops[e].preparations for e in outgoing)))
         features = {name: PREPARATIONS[name](value) for name in wanted}
         for e in outgoing:
-            edge = self.mixed_ops[e]
-            bind = run_edge if self.traces is None else self.traces.bind
-            run = bind(edge, self.rematerialize and training)
-            read = {name: features[name] for name in sorted(edge.preparations)}
-            terms[self.spec.edges[e].target] += run(read, weights[e], training, skip_unused)
+            read = {name: features[name] for name in sorted(self.mixed_ops[e].preparations)}
+            terms[self.spec.edges[e].target] += run(e, read)

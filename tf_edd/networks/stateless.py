@@ -24,7 +24,9 @@ def call_stateless(layer, values, function):
 
 def values_of(layer) -> list[tf.Tensor]:
     """The values of all variables of a layer, read now."""
-    return [tf.convert_to_tensor(variable.value) for variable in layer.variables]
+    variables = [variable.value for variable in layer.variables]
+    # One operation a variable: `read_value` adds an identity, and there are thousands.
+    return [tf.raw_ops.ReadVariableOp(resource=variable.handle, dtype=variable.dtype) for variable in variables]
 
 
 def state_of(layer) -> list[keras.Variable]:
@@ -38,7 +40,10 @@ def assign_state(layer, values) -> None:
         variable.assign(value)
 
 
-def call_again(edge, features, weights, values, training, skip_unused):
+_ZERO = tf.UnconnectedGradients.ZERO
+
+
+def call_again(edge, features, weights, values, training, skip_unused, fixed_weights=False):
     """What an edge returns; it is run again in the backward pass, so that nothing inside it is kept.
 
     Gradients are those of a plain call, up to rounding.
@@ -50,16 +55,21 @@ def call_again(edge, features, weights, values, training, skip_unused):
         values: those of its variables.
         training: as for the edge.
         skip_unused: as for the edge.
+        fixed_weights: no gradient with respect to `values`.
 
     Returns:
         The edge's terms, and the values that it assigned to its non-trainable variables, in their order.
     """
     names = sorted(features)
+    inputs = 1 + len(names)
 
     def run(arguments):
-        scalars, maps, rest = arguments[0], arguments[1 : 1 + len(names)], arguments[1 + len(names) :]
-        maps = dict(zip(names, maps, strict=True))
-        return call_stateless(edge, rest, lambda: edge.call(maps, tf.unstack(scalars), training, skip_unused))
+        maps = dict(zip(names, arguments[1:inputs], strict=True))
+        scalars = tf.unstack(arguments[0])
+        return call_stateless(edge, arguments[inputs:], lambda: edge.call(maps, scalars, training, skip_unused))
+
+    def wanted(index, argument):
+        return argument.dtype.is_floating and (index < inputs or not fixed_weights)
 
     @tf.custom_gradient
     def forward(*arguments):
@@ -69,12 +79,12 @@ def call_again(edge, features, weights, values, training, skip_unused):
             slopes = list(upstream[: len(terms)])
             with tf.control_dependencies(slopes):  # not before it is needed, and not merged with the first run
                 again = [tf.identity(argument) for argument in arguments]
-            floats = [argument for argument in again if argument.dtype.is_floating]
+            sources = [argument for index, argument in enumerate(again) if wanted(index, argument)]
             with tf.GradientTape(watch_accessed_variables=False) as tape:
-                tape.watch(floats)
+                tape.watch(sources)
                 terms_again, _ = run(again)
-            found = iter(tape.gradient(terms_again, floats, slopes, unconnected_gradients=_ZERO))
-            return [next(found) if argument.dtype.is_floating else None for argument in again]
+            found = iter(tape.gradient(terms_again, sources, slopes, unconnected_gradients=_ZERO))
+            return [next(found) if wanted(index, argument) else None for index, argument in enumerate(again)]
 
         return (*terms, *state), backward
 
@@ -83,58 +93,60 @@ def call_again(edge, features, weights, values, training, skip_unused):
     return list(results[:split]), list(results[split:])
 
 
-_ZERO = tf.UnconnectedGradients.ZERO
-
-
 class SharedTraces:
     """Functions that edges of one shape share.
 
-    Tracing the operations of every edge, and their gradients, is what the first step of a supernet with many edges
-    takes longest for. Edges with equal candidates, channels and stride differ in the values of their variables alone:
-    they are traced once, and the function is called with those values. TensorFlow inlines it, so that a step costs
-    what it cost before, and unused gradients are still left out.
+    Tracing the operations of every edge, their gradients, and what the runtime makes of them, is what the first step
+    of a supernet with many edges takes longest for, and much of its memory. Edges with equal candidates, channels and
+    stride differ in the values of their variables alone: they are traced once, and the function is called with those
+    values. It is not inlined, so the runtime too has it once; gradients that nobody uses have to be left out by hand.
     """
 
     def __init__(self):
         self._functions = {}
 
-    def bind(self, edge, rematerialize=False):
+    def bind(self, edge, rematerialize=False, fixed_weights=False):
         """`edge.call`, by the function that all edges like this one share."""
 
         def call(features, weights, training, skip_unused):
             # Replicas cannot meet inside a function; what a condition assigns cannot be handed out of it.
             if replicas() > 1 or (skip_unused and state_of(edge)):
-                return run_edge(edge, rematerialize)(features, weights, training, skip_unused)
-            function = self._function(edge, training, skip_unused, rematerialize)
+                return run_edge(edge, rematerialize, fixed_weights)(features, weights, training, skip_unused)
+            function = self._function(edge, training, skip_unused, rematerialize, fixed_weights)
             terms, state = function(features, tf.stack(weights), values_of(edge))
             assign_state(edge, state)
             return terms
 
         return call
 
-    def _function(self, edge, training, skip_unused, rematerialize):
+    def _function(self, edge, training, skip_unused, rematerialize, fixed_weights):
         arguments = {name: value for name, value in edge.get_config().items() if name != "name"}
-        key = repr((arguments, training, skip_unused, rematerialize))
+        key = repr((arguments, training, skip_unused, rematerialize, fixed_weights))
         if key not in self._functions:
 
             def shared(features, weights, values):
+                if fixed_weights:
+                    values = [tf.stop_gradient(value) for value in values]
                 if rematerialize:
-                    return call_again(edge, features, weights, values, training, skip_unused)
+                    return call_again(edge, features, weights, values, training, skip_unused, fixed_weights)
                 scalars = tf.unstack(weights)
                 return call_stateless(edge, values, lambda: edge.call(features, scalars, training, skip_unused))
 
-            self._functions[key] = tf.function(shared, autograph=False)
+            self._functions[key] = tf.function(shared, autograph=False, experimental_attributes={"_noinline": True})
         return self._functions[key]
 
 
-def run_edge(edge, rematerialize=False):
+def run_edge(edge, rematerialize=False, fixed_weights=False):
     """`edge.call`, or a call of it that is run again in the backward pass; what it assigns is assigned once."""
     if not rematerialize:
         return edge.call
 
     def call(features, weights, training, skip_unused):
         skip_unused = skip_unused and not state_of(edge)  # what a condition assigns cannot be handed out of it
-        terms, state = call_again(edge, features, tf.stack(weights), values_of(edge), training, skip_unused)
+        values = values_of(edge)
+        terms, state = call_again(
+            edge, features, tf.stack(weights), values, training, skip_unused, fixed_weights=fixed_weights
+        )
         assign_state(edge, state)
         return terms
 

@@ -36,6 +36,8 @@ class Supernet(keras.Model):
         skip_unused: do not run candidates whose probability is below 2^-32. Outputs and the gradients of the weights
             are the same in float32; the gradient of such a probability is missing, so not in the architecture step.
             Several replicas run all candidates: TensorFlow cannot synchronise batch norms inside a condition.
+        fixed_weights: nobody asks for the gradient of the weights, as in the architecture step. Inside functions that
+            edges share it would be computed all the same.
     """
 
     def __init__(
@@ -76,7 +78,7 @@ class Supernet(keras.Model):
             shapes[index] = layer.compute_output_shape(sources)
         self.built = True
 
-    def call(self, images, probs, training=False, skip_unused=False):
+    def call(self, images, probs, training=False, skip_unused=False, fixed_weights=False):
         """Logits [B, num_classes] float32."""
         weights = {kind: _scalars(table) for kind, table in _tables(self.space, probs).items()}
         skip_unused = skip_unused and replicas() == 1
@@ -86,7 +88,7 @@ class Supernet(keras.Model):
             if block.role != "cell":
                 outputs[index] = layer.call(inputs[0], training=training)
             else:
-                outputs[index] = layer.call(inputs, weights[block.cell], training, skip_unused)
+                outputs[index] = layer.call(inputs, weights[block.cell], training, skip_unused, fixed_weights)
         return outputs[index]
 
     def _walk(self):

@@ -60,7 +60,7 @@ class BatchNorm(keras.layers.Layer):
     def _scale_and_offset(self, scale, channels):
         scale = None if scale is None else tf.cast(scale, tf.float32)
         if not self.affine:
-            return tf.fill([channels], 1.0 if scale is None else scale), tf.zeros([channels])
+            return tf.ones([channels]) if scale is None else tf.fill([channels], scale), tf.zeros([channels])
         gamma, beta = tf.convert_to_tensor(self.gamma), tf.convert_to_tensor(self.beta)
         return (gamma, beta) if scale is None else (scale * gamma, scale * beta)
 
@@ -97,7 +97,8 @@ def replicas() -> int:
 def _by_the_batch(x, scale, offset, epsilon):
     """Normalised x, mean and unbiased variance of the global batch."""
     if replicas() == 1:
-        return _fused(x, scale, offset, [], [], epsilon, is_training=True)
+        nothing = tf.constant([], tf.float32)
+        return _fused(x, scale, offset, nothing, nothing, epsilon, is_training=True)
     mean, variance = _global_moments(x)
     y = tf.nn.batch_normalization(tf.cast(x, tf.float32), mean, variance, offset, scale, epsilon)
     count = replicas() * tf.size(x) // tf.shape(x)[-1]
