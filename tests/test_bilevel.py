@@ -45,8 +45,8 @@ class LinearNet:
         self.trainable_variables = [self.kernel]
         self.modes = []
 
-    def __call__(self, images, probs, training, skip_unused):
-        self.modes.append((training, skip_unused))
+    def __call__(self, images, probs, training, skip_unused, fixed_weights):
+        self.modes.append((training, skip_unused, fixed_weights))
         means = tf.reduce_mean(images, [1, 2]) * 10
         table = probs["cell"]
         mixed = tf.reduce_sum(table[:3, :3] * [[1.0, 2.0, -1.0]], 0)
@@ -233,7 +233,7 @@ def test_phases_and_kinds_have_their_own_noise(eager):
         seeds.append(tuple(seed.numpy()))
         return tf.nn.softmax(logits)
 
-    def net(images, probs, training, skip_unused):
+    def net(images, probs, training, skip_unused, fixed_weights):
         return tf.zeros((8, 3)) + probs["a"][0, 0] * probs["b"][0, 1]
 
     net.trainable_variables = [keras.Variable(1.0)]
@@ -258,10 +258,10 @@ def test_one_trace_whatever_changes():
 
 
 @pytest.mark.parametrize("skip_unused", [False, True])
-def test_operations_are_left_out_in_the_weight_step_alone(skip_unused):
+def test_the_weight_step_alone_leaves_operations_out_and_has_gradients_of_weights(skip_unused):
     setup = Setup(skip_unused=skip_unused)
     setup.take()
-    assert setup.net.modes == [(True, skip_unused), (True, False)]
+    assert setup.net.modes == [(True, skip_unused, False), (True, False, True)]
 
 
 @pytest.mark.parametrize(
