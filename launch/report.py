@@ -4,9 +4,9 @@
       --search=DARTS-V1=runs/darts_0,runs/darts_1,runs/darts_2 --table=nas_bench_201.csv.gz --figure=comparison.png
 
 prints a Markdown table of the last epochs (validation accuracy of the supernet and of the discretised network in
-percent, mean entropy in nats, and the accuracy of the cell in the table) and draws entropy and discretised accuracy
-over the epochs. Seeds are reported one by one, with mean and sample standard deviation, and the best accuracy
-where there is a table: best-of-n is not a mean.
+percent, mean entropy in nats, edges that choose skip, none or noise, and the accuracy of the cell in the table) and
+draws entropy, discretised accuracy and the number of those edges over the epochs. Seeds are reported one by one, with
+mean and sample standard deviation, and the best accuracy where there is a table: best-of-n is not a mean.
 """
 
 from absl import flags

@@ -31,7 +31,7 @@ def test_rows_mean_deviation_and_best():
     lines = comparison.table({"EDD": seeds}, Lookup()).splitlines()
     assert len(lines) == 5
     first = [cell.strip() for cell in lines[2].replace("\\|", "").split("|")]
-    assert first[1:8] == ["EDD 0", "2", "50", "25", "1.25", "90", "1.5"]
+    assert first[1:9] == ["EDD 0", "2", "50", "25", "1.25", "0", "90", "1.5"]
     # Mean 92 and sample standard deviation of (90, 94): sqrt(8) = 2.83.
     assert "| 92 +- 2.8 |" in lines[4]
     assert "| 60 +- 14 |" in lines[4]

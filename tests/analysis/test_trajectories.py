@@ -135,17 +135,29 @@ def test_mean_over_seeds_of_different_length():
 def test_compare_draws_mean_and_every_seed():
     edd = [make_history(4, shift) for shift in (0.0, 0.1, 0.2)]
     figure = trajectories.compare({"EDD-DARTS": edd, "DARTS-V1": [make_history(3)]})
-    for axes, tag in zip(figure.axes, ("arch/entropy", "accuracy/discretized"), strict=True):
+    assert len(figure.axes) == 3
+    for axes, tag in zip(figure.axes, ("arch/entropy", "accuracy/discretized"), strict=False):
         drawn = {line.get_label(): line.get_ydata() for line in axes.get_lines()}
         np.testing.assert_allclose(drawn["EDD-DARTS (3 seeds)"], [row[tag] for row in edd[1]])
         assert "DARTS-V1" in drawn
         faint = [line for line in axes.get_lines() if line.get_alpha() and line.get_alpha() < 0.5]
         assert len(faint) == 3
-    assert drawing.to_image(figure).shape[1] == 900
+    assert drawing.to_image(figure).shape[1] == 1260
+
+
+def test_compare_shows_how_many_edges_collapse_and_the_entropy_of_no_preference():
+    cells = ["('skip_connect', 0), ('sep_conv_3x3', 1)", "('skip_connect', 0), ('noise', 1)"]
+    history = [
+        {"epoch": i + 1, "genotype": f"Genotype(normal=[{cell}])", "probs": {"normal": [[0.2, 0.8], [0.1, 0.2, 0.7]]}}
+        for i, cell in enumerate(cells)
+    ]
+    entropy, _, collapse = trajectories.compare({"a": [history]}).axes
+    assert [text.get_text() for text in entropy.texts] == ["ln 3"]
+    assert {line.get_label(): line.get_ydata().tolist() for line in collapse.get_lines()} == {"a": [1, 2]}
 
 
 def test_compare_leaves_out_a_method_without_the_tag():
     runs = {"a": [make_history()], "b": [without(make_history(), "accuracy/discretized")]}
-    left, right = trajectories.compare(runs).axes
+    left, right, _ = trajectories.compare(runs).axes
     assert {"a", "b"} <= {line.get_label() for line in left.get_lines()}
     assert {line.get_label() for line in right.get_lines()} == {"a"}

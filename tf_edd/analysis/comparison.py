@@ -4,9 +4,11 @@ import statistics
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from tf_edd.analysis.trajectories import idle_counts
 from tf_edd.errors import UserError
 from tf_edd.runtime import files
 
+IDLE = "skip, none, noise"  # how many edges of the cell choose one of them
 ACCURACIES = {"supernet": "accuracy/valid", "discretised": "accuracy/discretized"}
 
 
@@ -39,7 +41,7 @@ def table(histories: Mapping[str, Sequence[list[dict]]], lookup=None, column: st
     Raises:
         UserError: a cell or a column that the table does not have.
     """
-    names = ["search", "epochs", *ACCURACIES, "entropy", *([column] if lookup else []), "minutes", "cell"]
+    names = ["search", "epochs", *ACCURACIES, "entropy", IDLE, *([column] if lookup else []), "minutes", "cell"]
     lines = [_line(names), _line(["---"] * len(names))]
     for label, seeds in histories.items():
         rows = [_values(history[-1], lookup, column) for history in seeds]
@@ -56,7 +58,7 @@ def table(histories: Mapping[str, Sequence[list[dict]]], lookup=None, column: st
 
 
 def _values(last: dict, lookup, column: str) -> list[float]:
-    values = [last[tag] * 100 for tag in ACCURACIES.values()] + [last["arch/entropy"]]
+    values = [last[tag] * 100 for tag in ACCURACIES.values()] + [last["arch/entropy"], int(idle_counts([last])[1][0])]
     return [*values, _accuracy(lookup.query(last["genotype"]), column)] if lookup else values
 
 

@@ -17,6 +17,7 @@ TEMPERATURE = "arch/temperature"
 DISCRETIZED = "accuracy/discretized"
 SUPERNET = "accuracy/valid"
 TABLE = "table/cifar10_test"
+IDLE = ("skip_connect", "none", "noise")
 _OPERATION = re.compile(r"([A-Za-z0-9_]+)(?:~|', )\d+")  # `op~0` of NAS-Bench-201, `('op', 0)` of the DARTS family
 # Okabe and Ito's palette: colours that people with any colour vision can tell apart.
 PALETTE = ("#d55e00", "#0072b2", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#1f2933")
@@ -46,32 +47,52 @@ def draw_trajectories(history: History, num_operations: int = 5, table_tag: str 
     return figure
 
 
-def compare(histories: Mapping[str, Sequence[History]], num_operations: int = 5) -> Figure:
-    """Draws Fig. 4 for several methods: entropy (A) and discretised accuracy (B), mean over seeds and each seed faint.
+def compare(histories: Mapping[str, Sequence[History]], num_operations: int | None = None) -> Figure:
+    """Draws Fig. 4 for several methods, mean over seeds and each seed faint, and a collapse, if there is one.
+
+    The panels are entropy (A), discretised accuracy (B), and the chosen operations without weights other than
+    poolings: skip connections, `none` and noise (C).
 
     Args:
         histories: label -> one history for each seed.
-        num_operations: O, for the line ln O.
+        num_operations: O, for the line ln O; None takes it from the probabilities in the histories.
     """
-    figure = Figure(figsize=(FIGURE_WIDTH, 4.0), dpi=DPI, layout="constrained", facecolor="white")
+    figure = Figure(figsize=(FIGURE_WIDTH * 1.4, 4.0), dpi=DPI, layout="constrained", facecolor="white")
     FigureCanvasAgg(figure)
-    left, right = figure.subplots(1, 2)
+    panels = figure.subplots(1, 3)
     figure.get_layout_engine().set(w_pad=0.1, h_pad=0.08)
-    for axes, tag, title in (
-        (left, ENTROPY, "A  mean entropy of the edges (nats)"),
-        (right, DISCRETIZED, "B  discretised accuracy, validation half"),
+    for axes, read, title in (
+        (panels[0], lambda seed: series(seed, ENTROPY), "A  mean entropy of the edges (nats)"),
+        (panels[1], lambda seed: series(seed, DISCRETIZED), "B  discretised accuracy, validation half"),
+        (panels[2], idle_counts, "C  edges that choose skip, none or noise"),
     ):
         for place, (name, seeds) in enumerate(histories.items()):
-            _draw_seeds(axes, [series(seed, tag) for seed in seeds], name, PALETTE[place % len(PALETTE)])
+            _draw_seeds(axes, [read(seed) for seed in seeds], name, PALETTE[place % len(PALETTE)])
         _style(axes, title)
         _style_epochs(axes, [seed for seeds in histories.values() for seed in seeds])
-    _reference(left, num_operations)
-    right.yaxis.set_major_formatter(_percent)
-    _headroom(right)
-    handles, names = right.get_legend_handles_labels()
+    operations = num_operations or most_operations(histories)
+    if operations:
+        _reference(panels[0], operations)
+    panels[1].yaxis.set_major_formatter(_percent)
+    _headroom(panels[1])
+    panels[2].set_ylim(bottom=-0.1)
+    panels[2].yaxis.get_major_locator().set_params(integer=True)
+    handles, names = panels[0].get_legend_handles_labels()
     if handles:
         figure.legend(handles, names, loc="outside lower center", ncols=min(len(names), 4), frameon=False)
     return figure
+
+
+def most_operations(histories: Mapping[str, Sequence[History]]) -> int:
+    """The largest number of candidates of an edge, by the probabilities in the histories; 0 where there are none."""
+    rows = [row for seeds in histories.values() for seed in seeds for row in seed[:1]]
+    return max((len(edge) for row in rows for table in row.get("probs", {}).values() for edge in table), default=0)
+
+
+def idle_counts(history: History) -> tuple[np.ndarray, np.ndarray]:
+    """Epochs [n] and how many edges choose a skip connection, `none` or noise [n]."""
+    epochs, counts = operation_counts(history)
+    return epochs, sum((counts[name] for name in IDLE if name in counts), np.zeros(len(epochs), int))
 
 
 def series(history: History, tag: str) -> tuple[np.ndarray, np.ndarray]:
