@@ -32,7 +32,7 @@ setup(
         "pillow>=10",
     ],
     extras_require={
-        "test": ["pytest>=8", "scipy>=1.11"],
+        "test": ["pytest>=8", "pytest-xdist>=3.5", "scipy>=1.11"],
         "lint": ["ruff>=0.6"],
         "benchmark": ["torch>=2.2"],
         "nats_bench": ["nats_bench>=1.8"],
