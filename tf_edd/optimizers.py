@@ -46,7 +46,7 @@ class SGD(keras.optimizers.Optimizer):
         if tf.distribute.get_strategy().num_replicas_in_sync > 1:
             super()._backend_update_step(grads, trainable_variables, learning_rate)
             return
-        variables = [getattr(variable, "value", variable) for variable in trainable_variables]
+        variables = [v.value if isinstance(v, keras.Variable) else v for v in trainable_variables]
         numbers = {dtype: self._numbers(learning_rate, dtype) for dtype in {v.dtype for v in variables}}
         for gradient, variable in zip(grads, variables, strict=True):
             self._update(gradient, variable, numbers[variable.dtype])
