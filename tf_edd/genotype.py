@@ -24,6 +24,7 @@ from tf_edd.errors import UserError
 from tf_edd.spaces.space import CellSpec, Space
 
 SCHEMA = 1
+IDLE = ("skip_connect", "none", "noise")  # what a cell collapses to: they compute nothing of their input
 PUBLISHED = Path(__file__).with_name("published_genotypes.json")
 
 

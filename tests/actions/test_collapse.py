@@ -7,6 +7,7 @@ from fake_search import advance, new_state, one_hot, resumed
 
 from tf_edd.actions import collapse_warning, genotype_log
 from tf_edd.errors import UserError
+from tf_edd.genotype import Genotype
 
 NONE, SKIP, CONV = 0, 1, 3
 HEALTHY = one_hot([CONV] * 6)
@@ -42,6 +43,15 @@ def test_none_counts_for_itself_and_half_is_no_collapse(tmp_path, warnings):
     assert warnings == []
     advance(state, [action], one_hot([NONE] * 4 + [SKIP] * 2))
     assert len(warnings) == 1 and "none takes 4 of 6" in warnings[0]
+
+
+def test_noise_is_a_collapse_too(tmp_path, warnings):
+    state = new_state(tmp_path)
+    nodes = ((("noise", 0), ("noise", 1)), (("noise", 1), ("sep_conv_3x3", 0)))
+    state.genotype = Genotype("s4", (("normal", nodes),))
+    collapse_warning().epoch(state, {})
+    (message,) = warnings
+    assert "noise takes 3 of 4 edges" in message
 
 
 def test_warns_after_so_many_epochs_without_a_change(tmp_path, warnings):

@@ -8,9 +8,9 @@ from absl import logging
 
 from tf_edd.actions.action import check_at_least_one
 from tf_edd.errors import UserError
+from tf_edd.genotype import IDLE
 from tf_edd.search_state import SearchState
 
-WEIGHTLESS = ("skip_connect", "none")
 DIGITS = 2
 
 
@@ -27,7 +27,7 @@ class _CollapseWarning:
 
     def epoch(self, state: SearchState, metrics: dict[str, float]) -> None:
         """Judges the current cell."""
-        for operation in WEIGHTLESS:
+        for operation in IDLE:
             share = state.genotype.count(operation) / state.genotype.num_edges
             self._warn_once(operation, share > self._max_share, _collapsed(state, operation))
         epochs = unchanged_epochs(state.history)
@@ -88,7 +88,7 @@ def collapse_warning(max_share: float = 0.5, patience: int = 10) -> _CollapseWar
     """Warns, once each time it begins, of a cell that collapses or a search that stands still.
 
     Args:
-        max_share: share of the edges that `skip_connect` or `none` may take without a warning, each for itself.
+        max_share: share of the edges that `skip_connect`, `none` or `noise`, each for itself, may take without a warning.
         patience: epochs without any change of the genotype and of the probabilities (to two digits).
 
     Raises:

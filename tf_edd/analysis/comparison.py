@@ -8,7 +8,7 @@ from tf_edd.analysis.trajectories import idle_counts
 from tf_edd.errors import UserError
 from tf_edd.runtime import files
 
-IDLE = "skip, none, noise"  # how many edges of the cell choose one of them
+IDLE_COLUMN = "skip, none, noise"  # how many edges of the cell choose one of them
 ACCURACIES = {"supernet": "accuracy/valid", "discretised": "accuracy/discretized"}
 
 
@@ -41,7 +41,7 @@ def table(histories: Mapping[str, Sequence[list[dict]]], lookup=None, column: st
     Raises:
         UserError: a cell or a column that the table does not have.
     """
-    names = ["search", "epochs", *ACCURACIES, "entropy", IDLE, *([column] if lookup else []), "minutes", "cell"]
+    names = ["search", "epochs", *ACCURACIES, "entropy", IDLE_COLUMN, *([column] if lookup else []), "minutes", "cell"]
     lines = [_line(names), _line(["---"] * len(names))]
     for label, seeds in histories.items():
         rows = [_values(history[-1], lookup, column) for history in seeds]

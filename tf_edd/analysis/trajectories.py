@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from tf_edd.analysis.drawing import DPI, FAINT, FIGURE_WIDTH, INK, color, label
+from tf_edd.genotype import IDLE
 
 History = Sequence[Mapping]
 
@@ -17,7 +18,6 @@ TEMPERATURE = "arch/temperature"
 DISCRETIZED = "accuracy/discretized"
 SUPERNET = "accuracy/valid"
 TABLE = "table/cifar10_test"
-IDLE = ("skip_connect", "none", "noise")
 _OPERATION = re.compile(r"([A-Za-z0-9_]+)(?:~|', )\d+")  # `op~0` of NAS-Bench-201, `('op', 0)` of the DARTS family
 # Okabe and Ito's palette: colours that people with any colour vision can tell apart.
 PALETTE = ("#d55e00", "#0072b2", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#1f2933")
