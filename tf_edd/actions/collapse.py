@@ -88,7 +88,7 @@ def collapse_warning(max_share: float = 0.5, patience: int = 10) -> _CollapseWar
     """Warns, once each time it begins, of a cell that collapses or a search that stands still.
 
     Args:
-        max_share: share of the edges that `skip_connect`, `none` or `noise`, each for itself, may take without a warning.
+        max_share: share of the edges that each of `skip_connect`, `none` and `noise` may take without a warning.
         patience: epochs without any change of the genotype and of the probabilities (to two digits).
 
     Raises:
