@@ -5,9 +5,8 @@ divided by the global batch, gradients are added over replicas before any norm i
 on one device and on eight.
 """
 
-import contextlib
 import dataclasses
-import gc
+import types
 from collections.abc import Callable, Sequence
 
 import gin
@@ -17,6 +16,8 @@ from tf_edd.arch_logits import ArchLogits
 from tf_edd.errors import UserError
 from tf_edd.gradients import apply_gradients, share_of_accuracy, share_of_mean
 from tf_edd.runtime.seeds import step_seed
+from tf_edd.search_metrics import mixture_accuracies
+from tf_edd.tracing import no_collection
 
 PHASES = ("weights", "arch")
 _ZERO = tf.UnconnectedGradients.ZERO  # an operation that a mixture leaves out has no gradient
@@ -69,8 +70,11 @@ class Bilevel:
         seed: of the relaxation's noise.
 
     Raises:
-        UserError: an unknown order or a clip that is not positive.
+        UserError: an unknown order, a clip that is not positive, or no relaxation or optimizer of the logits.
     """
+
+    phases = PHASES
+    variables = types.MappingProxyType({})  # what a checkpoint needs beside the supernet, the logits, the optimizers
 
     def __init__(
         self,
@@ -92,6 +96,11 @@ class Bilevel:
         for name, clip in (("weight_gradient_clip", weight_gradient_clip), ("arch_gradient_clip", arch_gradient_clip)):
             if clip is not None and not clip > 0:
                 raise UserError(f"{name} must be positive or None. Received: {name}={clip}")
+        if relaxation is None or arch_optimizer is None:
+            raise UserError(
+                "A bilevel step needs search.relaxation and search.arch_optimizer. Received: "
+                f"relaxation={relaxation}, arch_optimizer={arch_optimizer}"
+            )
         self._supernet, self._logits, self._relaxation = supernet, logits, relaxation
         self._optimizers = {"weights": weight_optimizer, "arch": arch_optimizer}
         self._clips = {"weights": weight_gradient_clip, "arch": arch_gradient_clip}
@@ -133,9 +142,29 @@ class Bilevel:
                 scalars.update(self.functions[phase](*batches[phase], index))
         return scalars
 
+    def prepare(self, feed) -> None:
+        """Nothing: it takes the images as they come."""
+
+    def order(self, epoch: int) -> None:
+        """Every image once an epoch, in a random order."""
+
+    def end_epoch(self, state, feed) -> dict[str, float]:
+        """Nothing is learnt, and nothing measured, between epochs."""
+        return {}
+
+    def distribution(self, temperature: float) -> tuple[dict, dict]:
+        """The logits of now, and the noise-free training distribution at this temperature, cell kind -> [E, O]."""
+        logits = self._logits.numpy()
+        return logits, {kind: self._relaxation.mean(value, temperature).numpy() for kind, value in logits.items()}
+
+    def assess(self, state, evaluate, discretizer):
+        """The discretised cell, and the accuracies of the supernet and of that cell on the validation half."""
+        genotype = discretizer(state.probs, state.space)
+        return genotype, mixture_accuracies(evaluate, state.probs, genotype.one_hot(state.space))
+
     def _make_step(self, phase):
         def distributed_step(images, labels, index):
-            with _no_collection():  # Python is here while it traces only
+            with no_collection():  # Python is here while it traces only
                 per_replica = self._strategy.run(self._replica_step, args=(phase, images, labels, index))
             return {
                 tag: self._strategy.reduce(tf.distribute.ReduceOp.SUM, value, axis=None)
@@ -185,18 +214,6 @@ class Bilevel:
         for regularizer in self._regularizers[phase]:
             loss += regularizer(context) / self._strategy.num_replicas_in_sync
         return loss, share_of_accuracy(labels, outputs), self._optimizers[phase].scale_loss(loss)
-
-
-@contextlib.contextmanager
-def _no_collection():
-    """Without Python's garbage collection, which looks through a growing graph again and again as it is traced."""
-    enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if enabled:
-            gc.enable()
 
 
 @gin.configurable(module="tf_edd.bilevel")

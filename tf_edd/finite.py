@@ -18,8 +18,12 @@ def check_losses(values: Mapping[str, float], epochs_done: int) -> None:
 def check_variables(groups: Mapping[str, Sequence], epochs_done: int) -> None:
     """Raises UserError naming the first group that has a variable which is not finite."""
     for name, variables in groups.items():
-        if not all(np.isfinite(variable.numpy()).all() for variable in variables):
+        if not all(np.isfinite(_value(variable)).all() for variable in variables):
             raise _diverged(name, epochs_done)
+
+
+def _value(variable) -> np.ndarray:
+    return variable.numpy() if hasattr(variable, "numpy") else np.asarray(variable)
 
 
 def _diverged(what: str, epochs_done: int) -> UserError:

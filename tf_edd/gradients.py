@@ -1,48 +1,95 @@
 """From per-replica gradients to one update: reduce, clip, apply. Search and retraining share it."""
 
+from typing import NamedTuple
+
 import keras
 import tensorflow as tf
 
 
-def apply_gradients(optimizer, gradients, variables, clip: float | None = None) -> tf.Tensor:
+def apply_gradients(optimizer, gradients, variables, clip: float | None = None, used=None) -> tf.Tensor:
     """Adds gradients over replicas, clips their global norm, applies them; call it in replica context.
+
+    Args:
+        optimizer: a built Keras optimizer.
+        gradients: see `reduce_and_clip`.
+        variables: the Keras variables.
+        clip: largest global L2 norm, None for no limit.
+        used: see `apply_clipped`.
+
+    Returns:
+        The global norm before clipping, unscaled; 0 for a step that loss scaling skips.
+    """
+    clipped = reduce_and_clip(optimizer, gradients, clip)
+    apply_clipped(optimizer, clipped, variables, used)
+    return clipped.norm
+
+
+class Clipped(NamedTuple):
+    """Gradients over all replicas.
+
+    Attributes:
+        gradients: as `optimizer.apply` takes them on each replica.
+        norm: the global norm before clipping, unscaled; 0 for a step that loss scaling skips.
+        norms: [V], the norm of each gradient after clipping, unscaled.
+    """
+
+    gradients: list[tf.Tensor]
+    norm: tf.Tensor
+    norms: tf.Tensor
+
+
+def reduce_and_clip(optimizer, gradients, clip: float | None = None) -> Clipped:
+    """Adds gradients over replicas and clips their global norm; call it in replica context.
 
     The norm is that of the global batch: Keras would clip on each replica and add afterwards.
 
     Args:
-        optimizer: a built Keras optimizer.
+        optimizer: a Keras optimizer, which may scale losses.
         gradients: of this replica's share of the loss (already divided by the global batch, and scaled by
-            `optimizer.scale_loss` under float16), in the order of `variables`.
-        variables: the Keras variables.
+            `optimizer.scale_loss` under float16).
         clip: largest global L2 norm, None for no limit.
-
-    Returns:
-        The global norm before clipping, unscaled; 0 for a step that loss scaling skips.
     """
     context = tf.distribute.get_replica_context()
     replicas = context.num_replicas_in_sync
     if replicas > 1:
         gradients = context.all_reduce(tf.distribute.ReduceOp.SUM, list(gradients))
     scale = tf.cast(optimizer.scale_loss(1.0), tf.float32)  # gradients of scaled losses have scaled norms
-    norm = _global_norm(gradients)
-    if clip is not None:
-        factor = tf.minimum(1.0, clip * scale / (norm + 1e-6)) / replicas
-    else:
-        factor = tf.constant(1 / replicas)
+    squares = _squares(gradients)
+    norm = tf.sqrt(tf.reduce_sum(squares))
+    factor = tf.constant(1.0) if clip is None else tf.minimum(1.0, clip * scale / (norm + 1e-6))
+    norms = tf.sqrt(squares) * factor / scale
     if clip is not None or replicas > 1:
         # The optimizer adds gradients over replicas once more, hence the division.
+        factor = factor / replicas
         gradients = [tf.raw_ops.Mul(x=gradient, y=tf.cast(factor, gradient.dtype)) for gradient in gradients]
-    optimizer.apply(gradients, variables)
     if isinstance(optimizer, keras.optimizers.LossScaleOptimizer):
         # It skips a step that overflows and lowers its scale: that is how it works, and no reason to stop a search.
         norm = tf.where(tf.math.is_finite(norm), norm, 0.0)
-    return norm / scale
+        norms = tf.where(tf.math.is_finite(norms), norms, 0.0)
+    return Clipped(gradients, norm / scale, norms)
 
 
-def _global_norm(gradients) -> tf.Tensor:
-    """The L2 norm of all; `tf.linalg.global_norm` without its colocation, which takes long to trace."""
+def apply_clipped(optimizer, clipped: Clipped, variables, used=None) -> None:
+    """Applies gradients of `reduce_and_clip`.
+
+    Args:
+        optimizer: a built optimizer; with `used` one that has `only`.
+        clipped: the gradients.
+        variables: the Keras variables.
+        used: per variable a bool scalar, or None for always: whether the step may touch it at all, with momentum and
+            weight decay; None for all of them.
+    """
+    if used is None:
+        optimizer.apply(clipped.gradients, variables)
+        return
+    with getattr(optimizer, "inner_optimizer", optimizer).only(used):
+        optimizer.apply(clipped.gradients, variables)
+
+
+def _squares(gradients) -> tf.Tensor:
+    """The squared L2 norm of each, [V]; without `tf.linalg.global_norm`'s colocation, which takes long to trace."""
     halves = [tf.cast(tf.raw_ops.L2Loss(t=gradient), tf.float32) for gradient in gradients]
-    return tf.sqrt(2 * tf.reduce_sum(tf.stack(halves)))
+    return 2 * tf.stack(halves)
 
 
 def share_of_mean(values: tf.Tensor) -> tf.Tensor:

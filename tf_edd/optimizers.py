@@ -4,6 +4,8 @@ Keras' own differ in ways that change results silently: its `weight_decay` is de
 the learning rate inside the velocity (so momentum remembers old rates), and its Adam has another epsilon.
 """
 
+import contextlib
+
 import gin
 import keras
 import tensorflow as tf
@@ -29,6 +31,20 @@ class SGD(keras.optimizers.Optimizer):
         _check("momentum", momentum)
         _check("weight_decay", weight_decay, limit=float("inf"))
         self.momentum, self.nesterov, self.coupled_decay = momentum, nesterov, weight_decay
+        self._used = None
+
+    @contextlib.contextmanager
+    def only(self, used):
+        """Within it an update leaves a variable whose flag is false as it is, and its velocity too.
+
+        Args:
+            used: per variable, in the order of `build`, a bool scalar, or None for true.
+        """
+        self._used = list(used)
+        try:
+            yield
+        finally:
+            self._used = None
 
     def build(self, variables):
         """Creates one velocity a variable."""
@@ -56,6 +72,18 @@ class SGD(keras.optimizers.Optimizer):
         return tf.cast(learning_rate, dtype), tf.constant(self.momentum, dtype), tf.constant(self.coupled_decay, dtype)
 
     def _update(self, gradient, variable, numbers):
+        flag = None if self._used is None else self._used[self._get_variable_index(variable)]
+        if flag is None:
+            self._move(gradient, variable, numbers)
+            return
+
+        def move():
+            self._move(gradient, variable, numbers)
+            return tf.constant(0)
+
+        tf.cond(flag, move, lambda: tf.constant(0))
+
+    def _move(self, gradient, variable, numbers):
         rate, momentum, decay = numbers
         velocity = self.velocities[self._get_variable_index(variable)].value
         gradient = tf.cast(gradient, variable.dtype)

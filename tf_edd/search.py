@@ -16,6 +16,7 @@ import tensorflow as tf
 from absl import logging
 
 from tf_edd.arch_logits import ArchLogits
+from tf_edd.bilevel import PHASES
 from tf_edd.composition import describe
 from tf_edd.data import portion, split
 from tf_edd.errors import UserError
@@ -72,14 +73,15 @@ def search(
         model_dir: where everything is written, under `search/`.
         space: the search space.
         data: loader, called with `data_dir`.
-        relaxation: logits, temperature, seed -> probabilities.
+        relaxation: logits, temperature, seed -> probabilities; None for a step without logits.
         temperature: schedule, fed with the mean entropy after each epoch.
-        bilevel: builds the step from supernet, logits, relaxation, optimizers, regularizers, xla and seed.
+        bilevel: builds the step from supernet, logits, relaxation, optimizers, regularizers, xla and seed. Where it has
+            `phases`, the step takes these alone, and images of their halves.
         discretizer: probabilities, space -> genotype.
         weight_optimizer: of the operation weights.
-        arch_optimizer: of the architecture logits.
+        arch_optimizer: of the architecture logits; None for a step without logits.
         weight_rate: epoch (from 0) -> learning rate of the weights.
-        arch_rate: epoch (from 0) -> learning rate of the logits.
+        arch_rate: epoch (from 0) -> learning rate of the logits; None for a step without logits.
         epochs: length of the search.
         batch_size: images of a step and half, over all replicas.
         train: images of the training half, a count or a fraction.
@@ -113,7 +115,7 @@ def search(
     _check_schedule(frozen_epochs, epochs, entropy_at)
     images = data(data_dir=data_dir)
     halves, record = _halves(images, train, valid, seed)
-    feed = Feed(*halves, batch_size, augmentation, strategy)
+    feed = Feed(*halves, batch_size, augmentation, strategy, getattr(bilevel, "phases", PHASES))
     if feed.steps == 0:
         raise UserError(f"batch_size must fit into both halves ({record}). Received: batch_size={batch_size}")
     parts = SearchParts(relaxation, temperature, discretizer, weight_rate, arch_rate)
@@ -131,14 +133,16 @@ def search(
     logits = ArchLogits(space, seed, logit_init_scale)
     optimizers = {"weights": _scaled(weight_optimizer), "arch": _scaled(arch_optimizer)}
     step = bilevel(supernet, logits, relaxation, *optimizers.values(), regularizers=regularizers, xla=xla, seed=seed)
+    step.prepare(feed)
+    optimizers = {phase: optimizers[phase] for phase in step.phases}
     # Written only now: a value that a part refuses must not be the configuration that binds the folder.
     folder = open_model_dir(model_dir, "search", text, seed, settings, overwrite, is_chief(strategy))
     state = SearchState(folder, space, epochs, seed, text, supernet)
     state.temperature_state, state.temperature = temperature.init()
-    checkpointer = _checkpointer(state, logits, optimizers, is_chief(strategy))
+    checkpointer = _checkpointer(state, logits, optimizers, step, is_chief(strategy))
     checkpointer.restore()
     loop = SearchEpoch(
-        supernet, logits, step, parts, optimizers, feed, frozen_epochs, entropy_at, checkpointer, checkpoint_steps
+        supernet, step, parts, optimizers, feed, frozen_epochs, entropy_at, checkpointer, checkpoint_steps
     )
     return _run(loop, state, actions if is_chief(strategy) else (), checkpointer, is_chief(strategy))
 
@@ -156,13 +160,10 @@ def _settings(images, halves, epochs, batch_size, frozen_epochs, deterministic, 
     }
 
 
-def _checkpointer(state, logits, optimizers, chief) -> Checkpointer:
-    variables = {
-        "supernet": state.supernet,
-        "logits": logits,
-        "weight_optimizer": optimizers["weights"],
-        "arch_optimizer": optimizers["arch"],
-    }
+def _checkpointer(state, logits, optimizers, step, chief) -> Checkpointer:
+    names = {"weights": "weight_optimizer", "arch": "arch_optimizer"}
+    slots = {names[phase]: optimizer for phase, optimizer in optimizers.items()}
+    variables = {"supernet": state.supernet, "logits": logits, **slots, **step.variables}
     return Checkpointer(state.model_dir, variables, state, chief=chief)
 
 
@@ -219,6 +220,6 @@ def _halves(images, train, valid, seed):
 
 def _scaled(optimizer):
     """With a scaled loss under float16, as it is otherwise."""
-    if keras.config.dtype_policy().name == "mixed_float16":
+    if optimizer is not None and keras.config.dtype_policy().name == "mixed_float16":
         return keras.optimizers.LossScaleOptimizer(optimizer)
     return optimizer

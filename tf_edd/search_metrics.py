@@ -26,11 +26,16 @@ def architecture_metrics(state) -> dict[str, float]:
     return metrics
 
 
-def accuracies(evaluate, state, feed) -> dict[str, float]:
-    """Loss and accuracy on the validation half, of the supernet and of its discretised network."""
-    images = feed.valid, feed.batch_size, feed.strategy
-    loss, accuracy = evaluate(state.probs, *images)
-    _, discretized = evaluate(state.genotype.one_hot(state.space), *images)
+def mixture_accuracies(evaluate, probs, one_hot) -> dict[str, float]:
+    """Loss and accuracy on the validation half, of the supernet and of its discretised network.
+
+    Args:
+        evaluate: probabilities -> loss, accuracy.
+        probs: cell kind -> the mixture [E, O].
+        one_hot: the same of the discrete cell.
+    """
+    loss, accuracy = evaluate(probs)
+    _, discretized = evaluate(one_hot)
     return {"loss/valid": loss, "accuracy/valid": accuracy, "accuracy/discretized": discretized}
 
 

@@ -42,8 +42,11 @@ def complete():
 
 def combinations():
     """The other files, put together as their users do."""
-    methods = [name for name in names("methods") if "search.relaxation" in (FOLDER / name).read_text()]
+    methods = [name for name in names("methods") if "search.relaxation = @" in (FOLDER / name).read_text()]
+    single_path = [name for name in names("methods") if "single_path.paths" in (FOLDER / name).read_text()]
     searches = [(DIGITS, "recipes/nb201_small_edd.gin")]
+    searches += [(DIGITS, "recipes/nb201_one_shot_small.gin", method) for method in single_path]
+    searches += [(DIGITS, f"recipes/{space}_one_shot_search.gin", single_path[0]) for space in ("nb201", "darts")]
     searches += [(DIGITS, FULL, method) for method in methods] + [(name, SMALL, METHOD) for name in names("datasets")]
     searches += [(DIGITS, FAMILY, METHOD, name) for name in names("spaces")] + [(DIGITS, DARTS, METHOD)]
     tables = [(DIGITS, SMALL, METHOD, name) for name in names("tables")]

@@ -4,6 +4,7 @@ import dataclasses
 from collections.abc import Sequence
 from typing import NamedTuple
 
+import numpy as np
 import tensorflow as tf
 
 from tf_edd.data.augmentation import Augmentation, augment_and_normalise
@@ -55,6 +56,7 @@ class Images:
         augment: Sequence[Augmentation] | None = None,
         drop_remainder: bool = True,
         shuffle: bool = True,
+        order: np.ndarray | None = None,
     ) -> tf.data.Dataset:
         """One epoch of normalised batches; batch b is a pure function of the arguments and of b.
 
@@ -67,6 +69,7 @@ class Images:
                 source decodes its images one by one.
             drop_remainder: leave out the last batch when it is smaller.
             shuffle: False gives the stored order.
+            order: positions in stored order, with repetitions if wanted, in place of a random order.
 
         Returns:
             A dataset of (float32 [B, H, W, C], int32 labels [B]).
@@ -80,7 +83,8 @@ class Images:
         words = tf.constant(key, tf.int64)
         readers, augmentations = self._divide(tuple(augment or ()))
         options = {"read": self._reader(readers, words)} if readers else {}
-        raw = self._source.batches(batch_size, key if shuffle else None, skip, drop_remainder, **options)
+        sequence = order if order is not None else key if shuffle else None
+        raw = self._source.batches(batch_size, sequence, skip, drop_remainder, **options)
         finish = self._finisher(augmentations)
         finished = raw.enumerate(skip).map(
             lambda index, batch: finish(index, *batch, words), PARALLEL_CALLS, deterministic=True

@@ -1,8 +1,9 @@
 """Where raw images come from: memory or image files; `tfds_source` has the third kind.
 
 A source has `size`, `image_shape` (H, W, C), `batches(batch_size, key, skip, drop_remainder)`, a tf.data.Dataset of
-(uint8 [B, H, W, C], int32 [B]), and `partition(counts, seed)`. `key` is None (stored order) or a tuple of non-negative
-integers; equal keys give equal orders, in every process. A source with `decodes = True` decodes its images one by one,
+(uint8 [B, H, W, C], int32 [B]), and `partition(counts, seed)`. `key` is None (stored order), a tuple of non-negative
+integers (equal keys give equal orders, in every process) or, where the images can be taken in any order, the order
+itself: an array of positions in stored order. A source with `decodes = True` decodes its images one by one,
 and its `batches` takes `read`, a function (uint8 [h, w, C], position in the epoch) -> uint8 [H, W, C] in place of
 `decoding.fit`. With `stratified` the parts of a partition have the same share of each class.
 """
@@ -34,6 +35,8 @@ def key_rng(key) -> np.random.Generator:
 
 
 def _order(size, key) -> np.ndarray:
+    if isinstance(key, np.ndarray):
+        return key
     return np.arange(size) if key is None else key_rng(key).permutation(size)
 
 

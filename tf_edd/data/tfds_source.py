@@ -49,6 +49,11 @@ class TfdsSource:
 
     def batches(self, batch_size, key=None, skip=0, drop_remainder=False, read=None) -> tf.data.Dataset:
         """See `tf_edd.data.sources`."""
+        if isinstance(key, np.ndarray):
+            raise UserError(
+                "An order of its own needs images in memory or in files, and this data set is read from disk: set "
+                f"in_memory = True, or sample images uniformly. Received: {self.builder.name}"
+            )
         records = self._records(key).skip(skip * batch_size)
         stored_shape = self.builder.info.features[self.keys[0]].shape
         return decoded(self, records, skip * batch_size, read, stored_shape).batch(batch_size, drop_remainder)

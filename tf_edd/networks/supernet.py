@@ -91,6 +91,14 @@ class Supernet(keras.Model):
                 outputs[index] = layer.call(inputs, weights[block.cell], training, skip_unused, fixed_weights)
         return outputs[index]
 
+    def candidates(self):
+        """(cell kind, edge, position on the edge, operation) of every candidate of every cell."""
+        for _, block, _, layer in self._walk():
+            if block.role == "cell":
+                for edge, mixed_op in enumerate(layer.mixed_ops):
+                    for position, operation in enumerate(mixed_op.candidates):
+                        yield block.cell, edge, position, operation
+
     def _walk(self):
         """Index in the macro skeleton, block, wire and layer of each block that is not a side branch."""
         indices = [i for i, block in enumerate(self.space.blocks) if not block.auxiliary]

@@ -1,0 +1,198 @@
+"""Paths and images: frequencies, fairness, and the update of the distributions against the released algorithm."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from scipy import stats
+
+from tf_edd import samplers
+from tf_edd.errors import UserError
+from tf_edd.spaces import CellSpec, Edge, Space, darts, nas_bench_201, s1
+
+SPACE = nas_bench_201(4, 1)
+P_VALUE = 1e-3  # seeds are fixed: a test that passes, passes again
+
+
+def many(sample, count=3000):
+    """Tables of so many draws, one array [count, E, O] a kind."""
+    seeds = tf.stack([tf.range(count), tf.fill([count], 7)], axis=1)
+    signature = dict.fromkeys(kinds(sample), tf.float32)
+    drawn = tf.function(lambda: tf.map_fn(sample, seeds, fn_output_signature=signature))()
+    return {kind: table.numpy() for kind, table in drawn.items()}
+
+
+def kinds(sample):
+    return sample(tf.constant([0, 0])).keys()
+
+
+def built(sampler, space=SPACE):
+    sampler.build(space)
+    return sampler
+
+
+def chi_square(counts, probs):
+    counts, probs = np.ravel(counts), np.ravel(probs)
+    return stats.chisquare(counts[probs > 0], probs[probs > 0] / probs.sum() * counts.sum()).pvalue
+
+
+def test_uniform_paths_take_each_candidate_equally_often_and_edges_independently():
+    tables = many(lambda seed: built(samplers.uniform_paths()).sample(seed)[0])["cell"]
+    np.testing.assert_array_equal(tables.sum(axis=2), 1)
+    for edge in range(6):
+        assert chi_square(tables[:, edge].sum(axis=0), np.full(5, 0.2)) > P_VALUE
+    choice = tables.argmax(axis=2)
+    together = np.histogram2d(choice[:, 0], choice[:, 5], bins=5)[0]
+    assert stats.chi2_contingency(together).pvalue > P_VALUE
+
+
+def test_paths_follow_their_distribution_and_never_take_a_probability_of_zero():
+    probs = np.tile([0.0, 0.1, 0.2, 0.3, 0.4], (6, 1)).astype(np.float32)
+    tables = many(lambda seed: samplers.draw_path(SPACE, {"cell": probs}, seed))["cell"]
+    assert tables[:, :, 0].sum() == 0
+    for edge in range(6):
+        assert chi_square(tables[:, edge].sum(axis=0), probs[edge]) > P_VALUE
+
+
+def test_cells_of_darts_keep_two_edges_a_node_chosen_uniformly_and_no_none():
+    space = darts(4, 3)
+    drawn = many(lambda seed: samplers.draw_path(space, samplers.uniform(space), seed))
+    for kind, tables in drawn.items():
+        cell = space.cell(kind)
+        assert tables[:, :, cell.edges[0].primitives.index("none")].sum() == 0
+        used = tables.sum(axis=2)
+        for node in cell.intermediate_nodes:
+            entering = list(cell.incoming(node))
+            np.testing.assert_array_equal(used[:, entering].sum(axis=1), 2)
+            if len(entering) > 2:
+                assert chi_square(used[:, entering].sum(axis=0), np.ones(len(entering))) > P_VALUE
+    assert (drawn["normal"] != drawn["reduce"]).any()
+
+
+def test_strict_fairness():
+    sampler = built(samplers.fair_paths())
+    steps = [[path["cell"].numpy() for path in sampler.sample(tf.constant([3, step]))] for step in range(4)]
+    for paths in steps:
+        assert len(paths) == 5
+        np.testing.assert_array_equal(sum(paths), 1)  # each candidate of each edge once
+        assert all((path.sum(axis=1) == 1).all() for path in paths)
+    assert (np.stack(steps[0]) != np.stack(steps[1])).any()  # another order in each step
+    first = many(lambda seed: sampler.sample(seed)[0])["cell"]
+    assert chi_square(first[:, 2].sum(axis=0), np.ones(5)) > P_VALUE
+
+
+def test_fairness_needs_edges_with_equally_many_candidates():
+    wide = CellSpec("wide", 1, 2, (Edge(0, 1, ("skip_connect", "nor_conv_1x1")),))
+    narrow = CellSpec("narrow", 1, 2, (Edge(0, 1, ("skip_connect",)),))
+    with pytest.raises(UserError, match=r"same number.*\[1, 2\]"):
+        samplers.fair_paths().build(Space("two", (wide, narrow), ()))
+
+
+def released_path_statistic(steps):
+    """G as in the PA&DA code: per operation the norm summed over edges and cells, by the number of its edges."""
+    average = np.zeros(5)
+    for path, norms in steps:
+        for operation in range(5):
+            edges = [e for e in range(6) if path[e] == operation]
+            seen = sum(norms[e][operation] for e in edges)
+            if seen != 0:
+                average[operation] = (average[operation] + seen / len(edges)) / 2
+    return average
+
+
+def random_steps(count):
+    rng = np.random.default_rng(0)
+    for _ in range(count):
+        path = rng.integers(0, 5, 6)
+        norms = rng.uniform(0.1, 1, (6, 5)) * np.eye(5)[path]
+        norms[:, [0, 1, 4]] = 0  # no weights
+        yield path, norms
+
+
+@pytest.mark.parametrize("done, epochs", [(1, 10), (6, 10), (10, 10)])
+def test_the_path_distribution_is_that_of_the_released_code(done, epochs):
+    sampler = built(samplers.importance_paths())
+    steps = list(random_steps(7))
+    for path, norms in steps:
+        sampler.record({"cell": tf.constant(np.eye(5)[path], tf.float32)}, {"cell": tf.constant(norms, tf.float32)})
+    sampler.end_epoch(done, epochs)
+    average, tau = released_path_statistic(steps), (done - 1) / epochs
+    expected = tau * average / average.sum() + (1 - tau) * 0.2
+    np.testing.assert_allclose(sampler.distribution()["cell"], np.tile(expected, (6, 1)), rtol=1e-5)
+    sampler.end_epoch(done, epochs)  # the statistic begins anew: nothing was seen
+    np.testing.assert_allclose(sampler.distribution()["cell"], 0.2, rtol=1e-6)
+
+
+def test_a_distribution_of_each_edge():
+    sampler = built(samplers.importance_paths(per_edge=True, smoothing=0.5))
+    norms = np.zeros((6, 5), np.float32)
+    norms[2, 3], norms[2, 2], norms[4, 2] = 3.0, 1.0, 2.0
+    sampler.record({"cell": tf.ones((6, 5))}, {"cell": tf.constant(norms)})
+    sampler.end_epoch(3, 4)  # tau = 0.5 * 2 / 4
+    table = sampler.distribution()["cell"]
+    np.testing.assert_allclose(table[0], 0.2, rtol=1e-6)
+    np.testing.assert_allclose(table[2], 0.15 + 0.25 * np.array([0, 0, 1 / 4, 3 / 4, 0]), rtol=1e-6)
+    np.testing.assert_allclose(table[4], 0.15 + 0.25 * np.array([0, 0, 1, 0, 0]), rtol=1e-6)
+
+
+def test_importance_weights_of_paths_make_means_those_of_uniform_paths():
+    sampler = built(samplers.importance_paths(per_edge=True, importance_weights=True))
+    rng = np.random.default_rng(1)
+    sampler.record({"cell": tf.ones((6, 5))}, {"cell": tf.constant(rng.uniform(size=(6, 5)), tf.float32)})
+    sampler.end_epoch(4, 6)
+    probs = sampler.distribution()["cell"].astype(np.float64)
+    path = rng.integers(0, 5, 6)
+    weight = float(sampler.weight({"cell": tf.constant(np.eye(5)[path], tf.float32)}))
+    np.testing.assert_allclose(weight, np.prod(0.2 / probs[np.arange(6), path]), rtol=1e-5)
+    assert built(samplers.importance_paths()).weight({}) is None
+
+
+def test_edges_with_different_candidates_cannot_share():
+    with pytest.raises(UserError, match="per_edge = True"):
+        samplers.importance_paths().build(s1(4, 3))
+    samplers.importance_paths(per_edge=True).build(s1(4, 3))
+
+
+def images(size, **settings):
+    sampler = samplers.importance_images(**settings)
+    sampler.build(size)
+    return sampler
+
+
+def test_the_image_distribution_is_that_of_the_released_code():
+    sampler = images(6)
+    visits = [(4, 0.5), (1, 0.25), (4, 1.0), (4, 0.25), (2, 2.0)]
+    norms = np.zeros(6)
+    for row, value in visits:  # one at a time: first visit the value, later the mean of itself and the value
+        norms[row] = (norms[row] + value) / 2 if norms[row] else value
+        sampler.record(tf.constant([row]), tf.constant([value]))
+    sampler.end_epoch(4, 6)
+    expected = 0.5 * norms / norms.sum() + 0.5 / 6
+    drawn = np.concatenate([sampler.order(seed, 5) for seed in range(1000)])
+    assert chi_square(np.bincount(drawn, minlength=6), expected) > P_VALUE
+    weighted = images(6, importance_weights=True)
+    np.testing.assert_allclose(weighted.weights(tf.constant([0, 3])), 1.0, rtol=1e-6)
+    weighted.record(tf.constant([4]), tf.constant([1.0]))
+    weighted.end_epoch(4, 6)
+    np.testing.assert_allclose(weighted.weights(tf.constant([4, 0])), [1 / (6 * (0.5 + 0.5 / 6)), 2.0], rtol=1e-5)
+
+
+def test_an_image_twice_in_a_batch_counts_with_its_mean():
+    sampler = images(3)
+    sampler.record(tf.constant([2, 2, 0]), tf.constant([1.0, 3.0, 2.0]))
+    np.testing.assert_allclose(sampler.variables[1], [2.0, 0.0, 2.0])
+
+
+def test_orders_are_functions_of_seed_and_epoch_and_the_first_takes_each_image_once():
+    sampler = images(50)
+    np.testing.assert_array_equal(np.sort(sampler.order(1, 0)), np.arange(50))
+    np.testing.assert_array_equal(sampler.order(1, 3), sampler.order(1, 3))
+    assert len({tuple(sampler.order(seed, epoch)) for seed in (1, 2) for epoch in (0, 1, 2)}) == 6
+    assert len(set(sampler.order(1, 1))) < 50  # with replacement
+    assert samplers.uniform_images().order(1, 1) is None
+
+
+@pytest.mark.parametrize("make", [samplers.importance_paths, samplers.importance_images])
+@pytest.mark.parametrize("smoothing", [-0.1, 1.1])
+def test_smoothing_is_a_share(make, smoothing):
+    with pytest.raises(UserError, match=r"\[0, 1\].*smoothing"):
+        make(smoothing=smoothing)

@@ -1,0 +1,245 @@
+"""Training of sampled paths: gradients, what stays untouched, statistics, variance, crash safety."""
+
+import dataclasses
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from tiny_search import EPOCHS, Stop, outcome, run, stop_at_save
+
+from tf_edd import samplers, schedules, temperature
+from tf_edd.errors import UserError
+from tf_edd.networks.supernet import Supernet
+from tf_edd.optimizers import SGD, adam
+from tf_edd.relaxations import softmax
+from tf_edd.runtime import files
+from tf_edd.runtime.strategy import disable_meta_optimizer
+from tf_edd.single_path import SinglePath, _variance, single_path
+from tf_edd.spaces import nas_bench_201
+
+SPACE = nas_bench_201(4, 1)
+RATE, MOMENTUM, DECAY, CLIP = 0.1, 0.9, 1e-2, 0.7
+CHOICE = (3, 1, 2, 0, 4, 3)
+
+
+@pytest.fixture(autouse=True, scope="module")
+def no_graph_optimizer():
+    """Its time is that of a test."""
+    disable_meta_optimizer()
+    yield
+    disable_meta_optimizer(False)
+
+
+@dataclasses.dataclass(eq=False)
+class GivenPaths(samplers.UniformPaths):
+    """Always these paths; remembers what is recorded."""
+
+    choices: tuple
+
+    def sample(self, seed):
+        return [{"cell": tf.constant(np.eye(5)[list(choice)], tf.float32)} for choice in self.choices]
+
+    def build(self, space):
+        self.norms = tf.Variable(tf.zeros((6, 5)))
+
+    def record(self, path, norms):
+        self.norms.assign(norms["cell"])
+
+
+class Setup:
+    def __init__(self, paths=None, images=None, **settings):
+        keras.utils.set_random_seed(3)
+        self.supernet = Supernet(SPACE, 3)
+        self.supernet.build((None, 8, 8, 3))
+        self.optimizer = SGD(RATE, MOMENTUM, weight_decay=DECAY)
+        self.paths, self.images = paths or GivenPaths((CHOICE,)), images or samplers.uniform_images()
+        self.step = SinglePath(self.supernet, self.optimizer, self.paths, self.images, clip=CLIP, **settings)
+        self.images.build(20)
+
+    @property
+    def variables(self):
+        return self.supernet.trainable_variables
+
+    def owners(self):
+        """Per variable its (edge, operation), or None."""
+        found = {id(v): (e, o) for _, e, o, op in self.supernet.candidates() for v in op.trainable_variables}
+        return [found.get(id(variable)) for variable in self.variables]
+
+
+def batch(seed=1, size=8):
+    rng = np.random.default_rng(seed)
+    images = tf.constant(rng.normal(size=(size, 8, 8, 3)), tf.float32)
+    return images, tf.constant(rng.integers(0, 3, size), tf.int32)
+
+
+def step(setup, data=None, index=0):
+    return {tag: float(v) for tag, v in setup.step.step(data or batch(), tf.constant(index, tf.int64)).items()}
+
+
+def loss_and_gradients(supernet, choice, images, labels):
+    """With all candidates run, and no function around it."""
+    table = tf.constant(np.eye(5)[list(choice)], tf.float32)
+    with tf.GradientTape() as tape:
+        outputs = supernet(images, {"cell": table}, training=True)
+        loss = tf.reduce_mean(keras.losses.sparse_categorical_crossentropy(labels, outputs, from_logits=True))
+    zero = tf.UnconnectedGradients.ZERO
+    gradients = tape.gradient(loss, [v.value for v in supernet.trainable_variables], unconnected_gradients=zero)
+    return float(loss), outputs.numpy(), [gradient.numpy() for gradient in gradients]
+
+
+@pytest.mark.parametrize("choices", [(CHOICE,), (CHOICE, (2, 2, 0, 1, 3, 4))], ids=["one path", "two paths"])
+def test_steps_are_sgd_on_the_sum_of_the_paths_and_leave_the_rest_alone(choices):
+    setup = Setup(GivenPaths(choices))
+    velocities = [np.zeros(v.shape) for v in setup.variables]
+    used = [owner is None or any(c[owner[0]] == owner[1] for c in choices) for owner in setup.owners()]
+    assert 0 < used.count(False) < len(used)
+    for number in range(3):
+        images, labels = batch(number)
+        values = [v.numpy() for v in setup.variables]
+        found = [loss_and_gradients(setup.supernet, choice, images, labels) for choice in choices]
+        gradients = [sum(parts) for parts in zip(*(gradients for _, _, gradients in found), strict=True)]
+        norm = np.sqrt(sum(np.square(g).sum() for g in gradients))
+        scalars = step(setup, (images, labels), number)
+        np.testing.assert_allclose(scalars["weights/gradient_norm"], norm, rtol=1e-4)
+        np.testing.assert_allclose(scalars["loss/weights"], np.mean([loss for loss, _, _ in found]), rtol=1e-5)
+        assert norm > CLIP
+        for i, value in enumerate(values):
+            if used[i]:
+                velocities[i] = MOMENTUM * velocities[i] + gradients[i] * CLIP / norm + DECAY * value
+                np.testing.assert_allclose(setup.variables[i], value - RATE * velocities[i], rtol=1e-4, atol=2e-6)
+            else:
+                np.testing.assert_array_equal(setup.variables[i], value)
+                np.testing.assert_array_equal(setup.optimizer.velocities[i], 0)
+
+
+def test_a_candidate_rests_with_its_momentum():
+    setup = Setup()
+    step(setup)
+    slots = [v.numpy() for v in setup.optimizer.velocities]
+    setup.paths.choices = ((2,) * 6,)
+    again = SinglePath(setup.supernet, setup.optimizer, setup.paths, setup.images, clip=CLIP)
+    values = [v.numpy() for v in setup.variables]
+    again.step(batch(2), tf.constant(1, tf.int64))
+    resting = [i for i, owner in enumerate(setup.owners()) if owner is not None and owner[1] == 3]
+    moved = [i for i in resting if np.abs(slots[i]).max() > 0]
+    assert moved  # they had a velocity to go on with
+    for i in resting:
+        np.testing.assert_array_equal(setup.variables[i], values[i])
+        np.testing.assert_array_equal(setup.optimizer.velocities[i], slots[i])
+
+
+def test_only_the_path_is_run():
+    setup = Setup()
+    for variable, owner in zip(setup.variables, setup.owners(), strict=True):
+        if owner is not None and CHOICE[owner[0]] != owner[1]:
+            variable.assign(np.full(variable.shape, np.nan))
+    assert np.isfinite(list(step(setup).values())).all()
+    for variable, owner in zip(setup.variables, setup.owners(), strict=True):
+        if owner is None or CHOICE[owner[0]] == owner[1]:
+            assert np.isfinite(variable.numpy()).all()
+
+
+def test_one_trace_for_all_paths():
+    setup = Setup(samplers.uniform_paths())
+    losses = {step(setup, index=index)["loss/weights"] for index in range(6)}
+    assert len(losses) == 6
+    assert setup.step.functions["weights"].experimental_get_tracing_count() == 1
+
+
+def test_the_statistics_are_norms_of_clipped_gradients_and_of_output_errors():
+    setup = Setup(images=samplers.importance_images())
+    images, labels = batch()
+    _, outputs, gradients = loss_and_gradients(setup.supernet, CHOICE, images, labels)
+    norm = np.sqrt(sum(np.square(g).sum() for g in gradients))
+    expected = np.zeros((6, 5))
+    for owner, gradient in zip(setup.owners(), gradients, strict=True):
+        if owner is not None:
+            expected[owner] += np.linalg.norm(gradient) * CLIP / norm
+    rows = np.array([0, 3, 5, 7, 11, 13, 17, 19])
+    step(setup, (images, labels, tf.constant(rows)))
+    assert (expected > 0).sum() == 3
+    np.testing.assert_allclose(setup.paths.norms, expected, rtol=1e-4)
+    errors = np.exp(outputs) / np.exp(outputs).sum(axis=1, keepdims=True) - np.eye(3)[labels]
+    noted = np.zeros(20)
+    noted[rows] = np.sqrt(np.square(errors).sum(axis=1))
+    np.testing.assert_allclose(setup.images.variables[1], noted, rtol=1e-4)
+
+
+def test_importance_weights_enter_the_gradient_alone():
+    setup = Setup(images=samplers.importance_images(importance_weights=True))
+    setup.images.variables[0].assign(np.full(20, 1 / 40))  # weights of 1 / (20 / 40) = 2
+    images, labels = batch()
+    loss, _, gradients = loss_and_gradients(setup.supernet, CHOICE, images, labels)
+    scalars = step(setup, (images, labels, tf.range(8)))
+    np.testing.assert_allclose(scalars["loss/weights"], loss, rtol=1e-5)
+    norm = np.sqrt(sum(np.square(g).sum() for g in gradients))
+    np.testing.assert_allclose(scalars["weights/gradient_norm"], 2 * norm, rtol=1e-4)
+
+
+def test_variance_is_the_trace_of_the_covariance():
+    draws = np.random.default_rng(0).normal(size=(6, 7))
+    found = _variance([tf.constant(draw[:3]), tf.constant(draw[3:])] for draw in draws)
+    trace = np.trace(np.cov(draws, rowvar=False))
+    np.testing.assert_allclose(found["gradient/variance"], trace, rtol=1e-9)
+    relative = trace / np.square(draws.mean(axis=0)).sum()
+    np.testing.assert_allclose(found["gradient/relative_variance"], relative, rtol=1e-9)
+
+
+def one_shot(folder, paths, images, **changes):
+    changes = {"temperature": temperature.constant(), **changes}
+    parts = {"bilevel": single_path(paths, images, assessed_cells=3, variance_draws=2), "relaxation": None}
+    return run(folder, **{**parts, "arch_optimizer": None, "arch_rate": None, **changes})
+
+
+@pytest.fixture(scope="module")
+def pa_da(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("pa_da")
+    one_shot(folder, samplers.importance_paths(), samplers.importance_images())
+    return folder
+
+
+@pytest.mark.slow
+def test_a_search_logs_the_distribution_and_the_variance(pa_da):
+    rows = files.read_lines(pa_da / "search" / "genotypes.jsonl")
+    assert [row["epoch"] for row in rows] == [1, 2, 3]
+    uniform, last = (np.array(rows[i]["probs"]["cell"]) for i in (0, 2))
+    np.testing.assert_allclose(uniform, 0.5)
+    np.testing.assert_allclose(last, [[1 / 6, 5 / 6]] * 2, atol=1e-5)  # one candidate has weights; tau = 2 / 3
+    for row in rows:
+        assert row["gradient/variance"] > 0 and row["gradient/relative_variance"] > 0
+        assert row["accuracy/discretized"] >= row["accuracy/valid"]  # the best of some, and their mean
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("steps, stops", [(None, [(2, False), (1, True)]), (3, [(3, False), (2, True)])])
+def test_a_stopped_search_ends_as_one_that_never_was(tmp_path, pa_da, steps, stops):
+    for count, after in stops:
+        with pytest.MonkeyPatch.context() as patch, pytest.raises(Stop):
+            stop_at_save(patch, count, after)
+            one_shot(tmp_path, samplers.importance_paths(), samplers.importance_images(), checkpoint_steps=steps)
+    one_shot(tmp_path, samplers.importance_paths(), samplers.importance_images(), checkpoint_steps=steps)
+    assert outcome(tmp_path) == outcome(pa_da)
+    assert any(name.startswith("paths/") for name in outcome(tmp_path)["variables"])
+    assert len(files.read_lines(tmp_path / "search" / "genotypes.jsonl")) == EPOCHS
+
+
+@pytest.mark.parametrize(
+    "changes, told",
+    [
+        ({"relaxation": softmax()}, "relaxation"),
+        ({"arch_optimizer": adam(), "arch_rate": schedules.constant_rate(value=1.0)}, "arch_optimizer"),
+        ({"regularizers": (lambda context: 0.0,)}, "regularizers"),
+    ],
+)
+def test_parts_of_a_bilevel_step_are_refused(tmp_path, changes, told):
+    with pytest.raises(UserError, match=f"single_path takes no {told}"):
+        one_shot(tmp_path, samplers.uniform_paths(), samplers.uniform_images(), **changes)
+
+
+@pytest.mark.parametrize(
+    "settings", [{"weight_gradient_clip": 0.0}, {"assessed_cells": 0}, {"variance_draws": 1}, {"variance_draws": -1}]
+)
+def test_refuses_impossible_settings(settings):
+    with pytest.raises(UserError, match=f"{next(iter(settings))} must be"):
+        single_path(samplers.uniform_paths(), samplers.uniform_images(), **settings)
