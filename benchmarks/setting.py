@@ -120,6 +120,15 @@ SUITES = {
         logit_shapes=((6, 5),),
         shares={"sn_softmax_extra": 0.01, "data": 0.05},
     ),
+    "one_shot": Suite(
+        Setting("one_shot"),
+        parameters=1_686_106,
+        competitors={
+            method: Competitor("one_shot", {"method": method}) for method in ("mixture", "uniform", "importance")
+        },
+        ratios=(Target("uniform", "mixture", 0.45), Target("importance", "uniform", 1.05)),
+        batches=1,
+    ),
     "darts": Suite(
         Setting("darts", cells=8, batch=16),
         parameters=1_930_618,
