@@ -1,8 +1,8 @@
 """The step of a one-shot supernet: its weights alone, a path or a few of them at a time.
 
-A path reaches the supernet as probabilities that are one-hot, by the door of all mixtures, and `skip_unused` leaves out
-the rest inside one traced function: no new trace for a new path. Candidates that no path of the step uses get neither
-gradient nor momentum nor weight decay.
+A path reaches the supernet as probabilities that are one-hot, by the door of all mixtures, and the candidates that it
+leaves out are not run, inside one traced function: no new trace for a new path. Candidates that no path of the step
+uses get neither gradient nor momentum nor weight decay.
 """
 
 import copy
@@ -26,7 +26,7 @@ class SinglePath:
     """Training of the weights on sampled paths; the interface of `tf_edd.bilevel.Bilevel`, with one phase.
 
     Args:
-        supernet: `supernet(images, probs, training, skip_unused)`, built.
+        supernet: `supernet(images, probs, training, one_hot)`, built.
         optimizer: of the weights; built here. One with `only`, see `tf_edd.optimizers.SGD`.
         paths: draws the paths of a step.
         images: gives the order of the training images.
@@ -170,7 +170,7 @@ class SinglePath:
         variables = [variable.value for variable in self._variables]
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch(variables)
-            outputs = self._supernet(images, path, training=True, skip_unused=True)
+            outputs = self._supernet(images, path, training=True, one_hot=True)
             losses = tf.nn.sparse_softmax_cross_entropy_with_logits(labels, outputs)
             scaled = self._optimizer.scale_loss(share_of_mean(weights * losses))
         gradients = tape.gradient(scaled, variables, unconnected_gradients=_ZERO)

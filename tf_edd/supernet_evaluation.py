@@ -1,12 +1,13 @@
 """Loss and accuracy of a supernet under given probabilities."""
 
+import numpy as np
 import tensorflow as tf
 
 from tf_edd.runtime.strategy import replica_batches
 
 
 class SupernetEvaluator:
-    """Evaluates a supernet on images; one trace serves the mixture and every discrete cell.
+    """Evaluates a supernet on images; one trace serves all mixtures, another all discrete cells.
 
     Args:
         supernet: `supernet(images, probs, training)`.
@@ -28,18 +29,24 @@ class SupernetEvaluator:
         batches = images.batches(
             batch_size, seed=0, epoch=0, shuffle=False, drop_remainder=strategy.num_replicas_in_sync > 1
         )
+        discrete = all(_is_discrete(np.asarray(table)) for table in probs.values())
         probs = {kind: tf.constant(value, tf.float32) for kind, value in probs.items()}
-        sums = [self.function(*batch, probs) for batch in replica_batches(batches, strategy)]
+        sums = [self.function(*batch, probs, discrete) for batch in replica_batches(batches, strategy)]
         count, loss, hits = tf.reduce_sum(tf.stack(sums), axis=0).numpy().tolist()
         return loss / count, hits / count
 
-    def _batch(self, images, labels, probs):
+    def _batch(self, images, labels, probs, discrete):
         strategy = tf.distribute.get_strategy()
-        sums = strategy.run(self._replica, args=(images, labels, probs))
+        sums = strategy.run(self._replica, args=(images, labels, probs, discrete))
         return strategy.reduce(tf.distribute.ReduceOp.SUM, sums, axis=None)
 
-    def _replica(self, images, labels, probs):
-        outputs = self._supernet(images, probs, training=False, skip_unused=True)
+    def _replica(self, images, labels, probs, discrete):
+        outputs = self._supernet(images, probs, training=False, skip_unused=True, one_hot=discrete)
         losses = tf.nn.sparse_softmax_cross_entropy_with_logits(labels, outputs)
         hits = tf.cast(tf.equal(tf.argmax(outputs, -1, labels.dtype), labels), tf.float32)
         return tf.stack([tf.cast(tf.size(labels), tf.float32), tf.reduce_sum(losses), tf.reduce_sum(hits)])
+
+
+def _is_discrete(table) -> bool:
+    """Whether each row has at most one entry, of 1."""
+    return bool(np.isin(table, (0, 1)).all() and (table.sum(axis=1) <= 1).all())

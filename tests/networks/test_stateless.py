@@ -46,7 +46,16 @@ def mixture(space):
     return {k: tf.constant(rng.dirichlet(np.ones(o), size=e), tf.float32) for k, (e, o) in space.logit_shapes.items()}
 
 
-def run(supernet, steps=2, skip_unused=False):
+def cell(space):
+    """One candidate of each edge but the last."""
+    rng = np.random.default_rng(2)
+    tables = {kind: np.eye(o)[rng.integers(0, o, e)] for kind, (e, o) in space.logit_shapes.items()}
+    for table in tables.values():
+        table[-1] = 0
+    return {kind: tf.constant(table, tf.float32) for kind, table in tables.items()}
+
+
+def run(supernet, steps=2, probs=None, **options):
     """Outputs and gradients of the last of some training steps in a function, and the state behind them."""
     weights = [variable.value for variable in supernet.trainable_variables]
 
@@ -54,13 +63,13 @@ def run(supernet, steps=2, skip_unused=False):
     def step(probs):
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch([weights, probs])
-            outputs = supernet(IMAGES, probs, training=True, skip_unused=skip_unused)
+            outputs = supernet(IMAGES, probs, training=True, **options)
             loss = tf.reduce_sum(outputs**2)
         arguments = [*weights, *probs.values()]
         slopes = tape.gradient(loss, arguments, unconnected_gradients=tf.UnconnectedGradients.ZERO)
         return [outputs, *slopes]
 
-    probs = mixture(supernet.space)
+    probs = probs or mixture(supernet.space)
     for _ in range(steps):
         results = step(probs)
     return [result.numpy() for result in results], [v.numpy() for v in supernet.non_trainable_variables]
@@ -95,6 +104,26 @@ def test_skipping_unused_operations_with_rematerialisation():
     space = SPACES["nas_bench_201"]
     expected, _ = run(build(space, shared=False), skip_unused=True)
     assert_close(run(build(space, rematerialize=True), skip_unused=True)[0], expected, 1e-5)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name, running", [("nas_bench_201", False), ("nas_bench_201", True), ("darts", False)])
+def test_the_chosen_candidates_alone_give_the_same_weights_gradients(name, running):
+    space = SPACES[name]
+    expected, _ = run(build(space, shared=False, running_statistics=running), probs=cell(space))
+    results, _ = run(build(space, running_statistics=running), probs=cell(space), one_hot=True)
+    kinds = len(space.cells)  # the gradients of the probabilities come last, and are those of the chosen ones alone
+    assert_close(results[:-kinds], expected[:-kinds], 1e-5)
+    assert sum(not np.any(slope) for slope in results[1:-kinds]) >= 5
+
+
+def test_the_chosen_candidate_alone_is_run():
+    supernet = build(SPACES["darts"])
+    for kind, edge, position, operation in supernet.candidates():
+        if not cell(supernet.space)[kind][edge, position]:
+            for variable in operation.trainable_variables:
+                variable.assign(np.full(variable.shape, np.nan))
+    assert np.isfinite(supernet(IMAGES, cell(supernet.space), training=True, one_hot=True)).all()
 
 
 def test_edges_of_one_shape_are_traced_once():

@@ -76,8 +76,8 @@ def test_equals_an_independent_network_for_discrete_cells(seed):
     x = images(4, 8, 8, 3)
     one_hot = np.eye(5, dtype=np.float32)[np.random.default_rng(seed).integers(0, 5, 6)]
     expected = forward(x, one_hot, [variable.numpy() for variable in supernet.trainable_variables])
-    for skip_unused in (False, True):
-        result = supernet(x, {"cell": one_hot}, training=True, skip_unused=skip_unused)
+    for options in ({}, {"skip_unused": True}, {"one_hot": True}):
+        result = supernet(x, {"cell": one_hot}, training=True, **options)
         np.testing.assert_allclose(result, expected, rtol=1e-4, atol=1e-4)
 
 

@@ -5,7 +5,7 @@ import tensorflow as tf
 
 from tf_edd.networks.mixed_op import MixedOp
 from tf_edd.networks.preprocess import Preprocess
-from tf_edd.networks.stateless import run_edge
+from tf_edd.networks.stateless import SharedTraces, run_edge
 from tf_edd.operations import PREPARATIONS
 from tf_edd.operations.conv import strided_shape
 from tf_edd.spaces.space import CellSpec
@@ -24,6 +24,7 @@ class SearchCell(keras.layers.Layer):
         halves_first: whether the first input has a larger map than the others.
         traces: where edges of one shape find the function that they share; None traces every edge by itself.
         rematerialize: in training, run each edge again in the backward pass instead of keeping what is inside it.
+        chosen: the same as `traces` for edges that run one candidate; None makes one for this cell.
 
     Call arguments:
         inputs: list of the cell's `spec.num_inputs` inputs.
@@ -31,12 +32,24 @@ class SearchCell(keras.layers.Layer):
         training: as in Keras.
         skip_unused: do not run candidates of negligible probability.
         fixed_weights: leave out the gradient of the weights where it would not be left out by itself.
+        one_hot: at most one candidate of an edge has a probability, of 1: run it alone.
     """
 
-    def __init__(self, spec: CellSpec, channels, norm, halves_first=False, traces=None, rematerialize=False, **kwargs):
+    def __init__(
+        self,
+        spec: CellSpec,
+        channels,
+        norm,
+        halves_first=False,
+        traces=None,
+        rematerialize=False,
+        chosen=None,
+        **kwargs,
+    ):
         super().__init__(**kwargs)
         self.spec = spec
         self.traces = traces
+        self.chosen = chosen or SharedTraces()
         self.rematerialize = rematerialize
         policy = {"dtype": self.dtype_policy}
         self.preprocess = (
@@ -71,7 +84,7 @@ class SearchCell(keras.layers.Layer):
             shapes.append(strided_shape(shapes[self.spec.edges[edges[0]].source], first.edge.stride, first.channels))
         self._nodes = shapes[self.spec.num_inputs :]
 
-    def call(self, inputs, weights, training=False, skip_unused=False, fixed_weights=False):
+    def call(self, inputs, weights, training=False, skip_unused=False, fixed_weights=False, one_hot=False):
         """The output of the cell."""
         nodes = list(inputs) if self.preprocess is None else self.preprocess.call(inputs, training)
         terms = {node: [] for node in self.spec.intermediate_nodes}
@@ -81,10 +94,16 @@ class SearchCell(keras.layers.Layer):
         def run(e, features):
             return bind(self.mixed_ops[e], rematerialize, fixed_weights)(features, weights[e], training, skip_unused)
 
+        def run_chosen(e, value):
+            return self.chosen.bind_chosen(self.mixed_ops[e])(value, weights[e], training)
+
         for node in range(self.spec.num_nodes):
             if node >= self.spec.num_inputs:
                 nodes.append(tf.add_n(terms[node]))
-            if self.spec.outgoing(node):
+            if one_hot:
+                for e in self.spec.outgoing(node):
+                    terms[self.spec.edges[e].target].append(run_chosen(e, nodes[node]))
+            elif self.spec.outgoing(node):
                 self._leave(node, nodes[node], terms, run)
         if self.spec.output == "last":
             return nodes[-1]

@@ -3,7 +3,7 @@
 import keras
 import tensorflow as tf
 
-from tf_edd.operations import POOLING, PRIMITIVES, Zero
+from tf_edd.operations import POOLING, PREPARATIONS, PRIMITIVES, Zero
 from tf_edd.operations.conv import strided_shape
 from tf_edd.spaces.space import Edge
 
@@ -66,6 +66,26 @@ class MixedOp(keras.layers.Layer):
             for op, weight in zip(self.candidates, weights, strict=True)
             if not isinstance(op, Zero)
         ]
+
+    def call_chosen(self, value, weights, training=False):
+        """The output of the one candidate whose weight is 1, or zeros if all are 0; the others are not run.
+
+        Args:
+            value: output of the source node; a candidate prepares it for itself.
+            weights: per candidate a scalar, 1 for at most one of them and 0 for the others.
+            training: as in Keras.
+        """
+        batch = value.shape[0]
+        shape = (tf.shape(value)[0] if batch is None else batch, *self._sides)
+
+        def branch(op):
+            return lambda: tf.ensure_shape(op.call(PREPARATIONS[op.preparation](value), None, training), value_shape)
+
+        value_shape = (batch, *self._sides)
+        branches = [lambda: tf.zeros(shape, value.dtype)]
+        branches += [branches[0] if isinstance(op, Zero) else branch(op) for op in self.candidates]
+        table = tf.stack([tf.zeros_like(weights[0]), *weights])
+        return tf.switch_case(tf.argmax(table, output_type=tf.int32), branches)
 
     def _term(self, op, x, weight, training):
         return op.call(x, weight, training)  # not through Keras, see `SearchCell`

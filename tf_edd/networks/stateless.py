@@ -119,21 +119,41 @@ class SharedTraces:
 
         return call
 
-    def _function(self, edge, training, skip_unused, rematerialize, fixed_weights):
+    def bind_chosen(self, edge):
+        """`edge.call_chosen`, by the function that all edges like this one share."""
+
+        def call(value, weights, training):
+            if state_of(edge):  # what a condition assigns cannot be handed out of it
+                return edge.call_chosen(value, weights, training)
+            return self._chosen_function(edge, training)(value, tf.stack(weights), values_of(edge))
+
+        return call
+
+    def _chosen_function(self, edge, training):
+        def shared(value, weights, values):
+            scalars = tf.unstack(weights)
+            return call_stateless(edge, values, lambda: edge.call_chosen(value, scalars, training))[0]
+
+        return self._shared(edge, (training, "chosen"), shared)
+
+    def _shared(self, edge, options, function):
+        """The function of all edges like this one, made of `function` if there is none yet."""
         arguments = {name: value for name, value in edge.get_config().items() if name != "name"}
-        key = repr((arguments, training, skip_unused, rematerialize, fixed_weights))
+        key = repr((arguments, options))
         if key not in self._functions:
-
-            def shared(features, weights, values):
-                if fixed_weights:
-                    values = [tf.stop_gradient(value) for value in values]
-                if rematerialize:
-                    return call_again(edge, features, weights, values, training, skip_unused, fixed_weights)
-                scalars = tf.unstack(weights)
-                return call_stateless(edge, values, lambda: edge.call(features, scalars, training, skip_unused))
-
-            self._functions[key] = tf.function(shared, autograph=False, experimental_attributes={"_noinline": True})
+            self._functions[key] = tf.function(function, autograph=False, experimental_attributes={"_noinline": True})
         return self._functions[key]
+
+    def _function(self, edge, training, skip_unused, rematerialize, fixed_weights):
+        def shared(features, weights, values):
+            if fixed_weights:
+                values = [tf.stop_gradient(value) for value in values]
+            if rematerialize:
+                return call_again(edge, features, weights, values, training, skip_unused, fixed_weights)
+            scalars = tf.unstack(weights)
+            return call_stateless(edge, values, lambda: edge.call(features, scalars, training, skip_unused))
+
+        return self._shared(edge, (training, skip_unused, rematerialize, fixed_weights), shared)
 
 
 def run_edge(edge, rematerialize=False, fixed_weights=False):

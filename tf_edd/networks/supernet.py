@@ -36,6 +36,9 @@ class Supernet(keras.Model):
         skip_unused: do not run candidates whose probability is below 2^-32. Outputs and the gradients of the weights
             are the same in float32; the gradient of such a probability is missing, so not in the architecture step.
             Several replicas run all candidates: TensorFlow cannot synchronise batch norms inside a condition.
+        one_hot: every row of `probs` has a single 1 or is zero: run those candidates alone, without keeping the others'
+            zeros. Cheaper than `skip_unused`, in memory too; rematerialisation has no part in it. Several replicas run
+            all candidates.
         fixed_weights: nobody asks for the gradient of the weights, as in the architecture step. Inside functions that
             edges share it would be computed all the same.
     """
@@ -54,6 +57,7 @@ class Supernet(keras.Model):
         self._norm = {"affine": True, "running_statistics": running_statistics}
         self._num_classes = num_classes
         self._traces = SharedTraces() if count_edges(space) >= SHARED_FROM else None
+        self._chosen = SharedTraces()
         # Side branches help the training of final networks alone.
         self._wired = [
             (block, wire) for block, wire in zip(space.blocks, space.wires, strict=True) if not block.auxiliary
@@ -65,7 +69,10 @@ class Supernet(keras.Model):
             return build_block(block, self._num_classes, self._norm, name)
         norm = {**self._norm, "affine": False}
         spec = self.space.cell(block.cell)
-        return SearchCell(spec, block.channels, norm, wire.halves_first, self._traces, self.rematerialize, name=name)
+        sharing = {"traces": self._traces, "chosen": self._chosen}
+        return SearchCell(
+            spec, block.channels, norm, wire.halves_first, rematerialize=self.rematerialize, name=name, **sharing
+        )
 
     def build(self, input_shape):
         """Builds every layer from the shape of a batch of images [B, H, W, channels], without running one."""
@@ -78,17 +85,18 @@ class Supernet(keras.Model):
             shapes[index] = layer.compute_output_shape(sources)
         self.built = True
 
-    def call(self, images, probs, training=False, skip_unused=False, fixed_weights=False):
+    def call(self, images, probs, training=False, skip_unused=False, fixed_weights=False, one_hot=False):
         """Logits [B, num_classes] float32."""
         weights = {kind: _scalars(table) for kind, table in _tables(self.space, probs).items()}
-        skip_unused = skip_unused and replicas() == 1
+        skip_unused, one_hot = skip_unused and replicas() == 1, one_hot and replicas() == 1
         outputs = {-1: tf.cast(images, self.compute_dtype)}
         for index, block, wire, layer in self._walk():
             inputs = [outputs[source] for source in wire.sources]
             if block.role != "cell":
                 outputs[index] = layer.call(inputs[0], training=training)
             else:
-                outputs[index] = layer.call(inputs, weights[block.cell], training, skip_unused, fixed_weights)
+                options = {"skip_unused": skip_unused, "fixed_weights": fixed_weights, "one_hot": one_hot}
+                outputs[index] = layer.call(inputs, weights[block.cell], training, **options)
         return outputs[index]
 
     def candidates(self):
