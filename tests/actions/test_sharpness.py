@@ -81,3 +81,8 @@ def test_more_images_than_there_are_end_the_search_at_its_beginning(tmp_path):
 def test_the_standard_list_measures_first():
     kinds = [type(action).__name__ for action in default_actions(measure=sharpness())]
     assert kinds[:2] == ["_Sharpness", "_TensorBoard"]
+
+
+def test_edges_that_are_run_again_without_a_shared_function_are_refused(tmp_path):
+    with pytest.raises(UserError, match="search.rematerialize = False .* Received: 2 edges"):
+        run(tmp_path, rematerialize=True, actions=(sharpness(),))

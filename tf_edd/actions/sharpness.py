@@ -7,6 +7,7 @@ import gin
 from tf_edd.actions.action import check_at_least_one
 from tf_edd.analysis import sharpness as measure
 from tf_edd.errors import UserError
+from tf_edd.networks.supernet import SHARED_FROM, count_edges
 from tf_edd.search_state import SearchState
 
 
@@ -23,8 +24,9 @@ class _Sharpness:
         """Reads the images.
 
         Raises:
-            UserError: fewer validation images than the batches take.
+            UserError: fewer validation images than the batches take, or second derivatives that cannot be trusted.
         """
+        _check_edges(state)
         feed = state.feed
         size = self._batch_size or feed.batch_size
         if feed.valid.size < self._batches * size:
@@ -34,7 +36,7 @@ class _Sharpness:
             )
         batches = feed.valid.batches(size, seed=0, epoch=0, shuffle=False).take(self._batches)
         self._surface = measure.LossSurface(state.supernet, state.relaxation, state.space.logit_shapes, batches)
-        self._checked = False
+        self._checked, self._precision = False, state.supernet.compute_dtype
 
     def epoch(self, state: SearchState, metrics: dict[str, float]) -> None:
         """Adds both measures to the metrics and to the history, every so many epochs and in the last one."""
@@ -56,7 +58,7 @@ class _Sharpness:
             return unit**2 * surface.product(vector, point, temperature)
 
         if not self._checked:
-            measure.check_symmetry(product, surface.size, self._seed)
+            measure.check_symmetry(product, surface.size, self._precision, self._seed)
             self._checked = True
         directions = measure.unit_directions(self._directions, surface.size, self._seed)
         return {
@@ -65,6 +67,16 @@ class _Sharpness:
                 lambda logits: surface.loss(logits, temperature), point, unit * self._radius, directions
             ),
         }
+
+
+def _check_edges(state):
+    """TensorFlow differentiates edges that are run again wrongly for the second time, unless they share functions."""
+    edges = count_edges(state.space)
+    if state.supernet.rematerialize and edges < SHARED_FROM:
+        raise UserError(
+            f"sharpness needs search.rematerialize = False in supernets of fewer than {SHARED_FROM} edges: second "
+            f"derivatives of edges that are run again are not reliable there. Received: {edges} edges, rematerialized"
+        )
 
 
 @gin.configurable(module="tf_edd.actions")
