@@ -137,7 +137,7 @@ def search(
     optimizers = {phase: optimizers[phase] for phase in step.phases}
     # Written only now: a value that a part refuses must not be the configuration that binds the folder.
     folder = open_model_dir(model_dir, "search", text, seed, settings, overwrite, is_chief(strategy))
-    state = SearchState(folder, space, epochs, seed, text, supernet)
+    state = SearchState(folder, space, epochs, seed, text, supernet, relaxation, feed)
     state.temperature_state, state.temperature = temperature.init()
     checkpointer = _checkpointer(state, logits, optimizers, step, is_chief(strategy))
     checkpointer.restore()

@@ -21,6 +21,8 @@ class SearchState:
         seed: of everything random.
         config: the gin text.
         supernet: the network.
+        relaxation: logits, temperature, seed -> probabilities.
+        feed: the images of both halves, the batch and the strategy.
         epoch: finished epochs.
         position: finished steps of the epoch under way.
         step: finished steps altogether.
@@ -40,6 +42,8 @@ class SearchState:
     seed: int
     config: str = ""
     supernet: Any = None
+    relaxation: Any = None
+    feed: Any = None
     epoch: int = 0
     position: int = 0
     step: int = 0

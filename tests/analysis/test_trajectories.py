@@ -161,3 +161,13 @@ def test_compare_leaves_out_a_method_without_the_tag():
     left, right, _ = trajectories.compare(runs).axes
     assert {"a", "b"} <= {line.get_label() for line in left.get_lines()}
     assert {line.get_label() for line in right.get_lines()} == {"a"}
+
+
+def test_compare_has_a_fourth_panel_where_sharpness_was_measured():
+    sharp = [{**row, "sharpness/eigenvalue": 0.1 * row["epoch"]} for row in make_history(3)]
+    del sharp[1]["sharpness/eigenvalue"]
+    figure = trajectories.compare({"a": [sharp], "b": [make_history(3)]})
+    assert len(figure.axes) == 4
+    drawn = {line.get_label(): line.get_xydata() for line in figure.axes[3].get_lines()}
+    assert drawn.keys() == {"a"}
+    np.testing.assert_allclose(drawn["a"], [(1, 0.1), (3, 0.3)])

@@ -49,7 +49,7 @@ def combinations():
     searches += [(DIGITS, f"recipes/{space}_one_shot_search.gin", single_path[0]) for space in ("nb201", "darts")]
     searches += [(DIGITS, FULL, method) for method in methods] + [(name, SMALL, METHOD) for name in names("datasets")]
     searches += [(DIGITS, FAMILY, METHOD, name) for name in names("spaces")] + [(DIGITS, DARTS, METHOD)]
-    tables = [(DIGITS, SMALL, METHOD, name) for name in names("tables")]
+    tables = [(DIGITS, SMALL, METHOD, name) for name in [*names("tables"), *names("actions")]]
     recipes = [name for name in names("recipes") if "_retrain_" in name and name not in PARTIAL | {RETRAIN}]
     trainings = [(DIGITS, name) for name in recipes] + [(name, RETRAIN) for name in names("datasets")]
     return searches + tables + trainings

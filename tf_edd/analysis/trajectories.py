@@ -18,6 +18,7 @@ TEMPERATURE = "arch/temperature"
 DISCRETIZED = "accuracy/discretized"
 SUPERNET = "accuracy/valid"
 TABLE = "table/cifar10_test"
+EIGENVALUE = "sharpness/eigenvalue"
 _OPERATION = re.compile(r"([A-Za-z0-9_]+)(?:~|', )\d+")  # `op~0` of NAS-Bench-201, `('op', 0)` of the DARTS family
 # Okabe and Ito's palette: colours that people with any colour vision can tell apart.
 PALETTE = ("#d55e00", "#0072b2", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#1f2933")
@@ -50,22 +51,27 @@ def draw_trajectories(history: History, num_operations: int = 5, table_tag: str 
 def compare(histories: Mapping[str, Sequence[History]], num_operations: int | None = None) -> Figure:
     """Draws Fig. 4 for several methods, mean over seeds and each seed faint, and a collapse, if there is one.
 
-    The panels are entropy (A), discretised accuracy (B), and the chosen operations without weights other than
-    poolings: skip connections, `none` and noise (C).
+    The panels are entropy (A), discretised accuracy (B), the chosen operations without weights other than
+    poolings: skip connections, `none` and noise (C), and, where it was measured, the dominant eigenvalue of the
+    Hessian of the validation loss (D).
 
     Args:
         histories: label -> one history for each seed.
         num_operations: O, for the line ln O; None takes it from the probabilities in the histories.
     """
-    figure = Figure(figsize=(FIGURE_WIDTH * 1.4, 4.0), dpi=DPI, layout="constrained", facecolor="white")
+    drawn = [
+        (lambda seed: series(seed, ENTROPY), "A  mean entropy of the edges (nats)"),
+        (lambda seed: series(seed, DISCRETIZED), "B  discretised accuracy, validation half"),
+        (idle_counts, "C  edges that choose skip, none or noise"),
+    ]
+    if any(len(series(seed, EIGENVALUE)[0]) for seeds in histories.values() for seed in seeds):
+        drawn.append((lambda seed: series(seed, EIGENVALUE), "D  dominant eigenvalue, validation loss"))
+    width = FIGURE_WIDTH * 1.4 * len(drawn) / 3
+    figure = Figure(figsize=(width, 4.0), dpi=DPI, layout="constrained", facecolor="white")
     FigureCanvasAgg(figure)
-    panels = figure.subplots(1, 3)
+    panels = figure.subplots(1, len(drawn))
     figure.get_layout_engine().set(w_pad=0.1, h_pad=0.08)
-    for axes, read, title in (
-        (panels[0], lambda seed: series(seed, ENTROPY), "A  mean entropy of the edges (nats)"),
-        (panels[1], lambda seed: series(seed, DISCRETIZED), "B  discretised accuracy, validation half"),
-        (panels[2], idle_counts, "C  edges that choose skip, none or noise"),
-    ):
+    for axes, (read, title) in zip(panels, drawn, strict=True):
         for place, (name, seeds) in enumerate(histories.items()):
             _draw_seeds(axes, [read(seed) for seed in seeds], name, PALETTE[place % len(PALETTE)])
         _style(axes, title)

@@ -1,0 +1,88 @@
+"""The action in a search: what it records, what it refuses, and that a resume goes on with the same numbers."""
+
+import pytest
+from tensorboard.backend.event_processing.plugin_event_accumulator import EventAccumulator
+from tensorboard.util import tensor_util
+from tiny_search import Stop, StopAt, outcome, run
+
+from tf_edd.actions import default_actions, genotype_log, sharpness, tensorboard
+from tf_edd.errors import UserError
+from tf_edd.runtime import files
+
+TAGS = ("sharpness/eigenvalue", "sharpness/loss_difference")
+
+
+def actions(**settings):
+    return (sharpness(directions=2, batch_size=8, **settings), tensorboard(), genotype_log())
+
+
+def history(folder):
+    return files.read_lines(folder / "search" / "genotypes.jsonl")
+
+
+def events(folder, tag):
+    read = EventAccumulator(str(folder / "search" / "train"), size_guidance={"tensors": 0}).Reload()
+    return [float(tensor_util.make_ndarray(event.tensor_proto)) for event in read.Tensors(tag)]
+
+
+@pytest.fixture(scope="module")
+def searched(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("sharp")
+    run(folder, actions=actions())
+    return folder
+
+
+def test_both_measures_are_in_history_and_event_files(searched):
+    rows = history(searched)
+    for tag in TAGS:
+        values = [row[tag] for row in rows]
+        assert len(set(values)) == 3  # they follow the logits
+        assert events(searched, tag) == pytest.approx(values, rel=1e-6)
+
+
+def test_a_resumed_search_has_the_same_numbers(searched, tmp_path):
+    with pytest.raises(Stop):
+        run(tmp_path, actions=(*actions(), StopAt("epoch", 2)))
+    run(tmp_path, actions=actions())
+    for one, other in zip(history(tmp_path), history(searched), strict=True):
+        assert [one[tag] for tag in TAGS] == pytest.approx([other[tag] for tag in TAGS], rel=1e-4)
+
+
+def test_the_search_is_not_changed_by_it(searched, tmp_path):
+    run(tmp_path)
+    plain, measured = outcome(tmp_path), outcome(searched)
+    assert plain["variables"] == measured["variables"]
+    for row in measured["history"]:
+        for tag in TAGS:
+            del row[tag]
+    assert plain["history"] == measured["history"]
+
+
+def test_every_so_many_epochs_and_the_last(tmp_path):
+    run(tmp_path, actions=actions(every_epochs=2))
+    assert [TAGS[0] in row for row in history(tmp_path)] == [False, True, True]
+
+
+@pytest.mark.parametrize(
+    "name, value",
+    [("batches", 0), ("batch_size", 0), ("directions", 1.5), ("every_epochs", 0), ("iterations", 0)]
+    + [("radius", 0), ("tolerance", -1.0), ("which", "largest")],
+)
+def test_bad_arguments_are_refused(name, value):
+    with pytest.raises(UserError, match=f"Received: {name}="):
+        sharpness(**{name: value})
+
+
+def test_more_images_than_there_are_end_the_search_at_its_beginning(tmp_path):
+    with pytest.raises(UserError, match="fit into the 64 validation images. Received: batches=9"):
+        run(tmp_path, actions=(sharpness(batches=9, batch_size=8),))
+
+
+def test_the_standard_list_measures_first():
+    kinds = [type(action).__name__ for action in default_actions(measure=sharpness())]
+    assert kinds[:2] == ["_Sharpness", "_TensorBoard"]
+
+
+def test_edges_that_are_run_again_without_a_shared_function_are_refused(tmp_path):
+    with pytest.raises(UserError, match="search.rematerialize = False .* Received: 2 edges"):
+        run(tmp_path, rematerialize=True, actions=(sharpness(),))
