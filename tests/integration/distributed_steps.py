@@ -15,16 +15,19 @@ from tf_edd.networks.supernet import Supernet
 from tf_edd.optimizers import SGD, Adam
 from tf_edd.relaxations import sparse_noisy_softmax
 from tf_edd.runtime.strategy import disable_meta_optimizer, make_strategy, replica_batches, use_logical_cpus
+from tf_edd.samplers import importance_images, importance_paths
+from tf_edd.single_path import SinglePath
 from tf_edd.spaces import nas_bench_201
 
 STEPS, BATCH = 5, 8
 
 
-def batches(seed):
+def batches(seed, with_rows=False):
     rng = np.random.default_rng(seed)
     images = rng.normal(size=(STEPS * BATCH, 8, 8, 3)).astype(np.float32)
     labels = rng.integers(0, 3, STEPS * BATCH).astype(np.int32)
-    return tf.data.Dataset.from_tensor_slices((images, labels)).batch(BATCH)
+    rows = (np.arange(STEPS * BATCH),) if with_rows else ()
+    return tf.data.Dataset.from_tensor_slices((images, labels, *rows)).batch(BATCH)
 
 
 def assign_random(variables):
@@ -55,6 +58,26 @@ def run(name):
         return result | {f"scalars/{tag}": values for tag, values in scalars.items()}
 
 
+def run_paths(name):
+    """The same number of steps of PA&DA: weights, and what its samplers have noted."""
+    with make_strategy(name).scope():
+        keras.utils.set_random_seed(1)
+        supernet = Supernet(nas_bench_201(4, 1), 3)
+        supernet.build((None, 8, 8, 3))
+        optimizer = SGD(learning_rate=0.1, weight_decay=1e-3)
+        samplers = importance_paths(), importance_images()
+        step = SinglePath(supernet, optimizer, *samplers, clip=0.5)
+        samplers[1].build(STEPS * BATCH)
+        strategy = tf.distribute.get_strategy()
+        start = flat([variable.numpy() for variable in supernet.trainable_variables])
+        for index, batch in enumerate(replica_batches(batches(1, with_rows=True), strategy)):
+            step.step(batch, tf.constant(index, tf.int64))
+        noted = {f"paths/{n}": variables for n, variables in step.variables.items()}
+        velocities = {"paths/velocities": [v.numpy() for v in optimizer.velocities]}
+        noted |= {"paths/start": [start], "paths/weights": supernet.trainable_variables, **velocities}
+        return {key: flat([np.asarray(value) for value in values]) for key, values in noted.items()}
+
+
 def flat(values):
     return np.concatenate([np.ravel(value) for value in values])
 
@@ -74,5 +97,5 @@ if __name__ == "__main__":
     disable_meta_optimizer()
     results = {}
     for name in ("one", "mirrored"):
-        results |= {f"{name}/{key}": value for key, value in run(name).items()}
+        results |= {f"{name}/{key}": value for key, value in (run(name) | run_paths(name)).items()}
     np.savez(sys.argv[1], **results)

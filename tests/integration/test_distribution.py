@@ -58,6 +58,17 @@ def test_two_devices_reproduce_one(five_steps, what):
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("what", ["weights", "velocities", "paths", "images"])
+def test_two_devices_reproduce_one_on_sampled_paths(five_steps, what):
+    one, two = five_steps[f"one/paths/{what}"], five_steps[f"mirrored/paths/{what}"]
+    np.testing.assert_allclose(two, one, rtol=0, atol=2e-5)
+    assert np.abs(one - (five_steps["one/paths/start"] if what == "weights" else 0)).max() > 0.02
+    if what == "velocities":  # the same candidates rested
+        np.testing.assert_array_equal(one == 0, two == 0)
+        assert (one == 0).mean() > 0.05
+
+
+@pytest.mark.slow
 def test_metrics_are_those_of_the_global_batch(five_steps):
     tags = [key.removeprefix("one/") for key in five_steps if key.startswith("one/scalars/")]
     assert len(tags) == 6

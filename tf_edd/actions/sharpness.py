@@ -26,6 +26,8 @@ class _Sharpness:
         Raises:
             UserError: fewer validation images than the batches take, or second derivatives that cannot be trusted.
         """
+        if state.relaxation is None:
+            raise UserError("sharpness is a measure of architecture logits. Received: a step without any")
         _check_edges(state)
         feed = state.feed
         size = self._batch_size or feed.batch_size
