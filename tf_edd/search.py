@@ -135,7 +135,7 @@ def search(
     folder = open_model_dir(model_dir, "search", text, seed, settings, overwrite, is_chief(strategy))
     state = SearchState(folder, space, epochs, seed, text, supernet)
     state.temperature_state, state.temperature = temperature.init()
-    checkpointer = _checkpointer(state, logits, optimizers, is_chief(strategy))
+    checkpointer = _checkpointer(state, logits, optimizers, step, is_chief(strategy))
     checkpointer.restore()
     loop = SearchEpoch(
         supernet, logits, step, parts, optimizers, feed, frozen_epochs, entropy_at, checkpointer, checkpoint_steps
@@ -156,13 +156,15 @@ def _settings(images, halves, epochs, batch_size, frozen_epochs, deterministic, 
     }
 
 
-def _checkpointer(state, logits, optimizers, chief) -> Checkpointer:
+def _checkpointer(state, logits, optimizers, step, chief) -> Checkpointer:
     variables = {
         "supernet": state.supernet,
         "logits": logits,
         "weight_optimizer": optimizers["weights"],
         "arch_optimizer": optimizers["arch"],
     }
+    if step.variables:
+        variables["regularizers"] = step.variables
     return Checkpointer(state.model_dir, variables, state, chief=chief)
 
 

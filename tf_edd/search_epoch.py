@@ -146,7 +146,7 @@ class SearchEpoch:
         """
         pending = []
         for train_batch, valid_batch in self.feed.pairs(state.seed, state.epoch, state.position):
-            scalars = self.step.step(train_batch, valid_batch, tf.constant(state.step, tf.int64), phases)
+            scalars = self.step.step(train_batch, valid_batch, tf.constant(state.step, tf.int64), phases, state.epoch)
             pending.append(scalars)
             state.step, state.position = state.step + 1, state.position + 1
             if state.position % (self.checkpoint_steps or READ_STEPS) == 0:

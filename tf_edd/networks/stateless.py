@@ -23,10 +23,15 @@ def call_stateless(layer, values, function):
 
 
 def values_of(layer) -> list[tf.Tensor]:
-    """The values of all variables of a layer, read now."""
-    variables = [variable.value for variable in layer.variables]
+    """The values of all variables of a layer, read now; inside `call_stateless` those that it was given."""
+    return [_read(variable.value) for variable in layer.variables]
+
+
+def _read(value) -> tf.Tensor:
+    if not isinstance(value, tf.Variable):
+        return value
     # One operation a variable: `read_value` adds an identity, and there are thousands.
-    return [tf.raw_ops.ReadVariableOp(resource=variable.handle, dtype=variable.dtype) for variable in variables]
+    return tf.raw_ops.ReadVariableOp(resource=value.handle, dtype=value.dtype)
 
 
 def state_of(layer) -> list[keras.Variable]:
