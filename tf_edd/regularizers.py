@@ -132,19 +132,22 @@ class SelfDistillation:
         if steps == 0:
             self._last_temperature.assign(self._temperature.read_value())
             self._snapshots.fill()
-        elif self._every == "epoch":
-            if changed:
-                self._snapshots.shift()
-                self._snapshots.take()
         else:
-            if (steps - 1) % self._every == 0:
+            shift, take = self._due(steps, changed)
+            if shift:
                 self._snapshots.shift()
-            if steps % self._every == 0:
+            if take:
                 self._snapshots.take()
         if changed:
             self._last_temperature.assign(self._temperature.read_value())
             self._epoch.assign(epoch)
         self._steps.assign_add(1)
+
+    def _due(self, steps, changed):
+        """Whether the states grow older before this step, and whether that of now is taken."""
+        if self._every == "epoch":
+            return changed, changed
+        return (steps - 1) % self._every == 0, steps % self._every == 0
 
     def tensors(self):
         """Per teacher the values of the supernet's variables, the logits by cell kind, and the temperature."""
@@ -167,7 +170,7 @@ class SelfDistillation:
     def _outputs(self, context, values, logits, temperature):
         """The logits [b, classes] of a teacher; what it would assign to moving averages is dropped."""
         probs = {kind: self._relaxation.mean(table, temperature) for kind, table in logits.items()}
-        # The options of the student, so that edges of one shape share the functions that it has anyhow.
+        # `fixed_weights` as for the student: edges of one shape share the functions that it has anyhow.
         options = {"skip_unused": context.skip_unused, "fixed_weights": context.phase == "arch"}
         outputs, _ = call_stateless(
             self._supernet, values, lambda: self._supernet(context.images, probs, training=True, **options)
