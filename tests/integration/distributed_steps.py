@@ -33,10 +33,10 @@ def assign_random(variables):
         variable.assign(variable + 0.01 * rng.normal(size=variable.shape).astype(np.float32))
 
 
-def run(name, *regularizers):
+def run(name, *regularizers, space=None):
     with make_strategy(name).scope():
         keras.utils.set_random_seed(1)
-        space = nas_bench_201(4, 1)
+        space = space or nas_bench_201(4, 1)
         supernet = Supernet(space, 3, running_statistics=True)  # trains with the statistics of the batch
         supernet.build((None, 8, 8, 3))
         assign_random(supernet.trainable_variables)
