@@ -173,7 +173,7 @@ class Penalty:
     """Half the squared norm of the variables of both phases."""
 
     def __init__(self, phase):
-        self.phase, self.contexts = phase, []
+        self.phases, self.contexts = (phase,), []
 
     def __call__(self, context):
         self.contexts.append(context)
@@ -272,6 +272,7 @@ def test_the_weight_step_alone_leaves_operations_out_and_has_gradients_of_weight
         {"weight_gradient_clip": 0.0},
         {"arch_gradient_clip": -0.1},
         {"arch_gradient_clip": float("nan")},
+        {"regularizers": [Penalty("both")]},
     ],
 )
 def test_refuses_impossible_settings(wrong):
@@ -320,7 +321,7 @@ def test_mixed_precision_keeps_variables_and_relaxation_in_float32(policy):
     seen = []
 
     class Watched:
-        phase = "arch"
+        phases = ("arch",)
 
         def __call__(self, context):
             seen.append((context.probs["cell"].dtype, context.logits["cell"].dtype, context.outputs.dtype))

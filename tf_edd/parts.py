@@ -8,6 +8,7 @@ from tf_edd import (  # noqa: F401
     evaluate,
     export,
     optimizers,
+    regularizers,
     relaxations,
     retrain,
     samplers,

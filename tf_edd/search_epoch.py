@@ -163,7 +163,7 @@ class SearchEpoch:
         pending = []
         order = self.step.order(state.epoch)
         for batches in self.feed.batches(state.seed, state.epoch, state.position, order):
-            scalars = self.step.step(*batches, tf.constant(state.step, tf.int64), phases)
+            scalars = self.step.step(*batches, tf.constant(state.step, tf.int64), phases, state.epoch)
             pending.append(scalars)
             state.step, state.position = state.step + 1, state.position + 1
             if state.position % (self.checkpoint_steps or READ_STEPS) == 0:

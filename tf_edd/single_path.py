@@ -80,13 +80,14 @@ class SinglePath:
         """The order of the training images in an epoch (from 0); None for a random one."""
         return self._images.order(self._seed, epoch)
 
-    def step(self, batch, index, phases=phases) -> dict[str, tf.Tensor]:
+    def step(self, batch, index, phases=phases, epoch: int = 0) -> dict[str, tf.Tensor]:
         """One step on the weights.
 
         Args:
             batch: images, labels and, where the sampler gives an order, their positions (per replica).
             index: global step, a scalar int64 tensor; seeds the paths.
             phases: there is one.
+            epoch: of this step; not needed.
 
         Returns:
             Scalars still on the device: loss/weights, accuracy/train, weights/gradient_norm.

@@ -8,14 +8,19 @@ import json
 import math
 from collections.abc import Callable
 
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from tiny_search import tiny_space
 
-from tf_edd import discretizers, operations, relaxations, spaces, temperature
+from tf_edd import discretizers, operations, regularizers, relaxations, spaces, temperature
 from tf_edd.analysis.counting import count_supernet
+from tf_edd.arch_logits import ArchLogits
+from tf_edd.bilevel import Bilevel
 from tf_edd.genotype import Genotype
 from tf_edd.networks.supernet import Supernet
+from tf_edd.optimizers import SGD
 from tf_edd.spaces import CellSpec, Edge, Space
 
 
@@ -457,3 +462,54 @@ def test_discretizers_leave_their_input_alone(row, space):
     copies = {kind: table.copy() for kind, table in probs.items()}
     row.build()(probs, space)
     assert all(np.array_equal(probs[kind], copies[kind]) for kind in probs)
+
+
+# --------------------------------------------------------------------------------------------------------- regularizers
+
+REGULARIZERS = [
+    Row("self-distillation", lambda: regularizers.self_distillation(warm_up_epochs=0)),
+    Row(
+        "self-distillation, two votes by epoch, arch",
+        lambda: regularizers.self_distillation(2, "epoch", "majority", warm_up_epochs=0, phases=("arch",)),
+    ),
+]
+
+
+def searching(regularizer, steps=4):
+    """A step of a small search, and the scalars of some steps of two epochs."""
+    keras.utils.set_random_seed(0)
+    supernet = Supernet(tiny_space(), 3)
+    supernet.build((None, 4, 4, 3))
+    logits = ArchLogits(supernet.space, seed=0)
+    step = Bilevel(supernet, logits, relaxations.softmax(), SGD(0.1), SGD(0.1), [regularizer])
+    rng = np.random.default_rng(0)
+    batch = tf.constant(rng.normal(size=(4, 4, 4, 3)), tf.float32), tf.constant([0, 1, 2, 0])
+    scalars = [step.step(batch, batch, tf.constant(index, tf.int64), epoch=index // 2) for index in range(steps)]
+    return step, [{tag: float(value) for tag, value in row.items()} for row in scalars]
+
+
+@each(REGULARIZERS)
+def test_terms_are_scalars_of_their_phases_traced_once(row, monkeypatch):
+    regularizer, seen = row.build(), []
+    call = type(regularizer).__call__
+
+    def watched(self, context):
+        seen.append((context.phase, call(self, context)))
+        return seen[-1][1]
+
+    monkeypatch.setattr(type(regularizer), "__call__", watched)
+    step, scalars = searching(regularizer)
+    assert [phase for phase, _ in seen] == [phase for phase in ("weights", "arch") if phase in regularizer.phases] != []
+    assert all(term.dtype == tf.float32 and term.shape == () for _, term in seen)
+    assert [function.experimental_get_tracing_count() for function in step.functions.values()] == [1, 1]
+    assert all(math.isfinite(value) for row in scalars for value in row.values())
+
+
+@each(REGULARIZERS)
+def test_a_state_is_on_the_host_and_moves_with_the_steps(row):
+    stateful = isinstance(row.build(), regularizers.StatefulRegularizer)
+    steps = [searching(row.build(), count)[0] for count in (3, 3, 4)]
+    first, again, later = ([variable.numpy() for variable in step.variables["regularizers"]] for step in steps)
+    assert bool(first) == stateful and all("CPU" in variable.device for variable in steps[0].variables)
+    assert all(np.array_equal(*pair) for pair in zip(first, again, strict=True))
+    assert any(not np.array_equal(*pair) for pair in zip(first, later, strict=True)) == stateful

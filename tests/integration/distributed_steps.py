@@ -36,10 +36,10 @@ def assign_random(variables):
         variable.assign(variable + 0.01 * rng.normal(size=variable.shape).astype(np.float32))
 
 
-def run(name):
+def run(name, *regularizers, space=None):
     with make_strategy(name).scope():
         keras.utils.set_random_seed(1)
-        space = nas_bench_201(4, 1)
+        space = space or nas_bench_201(4, 1)
         supernet = Supernet(space, 3, running_statistics=True)  # trains with the statistics of the batch
         supernet.build((None, 8, 8, 3))
         assign_random(supernet.trainable_variables)
@@ -47,7 +47,7 @@ def run(name):
         start = [variable.numpy() for variable in (*supernet.trainable_variables, *logits.variables)]
         optimizers = SGD(learning_rate=0.1, nesterov=True, weight_decay=1e-3), Adam(learning_rate=1e-2)
         clips = {"weight_gradient_clip": 0.5, "arch_gradient_clip": 0.01}
-        step = Bilevel(supernet, logits, sparse_noisy_softmax(), *optimizers, **clips)
+        step = Bilevel(supernet, logits, sparse_noisy_softmax(), *optimizers, regularizers, **clips)
         scalars = take_steps(step, tf.distribute.get_strategy())
         result = {"start/weights": start[:-1], "start/logits": start[-1:]}
         result |= {"weights": supernet.trainable_variables, "logits": logits.variables}

@@ -8,10 +8,12 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 from tiny_search import EPOCHS, Stop, StopAt, outcome, run, stop_at_save
 
 from tf_edd.actions import genotype_log
+from tf_edd.regularizers import self_distillation
 from tf_edd.runtime import files
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -46,6 +48,29 @@ def test_stops_around_checkpoints(tmp_path, uninterrupted, steps, stops):
             run(tmp_path, checkpoint_steps=steps)
     run(tmp_path, checkpoint_steps=steps)
     assert outcome(tmp_path) == uninterrupted
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("every", [2, "epoch"])
+def test_stops_with_teachers(tmp_path, uninterrupted, every):
+    """Before, at and after the end of the warm-up (step 4), and between the taking of a state and its first use."""
+
+    def distilled(name):
+        teachers = self_distillation(teachers=2, every=every, warm_up_epochs=1)
+        run(tmp_path / name, checkpoint_steps=1, regularizers=(teachers,))
+
+    distilled("whole")
+    for count, after in [(3, True), (2, True), (3, False)]:
+        with pytest.MonkeyPatch.context() as patch, pytest.raises(Stop):
+            stop_at_save(patch, count, after)
+            distilled("stopped")
+    distilled("stopped")
+    whole = outcome(tmp_path / "whole")
+    assert outcome(tmp_path / "stopped") == whole
+    kept = [np.frombuffer(v, np.uint8) for name, v in whole["variables"].items() if name.startswith("regularizers/")]
+    assert len(kept) > 20 and sum(value.any() for value in kept) > 20
+    losses = [[row["loss/weights"] for row in result["history"]] for result in (whole, uninterrupted)]
+    assert losses[0][0] == losses[1][0] and losses[0][1] > losses[1][1]  # the second epoch is the first with teachers
 
 
 @pytest.mark.slow

@@ -35,15 +35,18 @@ def finish(processes, logs, seconds):
             process.wait()
 
 
-@pytest.fixture(scope="module")
-def five_steps(tmp_path_factory):
-    """What five search steps reach: `one` device, and two devices with half a batch each (`mirrored`)."""
-    folder = tmp_path_factory.mktemp("distribution")
+def on_one_and_two_devices(program, folder):
     log = folder / "log"
-    finish([start("distributed_steps.py", folder / "results.npz", log=log)], [log], 900)
+    finish([start(program, folder / "results.npz", log=log)], [log], 900)
     results = np.load(folder / "results.npz")
     assert results["one/replicas"] == 1 and results["mirrored/replicas"] == 2
     return results
+
+
+@pytest.fixture(scope="module")
+def five_steps(tmp_path_factory):
+    """What five search steps reach: `one` device, and two devices with half a batch each (`mirrored`)."""
+    return on_one_and_two_devices("distributed_steps.py", tmp_path_factory.mktemp("distribution"))
 
 
 @pytest.mark.slow
@@ -82,6 +85,16 @@ def test_metrics_are_those_of_the_global_batch(five_steps):
 @pytest.mark.slow
 def test_one_trace_a_step_function(five_steps):
     assert five_steps["one/traces"].tolist() == five_steps["mirrored/traces"].tolist() == [1, 1]
+
+
+@pytest.mark.slow
+def test_two_devices_reproduce_one_with_self_distillation(tmp_path):
+    distilled = on_one_and_two_devices("distributed_distillation.py", tmp_path)
+    for what in ("weights", "logits", "averages", "scalars/loss/weights", "scalars/loss/arch"):
+        one, two, plain = (distilled[f"{name}/{what}"] for name in ("one", "mirrored", "plain"))
+        np.testing.assert_allclose(two, one, rtol=1e-5, atol=1e-5, err_msg=what)
+        assert np.abs(one - plain).max() > 1e-3, what  # it was distilled
+    assert distilled["one/traces"].tolist() == distilled["mirrored/traces"].tolist() == [1, 1]
 
 
 def free_ports(count):

@@ -23,13 +23,12 @@ def call_stateless(layer, values, function):
 
 
 def values_of(layer) -> list[tf.Tensor]:
-    """The values of all variables of a layer, read now."""
+    """The values of all variables of a layer, read now; inside `call_stateless` those that it was given."""
     return [_read(variable.value) for variable in layer.variables]
 
 
 def _read(value) -> tf.Tensor:
-    """The value of a variable, which is a tensor already inside `call_stateless`."""
-    if isinstance(value, tf.Tensor):
+    if not hasattr(value, "handle"):
         return value
     # One operation a variable: `read_value` adds an identity, and there are thousands.
     return tf.raw_ops.ReadVariableOp(resource=value.handle, dtype=value.dtype)
