@@ -26,13 +26,14 @@ setup(
         "absl-py>=1.4",
         "gin-config>=0.5",
         "numpy>=1.26",
+        "scipy>=1.11",
         "scikit-learn>=1.3",  # the embedded data set
         "matplotlib>=3.8",
         "tqdm>=4.66",
         "pillow>=10",
     ],
     extras_require={
-        "test": ["pytest>=8", "pytest-xdist>=3.5", "scipy>=1.11"],
+        "test": ["pytest>=8", "pytest-xdist>=3.5"],
         "lint": ["ruff>=0.6"],
         "benchmark": ["torch>=2.2"],
         "nats_bench": ["nats_bench>=1.8"],
@@ -40,7 +41,7 @@ setup(
     entry_points={
         "console_scripts": [
             f"tf_edd_{name}=launch.{name}:run"
-            for name in ("search", "retrain", "evaluate", "export", "query", "report", "quickstart", "count")
+            for name in ("search", "retrain", "evaluate", "export", "query", "report", "quickstart", "count", "rank")
         ]
     },
 )

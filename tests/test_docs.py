@@ -173,6 +173,7 @@ def test_every_row_has_its_file(what):
 
 PROGRAM_ROOTS = {"search": ("search",), "retrain": ("retrain",), "evaluate": ("evaluate",), "export": ("export",)}
 PROGRAM_ROOTS["quickstart"] = tuple(PROGRAM_ROOTS)
+PROGRAM_ROOTS["rank"] = ("rank",)
 PROGRAM_ROOTS["count"] = ()  # it reads the spaces alone
 
 

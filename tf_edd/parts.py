@@ -10,6 +10,7 @@ from tf_edd import (  # noqa: F401
     export,
     limits,
     optimizers,
+    rank,
     relaxations,
     retrain,
     schedules,

@@ -117,7 +117,7 @@ def search(
         UserError: unusable data or model_dir, a loss that is not finite, a full disk. Checkpoints are kept.
     """
     strategy = tf.distribute.get_strategy()
-    _check(batch_size, epochs, checkpoint_steps, strategy.num_replicas_in_sync)
+    _check(batch_size, epochs, checkpoint_steps, recalibration_batches, strategy.num_replicas_in_sync)
     _check_schedule(frozen_epochs, epochs, entropy_at)
     images = data(data_dir=data_dir)
     halves, record = _halves(images, train, valid, seed)
@@ -200,8 +200,9 @@ def _run(loop: SearchEpoch, state, actions, checkpointer, chief, choose=None) ->
     return state.genotype
 
 
-def _check(batch_size, epochs, checkpoint_steps, replicas):
+def _check(batch_size, epochs, checkpoint_steps, recalibration_batches, replicas):
     counts = {"batch_size": batch_size, "epochs": epochs, "checkpoint_steps": checkpoint_steps or 1}
+    counts["recalibration_batches"] = recalibration_batches
     for name, value in counts.items():
         if not isinstance(value, int) or value < 1:
             raise UserError(f"{name} must be an integer of at least 1. Received: {name}={value!r}")
