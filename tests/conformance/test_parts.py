@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tf_edd import discretizers, operations, relaxations, spaces, temperature
+from tf_edd import discretizers, evolution, operations, relaxations, spaces, temperature
 from tf_edd.analysis.counting import count_supernet
 from tf_edd.genotype import Genotype
 from tf_edd.networks.supernet import Supernet
@@ -457,3 +457,35 @@ def test_discretizers_leave_their_input_alone(row, space):
     copies = {kind: table.copy() for kind, table in probs.items()}
     row.build()(probs, space)
     assert all(np.array_equal(probs[kind], copies[kind]) for kind in probs)
+
+
+# ------------------------------------------------------------------------------------------------------------ selectors
+
+SELECTORS = [
+    Row("evolution", lambda: evolution.evolutionary_search(6, 3, 2, mutants=2, crossovers=2)),
+    Row("random search", lambda: evolution.random_search(18)),
+]
+
+
+def skips(genotype):
+    return float(genotype.count("skip_connect"))
+
+
+@each(SELECTORS)
+@on_every_space
+def test_selectors_return_the_best_of_different_genotypes_of_the_space(row, space, tmp_path):
+    asked = []
+    chosen = row.build()(space, lambda g: asked.append(g) or skips(g), seed=0, log_path=tmp_path / "log.jsonl")
+    assert chosen.check(space) in asked and skips(chosen) == max(map(skips, asked))
+    assert len(set(asked)) == len(asked) > 1
+    assert all(genotype.check(space) for genotype in asked)
+
+
+@each(SELECTORS)
+def test_the_seed_decides_what_selectors_ask(row, tmp_path):
+    space, asked = spaces.nas_bench_201(), {}
+    for name, seed in (("a", 0), ("b", 0), ("c", 1)):
+        asked[name] = []
+        fitness = lambda g, n=name: asked[n].append(g) or skips(g)  # noqa: E731
+        row.build()(space, fitness, seed=seed, log_path=tmp_path / name)
+    assert asked["a"] == asked["b"] != asked["c"]

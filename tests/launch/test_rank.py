@@ -141,8 +141,6 @@ def test_a_dry_run_writes_nothing(searched):
     ],
 )
 def test_bad_input(searched, binding, told):
-    if "digits" in binding and "test_fraction" not in str(data.digits):
-        pytest.skip("the digits have one split")
     more = [binding] + (["s1.init_channels = 4"] if "s1" in binding else [])
     with pytest.raises(UserError, match=f"(?s){told}"):
         run(searched, *more)
