@@ -43,13 +43,13 @@ def test_by_hand():
 def test_the_interval_covers_the_tau_of_the_population():
     """A bivariate normal distribution of correlation r has tau = 2 asin(r) / pi; 95 % of the intervals hold it."""
     rng, r, hits, widths = np.random.default_rng(1), 0.7, 0, []
-    for _ in range(60):
+    for _ in range(40):
         first, noise = rng.normal(size=(2, 40))
-        result = ranking.kendall_tau(first, r * first + math.sqrt(1 - r * r) * noise, resamples=200)
+        result = ranking.kendall_tau(first, r * first + math.sqrt(1 - r * r) * noise, resamples=100)
         hits += result.low <= 2 * math.asin(r) / math.pi <= result.high
         widths.append(result.high - result.low)
         assert result.low <= result.tau <= result.high
-    assert 51 <= hits <= 60 and np.mean(widths) < 0.5  # 57 expected, three standard deviations are 5
+    assert 33 <= hits <= 40 and np.mean(widths) < 0.5  # 38 expected, three standard deviations are 4
 
 
 def test_the_seed_decides_and_more_confidence_is_wider():

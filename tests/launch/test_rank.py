@@ -136,14 +136,27 @@ def test_a_dry_run_writes_nothing(searched):
         ("rank.images = 'train'", "images must be one of test, valid"),
         ("rank.statistics = 'moving'", "statistics must be one of"),
         ("nas_bench_201.init_channels = 8", "Expected an intact checkpoint of supernet.*none that fits"),
-        ("search.space = @s1()", "The table knows cells of space 'nas_bench_201'. Received: a search in 's1'"),
         ("digits.test_fraction = 0.3", "Expected the data set of the search"),
     ],
 )
 def test_bad_input(searched, binding, told):
-    more = [binding] + (["s1.init_channels = 4"] if "s1" in binding else [])
     with pytest.raises(UserError, match=f"(?s){told}"):
-        run(searched, *more)
+        run(searched, binding)
+
+
+def test_a_search_in_another_space_is_refused(searched):
+    table = f'nb201_table.path = "{searched / "table.csv"}"'
+    gin_files = ["datasets/digits.gin", "recipes/darts_family_search.gin", "methods/edd_darts.gin", "spaces/s1.gin"]
+    config.parse([*gin_files, "tables/nb201.gin"], [table], roots=("rank",))
+    with pytest.raises(UserError, match="The table knows cells of space 'nas_bench_201'. Received: a search in 's1'"):
+        rank(searched)
+
+
+def test_a_search_without_configuration_is_refused(searched):
+    table = f'nb201_table.path = "{searched / "table.csv"}"'
+    config.parse(["tables/nb201.gin"], [table], roots=("rank",))
+    with pytest.raises(UserError, match="which binds search.space. Received: none"):
+        rank(searched)
 
 
 def launch(*arguments, cwd):

@@ -99,7 +99,8 @@ def kendall_tau(
 
 
 def _tau(first, second) -> float:
-    return float(scipy.stats.kendalltau(first, second).statistic)
+    # Its p-value is not used, and the exact one takes most of the time.
+    return float(scipy.stats.kendalltau(first, second, method="asymptotic").statistic)
 
 
 def draw_ranking(
@@ -111,7 +112,7 @@ def draw_ranking(
         inherited: fractions.
         measured: percent.
         tau: of these.
-        parameters: of the network of each cell, for the colour.
+        parameters: of the network of each cell at the size of the supernet's, for the colour.
         column: what `measured` is.
     """
     figure = Figure(figsize=(FIGURE_WIDTH * 1.15, 4.6), dpi=DPI, layout="constrained", facecolor="white")
