@@ -94,7 +94,7 @@ def kendall_tau(
     )
     low, high = result.confidence_interval
     if not np.isfinite([low, high]).all():  # all resamples alike, as where both orders are the same
-        low, high = np.quantile(result.bootstrap_distribution, [(1 - confidence) / 2, (1 + confidence) / 2])
+        low, high = np.nanquantile(result.bootstrap_distribution, [(1 - confidence) / 2, (1 + confidence) / 2])
     return Tau(_tau(first, second), float(low), float(high), confidence, len(first))
 
 
