@@ -26,7 +26,7 @@ setup(
         "absl-py>=1.4",
         "gin-config>=0.5",
         "numpy>=1.26",
-        "scipy>=1.11",  # eigenvalues
+        "scipy>=1.11",  # eigenvalues, rank correlation
         "scikit-learn>=1.3",  # the embedded data set
         "matplotlib>=3.8",
         "tqdm>=4.66",
@@ -41,7 +41,7 @@ setup(
     entry_points={
         "console_scripts": [
             f"tf_edd_{name}=launch.{name}:run"
-            for name in ("search", "retrain", "evaluate", "export", "query", "report", "quickstart", "count")
+            for name in ("search", "retrain", "evaluate", "export", "query", "report", "quickstart", "count", "rank")
         ]
     },
 )

@@ -85,23 +85,30 @@ def define_flags(*names: str) -> None:
             flags.DEFINE_alias("gin_bindings", "gin_param")
 
 
-def parse_gin(roots: Sequence[str], default_files: Sequence[str] = ()) -> None:
+def parse_gin(roots: Sequence[str], default_files: Sequence[str] = (), recorded: Sequence[str] = ()) -> None:
     """Parses the gin files and bindings of the command line; `default_files` are used where no file is given.
+
+    Args:
+        roots: the configurables that the program calls.
+        default_files: gin files for a command line without any.
+        recorded: gin files before those of the command line, which override them.
 
     Raises:
         UserError: as `tf_edd.runtime.config.parse`.
     """
     from tf_edd.runtime import config
 
-    config.parse(FLAGS.gin_file or list(default_files), FLAGS.gin_param, FLAGS.gin_search_path, roots)
+    given = FLAGS.gin_file or list(default_files)
+    config.parse([*recorded, *given], FLAGS.gin_param, FLAGS.gin_search_path, roots)
 
 
-def setup(roots: Sequence[str], default_files: Sequence[str] = ()) -> Session:
+def setup(roots: Sequence[str], default_files: Sequence[str] = (), recorded: Sequence[str] = ()) -> Session:
     """Gin, devices, seeds and precision, in the order that TensorFlow needs.
 
     Args:
         roots: the configurables that the program calls.
         default_files: gin files for a command line without any.
+        recorded: gin files before those of the command line, which override them.
 
     Raises:
         UserError: a bad configuration, or a machine without what the flags ask for.
@@ -109,7 +116,7 @@ def setup(roots: Sequence[str], default_files: Sequence[str] = ()) -> Session:
     from tf_edd.runtime import seeds
     from tf_edd.runtime import strategy as strategies
 
-    parse_gin(roots, default_files)
+    parse_gin(roots, default_files, recorded)
     if FLAGS.logical_cpus > 1:
         strategies.use_logical_cpus(FLAGS.logical_cpus)
     strategy = strategies.make_strategy(FLAGS.strategy)

@@ -27,6 +27,7 @@ MADE = ("runs/", "my_", "search/", "retrain/", "export/", "train/", "valid/", "e
 MADE_NAMES = {"genotype.json", "genotypes.jsonl", "results.json", "model_card.json", "trajectories.png", "cell.png"}
 MADE_NAMES |= {"cell.svg", "heat_map.png", "config.gin", "environment.json", "record.json", "history.jsonl"}
 MADE_NAMES |= {"curves.png", "evaluation.json", "nas_bench_201.csv.gz", "result.json"}
+MADE_NAMES |= {"selection.jsonl", "ranking.json", "ranking.jsonl", "ranking.png"}
 
 each_document = pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
 
@@ -173,6 +174,7 @@ def test_every_row_has_its_file(what):
 
 PROGRAM_ROOTS = {"search": ("search",), "retrain": ("retrain",), "evaluate": ("evaluate",), "export": ("export",)}
 PROGRAM_ROOTS["quickstart"] = tuple(PROGRAM_ROOTS)
+PROGRAM_ROOTS["rank"] = ("rank",)
 PROGRAM_ROOTS["count"] = ()  # it reads the spaces alone
 
 

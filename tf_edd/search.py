@@ -8,6 +8,7 @@
 Nothing here knows the name of a method or of a space: those are the parts that a gin file injects.
 """
 
+import functools
 from collections.abc import Callable, Sequence
 
 import gin
@@ -31,6 +32,7 @@ from tf_edd.runtime.strategy import is_chief
 from tf_edd.search_epoch import Feed, SearchEpoch, SearchParts
 from tf_edd.search_metrics import SHOWN, results
 from tf_edd.search_state import SearchState
+from tf_edd.selection import select, selection_record
 
 
 @gin.configurable(module="tf_edd")
@@ -58,6 +60,8 @@ def search(
     entropy_at: float | None = None,
     logit_init_scale: float = 1e-3,
     running_statistics: bool = False,
+    selector: Callable | None = None,
+    recalibration_batches: int = 200,
     rematerialize: bool = False,
     xla: bool = False,
     checkpoint_steps: int | None = None,
@@ -94,6 +98,10 @@ def search(
             reads as 1.0, the paper's text and Fig. 4 as None.
         logit_init_scale: standard deviation of the initial logits.
         running_statistics: evaluate the supernet with moving averages instead of batch statistics.
+        selector: chooses the genotype from the trained supernet after the last epoch, by the accuracy of cells on the
+            validation half with inherited weights; None for the discretizer of the last epoch. See `tf_edd.evolution`.
+        recalibration_batches: training batches on which the moving averages of each cell are gathered before the
+            selector sees its accuracy; of `running_statistics` alone.
         rematerialize: run each edge again in the backward pass in place of keeping what is inside it: less memory for
             more time, the same gradients.
         xla: compile the forward and backward pass of a replica.
@@ -105,13 +113,13 @@ def search(
         dry_run: only describe what would run; nothing is written.
 
     Returns:
-        The genotype of the last epoch, or the description for a dry run.
+        The genotype of the last epoch or of the selector, or the description for a dry run.
 
     Raises:
         UserError: unusable data or model_dir, a loss that is not finite, a full disk. Checkpoints are kept.
     """
     strategy = tf.distribute.get_strategy()
-    _check(batch_size, epochs, checkpoint_steps, strategy.num_replicas_in_sync)
+    _check(batch_size, epochs, checkpoint_steps, recalibration_batches, strategy.num_replicas_in_sync)
     _check_schedule(frozen_epochs, epochs, entropy_at)
     images = data(data_dir=data_dir)
     halves, record = _halves(images, train, valid, seed)
@@ -144,7 +152,8 @@ def search(
     loop = SearchEpoch(
         supernet, step, parts, optimizers, feed, frozen_epochs, entropy_at, checkpointer, checkpoint_steps
     )
-    return _run(loop, state, actions if is_chief(strategy) else (), checkpointer, is_chief(strategy))
+    choose = selector and functools.partial(select, selector, loop, state, recalibration_batches, is_chief(strategy))
+    return _run(loop, state, actions if is_chief(strategy) else (), checkpointer, is_chief(strategy), choose)
 
 
 def _settings(images, halves, epochs, batch_size, frozen_epochs, deterministic, parts) -> dict:
@@ -167,7 +176,7 @@ def _checkpointer(state, logits, optimizers, step, chief) -> Checkpointer:
     return Checkpointer(state.model_dir, variables, state, chief=chief)
 
 
-def _run(loop: SearchEpoch, state, actions, checkpointer, chief) -> Genotype:
+def _run(loop: SearchEpoch, state, actions, checkpointer, chief, choose=None) -> Genotype:
     """All epochs that are left, and what comes after the last."""
     if state.history and state.position == 0:  # the last epoch may be done already, and its files not
         loop.take_logits(state, state.history[-1]["arch/temperature"])
@@ -180,18 +189,21 @@ def _run(loop: SearchEpoch, state, actions, checkpointer, chief) -> Genotype:
                 action.epoch(state, metrics)
             checkpointer.save(state.step)
             progress.end_epoch({name: metrics[tag] for name, tag in SHOWN.items()})
+    discretized, state.genotype = state.genotype, choose() if choose else state.genotype
     if chief:
         logging.info("Searched cell: %s", state.genotype)
         files.write_json(state.model_dir / "genotype.json", state.genotype.to_json())
     for action in actions:
         action.end(state)
     if chief:
-        files.write_json(state.model_dir / "results.json", results(state))
+        selection = {"selection": selection_record(state.model_dir, discretized)} if choose else {}
+        files.write_json(state.model_dir / "results.json", {**results(state), **selection})
     return state.genotype
 
 
-def _check(batch_size, epochs, checkpoint_steps, replicas):
+def _check(batch_size, epochs, checkpoint_steps, recalibration_batches, replicas):
     counts = {"batch_size": batch_size, "epochs": epochs, "checkpoint_steps": checkpoint_steps or 1}
+    counts["recalibration_batches"] = recalibration_batches
     for name, value in counts.items():
         if not isinstance(value, int) or value < 1:
             raise UserError(f"{name} must be an integer of at least 1. Received: {name}={value!r}")

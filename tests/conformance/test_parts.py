@@ -14,7 +14,7 @@ import pytest
 import tensorflow as tf
 from tiny_search import tiny_space
 
-from tf_edd import discretizers, operations, regularizers, relaxations, spaces, temperature
+from tf_edd import discretizers, evolution, operations, regularizers, relaxations, spaces, temperature
 from tf_edd.analysis.counting import count_supernet
 from tf_edd.arch_logits import ArchLogits
 from tf_edd.bilevel import Bilevel
@@ -510,6 +510,38 @@ def test_a_state_is_on_the_host_and_moves_with_the_steps(row):
     stateful = isinstance(row.build(), regularizers.StatefulRegularizer)
     steps = [searching(row.build(), count)[0] for count in (3, 3, 4)]
     first, again, later = ([variable.numpy() for variable in step.variables["regularizers"]] for step in steps)
-    assert bool(first) == stateful and all("CPU" in variable.device for variable in steps[0].variables)
+    assert bool(first) == stateful and all("CPU" in variable.device for variable in steps[0].variables["regularizers"])
     assert all(np.array_equal(*pair) for pair in zip(first, again, strict=True))
     assert any(not np.array_equal(*pair) for pair in zip(first, later, strict=True)) == stateful
+
+
+# ------------------------------------------------------------------------------------------------------------ selectors
+
+SELECTORS = [
+    Row("evolution", lambda: evolution.evolutionary_search(6, 3, 2, mutants=2, crossovers=2)),
+    Row("random search", lambda: evolution.random_search(18)),
+]
+
+
+def skips(genotype):
+    return float(genotype.count("skip_connect"))
+
+
+@each(SELECTORS)
+@on_every_space
+def test_selectors_return_the_best_of_different_genotypes_of_the_space(row, space, tmp_path):
+    asked = []
+    chosen = row.build()(space, lambda g: asked.append(g) or skips(g), seed=0, log_path=tmp_path / "log.jsonl")
+    assert chosen.check(space) in asked and skips(chosen) == max(map(skips, asked))
+    assert len(set(asked)) == len(asked) > 1
+    assert all(genotype.check(space) for genotype in asked)
+
+
+@each(SELECTORS)
+def test_the_seed_decides_what_selectors_ask(row, tmp_path):
+    space, asked = spaces.nas_bench_201(), {}
+    for name, seed in (("a", 0), ("b", 0), ("c", 1)):
+        asked[name] = []
+        fitness = lambda g, n=name: asked[n].append(g) or skips(g)  # noqa: E731
+        row.build()(space, fitness, seed=seed, log_path=tmp_path / name)
+    assert asked["a"] == asked["b"] != asked["c"]

@@ -260,3 +260,31 @@ def test_a_kill_at_any_moment_leaves_a_directory_that_restores(tmp_path):
         assert step and step > last
         last = step
         assert not list(tmp_path.glob("broken-*"))
+
+
+def part_of(directory, size=1000):
+    variable = tf.Variable(tf.zeros([size]))
+    return module.read_part(directory, {"logits": variable}), variable
+
+
+def test_a_part_of_the_newest_intact_checkpoint(tmp_path):
+    model, variable, state = tf.Variable([1.0, 2.0]), tf.Variable(tf.zeros([1000])), State()
+    saver = Checkpointer(tmp_path, {"logits": variable, "model": model}, state)
+    for step in (1, 2, 3):
+        save(saver, variable, state, step)
+    newest = next(tmp_path.glob("ckpt-3.data*"))
+    newest.write_bytes(newest.read_bytes()[:100])
+    before = sorted(path.name for path in tmp_path.iterdir())
+    told, part = part_of(tmp_path)
+    assert told == {"step": 2} and np.all(part == 2)
+    assert sorted(path.name for path in tmp_path.iterdir()) == before  # nothing is set aside
+
+
+def test_a_part_of_another_network_is_refused(tmp_path):
+    with pytest.raises(UserError, match="intact checkpoint of logits.*Received: none$"):
+        part_of(tmp_path / "nowhere")
+    filled(tmp_path)
+    with pytest.raises(UserError, match="none that fits"):
+        part_of(tmp_path, size=7)
+    with pytest.raises(UserError, match="1 variables of logits, the network 0"):
+        module.read_part(tmp_path, {"logits": []})

@@ -65,3 +65,25 @@ def test_a_truncated_file_is_named(tmp_path):
 def test_a_missing_file_is_named(tmp_path):
     with pytest.raises(UserError, match="none.json"):
         files.read_json(tmp_path / "none.json")
+
+
+def test_appended_lines_outlive_a_line_that_was_cut_short(tmp_path):
+    path = tmp_path / "log.jsonl"
+    for value in (0.1 + 0.2, 1.0):
+        files.append_line(path, {"value": value})
+    with path.open("a") as file:
+        file.write('{"value": 7')
+    assert files.read_appended(path) == [{"value": 0.1 + 0.2}, {"value": 1.0}]
+    files.append_line(path, {"value": np.float64(2)})
+    assert path.read_text() == '{"value": 0.30000000000000004}\n{"value": 1.0}\n{"value": 2.0}\n'
+
+
+def test_a_damaged_line_in_the_middle_is_named(tmp_path):
+    (tmp_path / "log.jsonl").write_text('{"a": 1}\n{"a"\n{"a": 3}\n')
+    with pytest.raises(UserError, match="log.jsonl, line 2"):
+        files.read_appended(tmp_path / "log.jsonl")
+
+
+def test_an_append_that_fails_is_told(tmp_path):
+    with pytest.raises(UserError, match="Cannot write"):
+        files.append_line(tmp_path / "nowhere" / "log.jsonl", {})

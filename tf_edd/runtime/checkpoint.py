@@ -208,3 +208,40 @@ class Checkpointer:
 def _first_line(error: Exception) -> str:
     text = str(error).strip()
     return f"{type(error).__name__}: {text.splitlines()[0] if text else 'no message'}"
+
+
+def read_part(directory, trackables: Mapping[str, Any]) -> dict:
+    """Restores some of what the newest intact checkpoint of a directory holds; nothing there is changed.
+
+    Args:
+        directory: where a `Checkpointer` saves.
+        trackables: name -> object, those of the `Checkpointer` that are wanted.
+
+    Returns:
+        The Python state.
+
+    Raises:
+        UserError: no checkpoint, or none whose variables of these names are those of the objects.
+    """
+    failures = []
+    text, groups = _Text(), {name: variables_of(trackable) for name, trackable in trackables.items()}
+    reader = tf.train.Checkpoint(python_state=text, **groups)
+    for step in reversed(Checkpointer(directory, {}, None).steps):
+        prefix = str(Path(directory) / f"ckpt-{step}")
+        try:
+            _check_part(prefix, groups)
+            reader.read(prefix).assert_existing_objects_matched().expect_partial()
+            return json.loads(text.text)
+        except _BROKEN as error:
+            failures.append(f"  ckpt-{step}: {_first_line(error)}")
+    told = "\n".join(["none that fits" if failures else "none", *failures])
+    raise UserError(f"Expected an intact checkpoint of {', '.join(groups)} in {directory}. Received: {told}")
+
+
+def _check_part(prefix: str, groups: Mapping[str, list]) -> None:
+    """Refuses a checkpoint with more variables of these names than there are objects for."""
+    names = [name for name, _ in tf.train.list_variables(prefix)]
+    for group, variables in groups.items():
+        saved = sum(name.startswith(f"{group}/") for name in names)
+        if saved != len(variables):
+            raise ValueError(f"it has {saved} variables of {group}, the network {len(variables)}")

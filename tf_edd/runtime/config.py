@@ -15,7 +15,7 @@ import gin.config as gin_internal  # the registry and the parsed bindings have n
 from tf_edd.errors import UserError
 from tf_edd.runtime import gin_graph
 
-ROOTS = ("search", "retrain", "evaluate", "export", "runtime")
+ROOTS = ("search", "retrain", "evaluate", "export", "rank", "runtime")
 
 # What gives the parameters that are passed explicitly in each call, so that a binding of them would do nothing.
 _FLAGS = {name: f"--{name}" for name in ("model_dir", "data_dir", "overwrite")}
@@ -26,6 +26,7 @@ SUPPLIED = {
     "tf_edd.retrain": {**_RUN, "genotype": "--genotype"},
     "tf_edd.evaluate": {"model_dir": "--model_dir", "data_dir": "--data_dir", "saved_model": "--saved_model"},
     "tf_edd.export": _FLAGS,
+    "tf_edd.rank": {**_FLAGS, "dry_run": "--dry_run"},
     "tf_edd.bilevel.first_order": {
         "seed": "--seed",
         "xla": "runtime.xla",

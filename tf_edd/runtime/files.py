@@ -116,6 +116,23 @@ def write_lines(path, lines: Iterable[str | dict]) -> None:
     write_text(path, "".join(text + "\n" for text in texts))
 
 
+def append_line(path, record: dict) -> None:
+    """Appends one line of JSON to a file and flushes it to the disk; what a kill has left of a line is removed first.
+
+    Raises:
+        UserError: as `write_text`; the lines before are left as they were.
+    """
+    try:
+        with open(path, "rb+" if os.path.exists(path) else "wb+") as file:
+            file.truncate(file.read().rfind(b"\n") + 1)
+            file.seek(0, os.SEEK_END)
+            file.write(json.dumps(record, default=_plain).encode() + b"\n")
+            file.flush()
+            os.fsync(file.fileno())
+    except OSError as error:
+        raise write_error(path, error) from error
+
+
 def read_json(path) -> Any:
     """The content of a JSON file.
 
@@ -132,6 +149,16 @@ def read_lines(path) -> list:
         UserError: no such file, or a line that is not JSON.
     """
     lines = read_text(path).splitlines()
+    return [_decode(line, f"{path}, line {number}") for number, line in enumerate(lines, start=1)]
+
+
+def read_appended(path) -> list:
+    """The records of a file that `append_line` writes, without a last line that a kill has cut short.
+
+    Raises:
+        UserError: no such file, or a whole line that is not JSON.
+    """
+    lines = read_text(path).split("\n")[:-1]
     return [_decode(line, f"{path}, line {number}") for number, line in enumerate(lines, start=1)]
 
 

@@ -1,0 +1,58 @@
+"""How well does a trained supernet rank cells? Kendall's tau against a NAS-Bench-201 table.
+
+  python -m launch.rank --model_dir=runs/one_shot --data_dir=$TFDS --gin_file=tables/nb201.gin \\
+      --gin_param='nb201_table.path = "nas_bench_201.csv.gz"'
+  python -m launch.rank --model_dir=runs/one_shot --data_dir=$TFDS --gin_file=tables/nb201.gin \\
+      --gin_param='nb201_table.path = "nas_bench_201.csv.gz"' --gin_param='rank.statistics = "recalibrated"' \\
+      --gin_param='rank.images = "valid"' --gin_param='rank.cells = 50'
+
+restores the supernet from the newest checkpoint of the search in --model_dir, finished or running, measures a fixed
+sample of 200 cells with the weights that they inherit, and looks up what the same cells reach when trained by
+themselves. Prints tau with its bootstrap interval; writes all pairs to model_dir/search/ranking.json and a figure to
+ranking.png beside it. The configuration is that of the search (its config.gin), then --gin_file and --gin_param.
+
+rank.column names the accuracy of the table; rank.images is "test" or "valid" (the validation half), rank.statistics
+"batch" or "recalibrated". The same command continues an interrupted ranking; for another checkpoint, or other images,
+give --overwrite. --dry_run prints what would be measured.
+"""
+
+import json
+from pathlib import Path
+
+from absl import flags, logging
+
+from launch import common, startup  # noqa: F401
+from tf_edd.analysis.ranking import Tau
+from tf_edd.rank import FIGURE, RESULT, rank
+
+common.define_flags("model_dir", "data_dir", "gin", "machine", "dry_run", "overwrite")
+FLAGS = flags.FLAGS
+
+
+def searched_config(model_dir: str) -> list[str]:
+    """The gin file that the search was started with, if there is one."""
+    path = Path(model_dir) / "search" / "config.gin"
+    return [str(path)] if path.is_file() else []
+
+
+def main() -> None:
+    """Ranks, or describes it."""
+    session = common.setup(("rank",), recorded=searched_config(FLAGS.model_dir))
+    with session.strategy.scope():
+        given = {"data_dir": FLAGS.data_dir, "overwrite": FLAGS.overwrite, "dry_run": FLAGS.dry_run}
+        result = rank(FLAGS.model_dir, **given)
+    if FLAGS.dry_run:
+        print(json.dumps(result, indent=2))
+    elif session.chief:
+        folder = Path(FLAGS.model_dir) / "search"
+        print(f"Kendall's tau: {Tau(**result['tau'])}\nWritten to: {folder / RESULT}, {folder / FIGURE}")
+
+
+def run() -> None:
+    """Entry point of the installed command."""
+    logging.set_verbosity(logging.INFO)
+    common.launch(main, required=("model_dir",), resumable=True)
+
+
+if __name__ == "__main__":
+    run()

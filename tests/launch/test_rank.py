@@ -1,0 +1,182 @@
+"""The ranking of a supernet: what it measures and writes, how it continues, and what it refuses."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import gin
+import numpy as np
+import pytest
+import scipy.stats
+import tensorflow as tf
+
+from launch.rank import searched_config
+from tf_edd import data, parts  # noqa: F401 (registers what the gin files name)
+from tf_edd.analysis.ranking import ranking_cells
+from tf_edd.errors import UserError
+from tf_edd.genotype import from_text
+from tf_edd.inherited import InheritedAccuracy
+from tf_edd.networks.supernet import Supernet
+from tf_edd.rank import rank
+from tf_edd.runtime import config, files
+from tf_edd.runtime.strategy import disable_meta_optimizer
+from tf_edd.search import search
+from tf_edd.spaces import nas_bench_201
+from tf_edd.supernet_evaluation import SupernetEvaluator
+from tf_edd.tabular import ACCURACIES, COLUMNS
+
+ROOT = Path(__file__).resolve().parents[2]
+CELLS = 12
+TINY = ["search.epochs = 1", "search.batch_size = 32", "search.train = 64", "search.valid = 64", "search.actions = []"]
+TINY += ["nas_bench_201.init_channels = 4", "first_order.skip_unused = False"]
+RANK = [f"rank.cells = {CELLS}", "rank.resamples = 50", "rank.batch_size = 150"]
+FILES = ["datasets/digits.gin", "recipes/nb201_small.gin", "methods/edd_darts.gin"]
+
+
+@pytest.fixture(autouse=True, scope="module")
+def plain_machine():
+    """No graph optimizer, whose time is that of a test, and no configuration left behind."""
+    disable_meta_optimizer()
+    yield
+    disable_meta_optimizer(False)
+    gin.clear_config()
+
+
+@pytest.fixture(scope="module")
+def searched(tmp_path_factory):
+    """A model_dir of a search on digits, and a table in which the n-th cell of the sample has n per cent."""
+    folder = tmp_path_factory.mktemp("searched")
+    config.parse(FILES, TINY, roots=("search",))
+    search(folder, seed=3)
+    rows = [f"{i},{cell}" + f",{i}" * len(ACCURACIES) for i, cell in enumerate(ranking_cells())]
+    files.write_lines(folder / "table.csv", [",".join(COLUMNS), *rows])
+    return folder
+
+
+def run(folder, *more, **arguments):
+    table = f'nb201_table.path = "{folder / "table.csv"}"'
+    config.parse([*searched_config(folder), "tables/nb201.gin"], [table, *RANK, *more], roots=("rank",))
+    return rank(folder, **arguments)
+
+
+def restored(folder):
+    """The supernet of the checkpoint, by TensorFlow's own reader."""
+    supernet = Supernet(nas_bench_201(4, 1), 10)
+    supernet.build((None, *data.digits().image_shape))
+    prefix = tf.train.latest_checkpoint(str(folder / "search"))
+    for number, variable in enumerate(supernet.variables):
+        variable.assign(tf.train.load_variable(prefix, f"supernet/{number}/.ATTRIBUTES/VARIABLE_VALUE"))
+    return supernet
+
+
+@pytest.fixture(scope="module")
+def ranked(searched):
+    return run(searched, overwrite=True)
+
+
+def test_the_pairs_are_inherited_accuracies_and_those_of_the_table(searched, ranked):
+    evaluate, test = SupernetEvaluator(restored(searched)), data.digits().test
+    for place, pair in enumerate(ranked["pairs"]):
+        cell = from_text(ranking_cells()[place], nas_bench_201())
+        assert pair["cell"] == str(cell) and pair["cifar10_test"] == place
+        accuracy = evaluate(cell.one_hot(nas_bench_201()), test, 150, tf.distribute.get_strategy())[1]
+        assert pair["inherited"] == pytest.approx(accuracy, abs=1e-6)
+    assert len(ranked["pairs"]) == CELLS and len({pair["inherited"] for pair in ranked["pairs"]}) > 3
+
+
+def test_tau_is_that_of_the_pairs_and_everything_is_written(searched, ranked):
+    inherited = [pair["inherited"] for pair in ranked["pairs"]]
+    tau = ranked["tau"]
+    assert tau["tau"] == pytest.approx(scipy.stats.kendalltau(inherited, np.arange(CELLS)).statistic)
+    assert tau["low"] <= tau["tau"] <= tau["high"] and tau["cells"] == CELLS
+    assert files.read_json(searched / "search" / "ranking.json") == ranked
+    assert (searched / "search" / "ranking.png").stat().st_size > 10_000
+    assert ranked["epoch"] == 1 and ranked["step"] == 2
+
+
+def test_it_continues_where_it_stopped(searched, ranked, monkeypatch):
+    log = searched / "search" / "ranking.jsonl"
+    whole = log.read_bytes()
+    log.write_bytes(b"".join(whole.splitlines(keepends=True)[:6])[:-9])  # four cells, and a line cut short
+    original, asked = InheritedAccuracy.__call__, []
+    monkeypatch.setattr(InheritedAccuracy, "__call__", lambda self, cell: asked.append(cell) or original(self, cell))
+    assert run(searched) == ranked and len(asked) == CELLS - 4 and log.read_bytes() == whole
+    assert run(searched) == ranked and len(asked) == CELLS - 4
+
+
+def test_other_settings_are_refused_until_overwritten(searched, ranked):
+    with pytest.raises(UserError, match="(?s)-batch_size: 150.*[+]batch_size: 100"):
+        run(searched, "rank.batch_size = 100")
+    assert run(searched)["pairs"] == ranked["pairs"]
+
+
+@pytest.mark.slow
+def test_validation_half_and_recalibrated_statistics(searched, ranked):
+    more = ["rank.images = 'valid'", "rank.statistics = 'recalibrated'", "rank.recalibration_batches = 2"]
+    more += ["rank.batch_size = 32"]
+    other = run(searched, *more, overwrite=True)
+    assert other["images"] == 64 and other["recalibration_batches"] == 2
+    assert all(pair["inherited"] * 64 == pytest.approx(round(pair["inherited"] * 64)) for pair in other["pairs"])
+    assert run(searched, overwrite=True) == ranked
+
+
+def test_a_dry_run_writes_nothing(searched):
+    before = {path: path.stat().st_mtime_ns for path in searched.rglob("*")}
+    told = run(searched, "rank.images = 'valid'", dry_run=True)
+    assert (told["cells"], told["images"], told["part"]) == (CELLS, 64, "valid")
+    assert {path: path.stat().st_mtime_ns for path in searched.rglob("*")} == before
+
+
+@pytest.mark.parametrize(
+    "binding, told",
+    [
+        ("rank.column = 'svhn_test'", "column must be one of cifar10_valid, "),
+        ("rank.cells = 201", "cells must not exceed the 200"),
+        ("rank.images = 'train'", "images must be one of test, valid"),
+        ("rank.statistics = 'moving'", "statistics must be one of"),
+        ("nas_bench_201.init_channels = 8", "Expected an intact checkpoint of supernet.*none that fits"),
+        ("digits.test_fraction = 0.3", "Expected the data set of the search"),
+    ],
+)
+def test_bad_input(searched, binding, told):
+    with pytest.raises(UserError, match=f"(?s){told}"):
+        run(searched, binding)
+
+
+def test_a_search_in_another_space_is_refused(searched):
+    table = f'nb201_table.path = "{searched / "table.csv"}"'
+    gin_files = ["datasets/digits.gin", "recipes/darts_family_search.gin", "methods/edd_darts.gin", "spaces/s1.gin"]
+    config.parse([*gin_files, "tables/nb201.gin"], [table], roots=("rank",))
+    with pytest.raises(UserError, match="The table knows cells of space 'nas_bench_201'. Received: a search in 's1'"):
+        rank(searched)
+
+
+def test_a_search_without_configuration_is_refused(searched):
+    table = f'nb201_table.path = "{searched / "table.csv"}"'
+    config.parse(["tables/nb201.gin"], [table], roots=("rank",))
+    with pytest.raises(UserError, match="which binds search.space. Received: none"):
+        rank(searched)
+
+
+def launch(*arguments, cwd):
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    command = [sys.executable, "-m", "launch.rank", *map(str, arguments)]
+    return subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, check=False)
+
+
+@pytest.mark.slow
+def test_the_program_prints_tau(searched, ranked, tmp_path):
+    params = [f'--gin_param=nb201_table.path = "{searched / "table.csv"}"', *(f"--gin_param={text}" for text in RANK)]
+    done = launch(f"--model_dir={searched}", "--gin_file=tables/nb201.gin", *params, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert f"Kendall's tau: {ranked['tau']['tau']:.3f} (95% interval" in done.stdout
+
+
+@pytest.mark.slow
+def test_a_folder_without_a_search_is_one_clear_error(searched, tmp_path):
+    gin_files = [f"--gin_file={name}" for name in (*FILES, "tables/nb201.gin")]
+    table = f'--gin_param=nb201_table.path = "{searched / "table.csv"}"'
+    done = launch(f"--model_dir={tmp_path}", *gin_files, table, cwd=tmp_path)
+    assert done.returncode == 2 and "Traceback" not in done.stderr
+    assert "Expected the model_dir of a search" in done.stderr and not list(tmp_path.iterdir())

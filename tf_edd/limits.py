@@ -1,0 +1,85 @@
+"""Limits on the size of the final network, for selectors that choose between cells."""
+
+import dataclasses
+from collections.abc import Mapping
+
+import gin
+
+from tf_edd.analysis.counting import Counts, count
+from tf_edd.errors import UserError
+from tf_edd.genotype import Genotype
+from tf_edd.spaces.space import Space
+
+
+@dataclasses.dataclass(frozen=True)
+class FinalSize:
+    """Genotype -> parameters and multiply-adds of its final network.
+
+    Attributes:
+        space: of the final network: its depth and channels, which are seldom those of the supernet.
+        image_shape: (height, width, channels).
+        num_classes: classes.
+    """
+
+    space: Space
+    image_shape: tuple[int, int, int]
+    num_classes: int
+
+    def __call__(self, genotype: Genotype) -> Counts:
+        """The counts, in the conventions of `tf_edd.analysis.counting.count`."""
+        return count(self.space, genotype, tuple(self.image_shape), self.num_classes)
+
+    def __str__(self):
+        cells = [block.channels for block in self.space.blocks if block.role == "cell"]
+        shape = "x".join(map(str, self.image_shape))
+        return f"{self.space.name}, {len(cells)} cells from {cells[0]} channels, {shape}, {self.num_classes} classes"
+
+
+@gin.configurable(module="tf_edd.limits")
+def final_size(
+    space: Space = gin.REQUIRED, image_shape: tuple[int, int, int] = (32, 32, 3), num_classes: int = 10
+) -> FinalSize:
+    """The network in which a selector counts parameters and multiply-adds.
+
+    Args:
+        space: the space at the size of the retraining, e.g. `@retrain/darts()`.
+        image_shape: height, width and channels of the images that it is for.
+        num_classes: classes that it is for.
+    """
+    return FinalSize(space, tuple(image_shape), num_classes)
+
+
+@dataclasses.dataclass(frozen=True)
+class Limits:
+    """What a final network may cost; None for no limit.
+
+    Attributes:
+        size: how it is counted; None counts nothing.
+        max_parameters: learned parameters.
+        max_multiply_adds: for one image.
+    """
+
+    size: FinalSize | None = None
+    max_parameters: float | None = None
+    max_multiply_adds: float | None = None
+
+    def __post_init__(self):
+        if self.size is None and (self.max_parameters, self.max_multiply_adds) != (None, None):
+            raise UserError(
+                "A limit needs final_size, the network that is meant: @final_size(). Received: "
+                f"max_parameters={self.max_parameters!r}, max_multiply_adds={self.max_multiply_adds!r}, no final_size"
+            )
+
+    def count(self, genotype: Genotype) -> dict[str, int]:
+        """Parameters and multiply-adds of the final network, if they are counted."""
+        return {} if self.size is None else dataclasses.asdict(self.size(genotype))
+
+    def allow(self, counts: Mapping[str, int]) -> bool:
+        """Whether a network of these counts is small enough."""
+        most = {"parameters": self.max_parameters, "multiply_adds": self.max_multiply_adds}
+        return all(most[name] is None or value <= most[name] for name, value in counts.items())
+
+    def __str__(self):
+        most = {"max_parameters": self.max_parameters, "max_multiply_adds": self.max_multiply_adds}
+        told = ", ".join(f"{name}={value:g}" for name, value in most.items() if value is not None)
+        return f"{told or 'no limit'} (size: {self.size})"

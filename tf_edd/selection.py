@@ -1,0 +1,55 @@
+"""The end of a one-shot search: a selector chooses the cell from the trained supernet."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from tf_edd.genotype import Genotype
+from tf_edd.inherited import InheritedAccuracy
+from tf_edd.runtime import files
+
+LOG = "selection.jsonl"
+
+
+def select(selector: Callable, loop, state, recalibration_batches: int, chief: bool) -> Genotype:
+    """The genotype that `selector` chooses by the accuracies on the validation half with inherited weights.
+
+    Args:
+        selector: see `tf_edd.evolution.Selector`.
+        loop: the epochs of the search (`tf_edd.search_epoch.SearchEpoch`), all done.
+        state: of the search.
+        recalibration_batches: training batches for the moving averages of each cell, if the supernet has some.
+        chief: whether this process writes.
+    """
+    feed = loop.feed
+    fitness = InheritedAccuracy(
+        loop.supernet,
+        feed.valid,
+        feed.batch_size,
+        feed.strategy,
+        feed.train,
+        feed.augmentation,
+        recalibration_batches,
+        state.seed,
+        state.epochs,  # the first epoch that training has not had
+    )
+    settings = {**fitness.record(), "step": state.step}
+    path = state.model_dir / LOG
+    return selector(state.space, fitness, seed=state.seed, log_path=path, settings=settings, chief=chief)
+
+
+def selection_record(folder: Path, discretized: Genotype) -> dict:
+    """What `results.json` says of a selection.
+
+    Args:
+        folder: of the search.
+        discretized: what the discretizer made of the last probabilities; it was not taken.
+    """
+    settings, *records = files.read_appended(folder / LOG)
+    best = max(records, key=lambda record: record["fitness"])  # of equals the first, as selectors choose
+    return {
+        "selector": settings["settings"]["selector"],
+        "evaluations": len(records),
+        "accuracy": best["fitness"],
+        "discretized": str(discretized),
+        "log": LOG,
+    }
