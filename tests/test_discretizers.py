@@ -6,7 +6,7 @@ import pytest
 from tf_edd.discretizers import argmax
 from tf_edd.errors import UserError
 from tf_edd.genotype import from_text
-from tf_edd.spaces import Block, CellSpec, Edge, Space, nas_bench_201
+from tf_edd.spaces import Block, CellSpec, Edge, Space, nas_bench_201, proxyless
 
 OPERATIONS = ("none", "skip_connect", "sep_conv_3x3")
 
@@ -91,3 +91,13 @@ def test_probabilities_that_are_not_finite_are_refused(bad):
 def test_missing_kinds_and_wrong_shapes_are_refused(probs):
     with pytest.raises(UserError, match=r"shape \(6, 5\).*Received: "):
         argmax()(probs, nas_bench_201())
+
+
+def test_each_block_of_a_chain_takes_its_own_largest_entry():
+    """Blocks have six or seven candidates; `none` may win, and leaves the block out."""
+    space = proxyless((4, 6), (2, 1), (1, 2), 4, 1, 4, 8)
+    choices = {"block_01": 6, "block_02": 3, "block_03": 5}
+    probs = {kind: one_hot([choice], space.logit_shapes[kind][1]) for kind, choice in choices.items()}
+    assert str(argmax()(probs, space)) == "none,mbconv_k5_e6,mbconv_k7_e6"
+    with pytest.raises(UserError, match=r"shape \(1, 6\) for cell kind 'block_03'. Received: \(1, 7\)"):
+        argmax()({**probs, "block_03": probs["block_01"]}, space)

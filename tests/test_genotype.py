@@ -8,7 +8,7 @@ import pytest
 from tf_edd.analysis.counting import count
 from tf_edd.errors import UserError
 from tf_edd.genotype import Genotype, from_text, load, published
-from tf_edd.spaces import CellSpec, Edge, Space, darts, nas_bench_201, s1, s2, s3, s4
+from tf_edd.spaces import CellSpec, Edge, Space, darts, nas_bench_201, proxyless, s1, s2, s3, s4
 from tf_edd.spaces.nas_bench_201 import PRIMITIVES
 
 TEXT = "|nor_conv_3x3~0|+|none~0|avg_pool_3x3~1|+|skip_connect~0|nor_conv_3x3~1|nor_conv_1x1~2|"
@@ -102,6 +102,38 @@ def test_text_of_the_darts_family_in_and_out():
     assert str(genotype) == genotype.to_json()["text"] == RANGE
     same = [RANGE, f" {RANGE}\n", f"DARTS_V1 = {DARTS_V1}", DARTS_V1.replace("), (", "),\n  ("), "DARTS_V1"]
     assert all(load(text, darts()) == genotype for text in same)
+
+
+def test_text_of_a_chain_in_and_out(tmp_path):
+    space = proxyless((4, 6), (2, 1), (1, 2), 4, 1, 4, 8)
+    text = "mbconv_k3_e6,none,mbconv_k7_e3"
+    genotype = load(text, space)
+    assert genotype.cells == tuple(
+        (f"block_0{n}", (((operation, 0),),)) for n, operation in enumerate(text.split(","), start=1)
+    )
+    assert str(genotype) == genotype.to_json()["text"] == text
+    path = write(tmp_path / "genotype.json", genotype.to_json())
+    assert load(path, space) == load(f" {text.replace(',', ', ')}\n", space) == genotype
+    assert (genotype.num_edges, genotype.count("none")) == (3, 1)
+    tables = genotype.one_hot(space)
+    assert [table.argmax() for table in tables.values()] == [1, 6, 4] and tables["block_03"].shape == (1, 6)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("mbconv_k3_e6,none", "Expected 3 operations with commas.*Received: 2"),
+        ("mbconv_k3_e6,none,none", r"Edge 0 -> 1 of cell 'block_03' takes one of \['mbconv_k3_e3'.*Received: 'none'"),
+        ("mbconv_k9_e6,none,mbconv_k7_e3", "'block_01'.*Received: 'mbconv_k9_e6'"),
+        ("Genotype(normal=[])", "Expected 3 operations"),
+        (TEXT, "Expected 3 operations"),
+        ("a/file,with,commas", "no such file"),
+        ("mbconv_k3_e6", "no such file"),
+    ],
+)
+def test_refuses_wrong_text_of_a_chain(text, message):
+    with pytest.raises(UserError, match=message):
+        load(text, proxyless((4, 6), (2, 1), (1, 2), 4, 1, 4, 8))
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ import math
 import pytest
 
 from tf_edd.errors import UserError
-from tf_edd.schedules import constant_rate, cosine_rate, exponential_rate, linear_rate, warm_up_rate
+from tf_edd.schedules import constant_rate, cosine_rate, exponential_rate, linear_rate, sequence_rate, warm_up_rate
 
 
 def test_cosine_from_0025_to_0001():
@@ -62,6 +62,12 @@ def test_warm_up_rises_to_the_first_rate():
     assert all(rate(epoch) == plain(epoch) for epoch in range(5, 250))
 
 
+def test_a_sequence_counts_the_epochs_of_the_second_from_0():
+    rate = sequence_rate(cosine_rate(0.05, epochs=4), 4, cosine_rate(0.025, epochs=2))
+    falling = [0.05 * (1 + cosine) / 2 for cosine in (1, 2**-0.5, 0, -(2**-0.5))]
+    assert [rate(epoch) for epoch in range(7)] == pytest.approx([*falling, 0.025, 0.0125, 0.0], abs=1e-12)
+
+
 @pytest.mark.parametrize(
     ("schedule", "arguments"),
     [
@@ -71,6 +77,7 @@ def test_warm_up_rises_to_the_first_rate():
         (linear_rate, {"base": 0.1, "epochs": 5, "tail": 5}),
         (linear_rate, {"base": 0.1, "epochs": 5, "tail": 0}),
         (warm_up_rate, {"rate": constant_rate(0.1), "epochs": 0}),
+        (sequence_rate, {"first": constant_rate(0.1), "epochs": 0, "then": constant_rate(0.1)}),
         (constant_rate, {"value": 0}),
         (constant_rate, {"value": float("nan")}),
         (cosine_rate, {"base": 0.1, "minimum": 0.2, "epochs": 5}),

@@ -4,6 +4,7 @@ A genotype is data. Its file is JSON with a schema version; its text is the form
 
     one cell kind        |op~0|+|op~0|op~1|+|op~0|op~1|op~2|       NAS-Bench-201: a group a node, `op~source` an edge
     several cell kinds   Genotype(normal=[('sep_conv_3x3', 0), ...], normal_concat=range(2, 6), reduce=...)      DARTS
+    a chain of blocks    mbconv_k5_e3,mbconv_k3_e3,none,...                      ProxylessNAS: an operation a block
 
 Cells that others have published are known by their names: `published_genotypes.json`.
 """
@@ -69,6 +70,8 @@ class Genotype:
     def __str__(self) -> str:
         if len(self.cells) == 1:
             return "+".join(_node_text(node) for node in self.cells[0][1])
+        if all([len(node) for node in nodes] == [1] for _, nodes in self.cells):
+            return ",".join(nodes[0][0][0] for _, nodes in self.cells)
         return f"Genotype({', '.join(_cell_text(kind, nodes) for kind, nodes in self.cells)})"
 
     def to_json(self) -> dict:
@@ -152,7 +155,7 @@ def from_text(text: str, space: Space) -> Genotype:
     Raises:
         UserError: not of that form, or not a cell of `space`.
     """
-    read = _read_string if len(space.cells) == 1 else _read_call
+    read = _read_string if len(space.cells) == 1 else _read_chain if space.is_chain else _read_call
     return Genotype(space.name, read(text.strip(), space)).check(space)
 
 
@@ -164,6 +167,19 @@ def _read_string(text: str, space: Space):
             raise UserError(f"Expected a cell such as |op~0|+|op~0|op~1|+|op~0|op~1|op~2|. Received: {text!r}")
         nodes.append(tuple((op, int(source)) for op, source in edges))
     return ((space.cells[0].kind, tuple(nodes)),)
+
+
+def _read_chain(text: str, space: Space):
+    operations = [operation.strip() for operation in text.split(",")]
+    if len(operations) != len(space.cells):
+        raise UserError(
+            f"Expected {len(space.cells)} operations with commas between them, such as mbconv_k3_e6,none,... "
+            f"Received: {len(operations)} in {text!r}"
+        )
+    return tuple(
+        (cell.kind, (((operation, cell.edges[0].source),),))
+        for cell, operation in zip(space.cells, operations, strict=True)
+    )
 
 
 def _read_call(text: str, space: Space):
@@ -222,7 +238,7 @@ def load(name: str, space: Space) -> Genotype:
     if name in published():
         _check_space(published()[name]["space"], space)
         return from_text(published()[name]["genotype"], space)
-    if ("~" in name and "|" in name) or "Genotype(" in name:
+    if ("~" in name and "|" in name) or "Genotype(" in name or (space.is_chain and _lists_operations(name)):
         return from_text(name, space)
     path = Path(name, "genotype.json") if os.path.isdir(name) else Path(name)
     if not os.path.isfile(path):  # unlike Path.is_file it bears a name of any length
@@ -232,6 +248,10 @@ def load(name: str, space: Space) -> Genotype:
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
         raise UserError(f"{path}: not a complete JSON file ({error})") from error
     return Genotype.from_json(content, str(path)).check(space)
+
+
+def _lists_operations(text: str) -> bool:
+    return re.fullmatch(r"\s*\w+(\s*,\s*\w+)+\s*", text) is not None
 
 
 def _unknown(name: str, space: Space) -> str:

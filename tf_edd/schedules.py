@@ -72,6 +72,19 @@ class WarmUpRate:
         return self.rate(0) * (epoch + 1) / self.epochs if epoch < self.epochs else self.rate(epoch)
 
 
+@dataclasses.dataclass(frozen=True)
+class SequenceRate:
+    """One schedule, then another. See `sequence_rate`."""
+
+    first: Callable[[int], float]
+    epochs: int
+    then: Callable[[int], float]
+
+    def __call__(self, epoch: int) -> float:
+        """The rate of epoch 0, 1, ..."""
+        return self.first(epoch) if epoch < self.epochs else self.then(epoch - self.epochs)
+
+
 def _check_positive(**values) -> None:
     for name, value in values.items():
         if not 0 < value < math.inf:
@@ -159,3 +172,23 @@ def warm_up_rate(rate: Callable[[int], float] = gin.REQUIRED, epochs: int = 5) -
     """
     _check_positive(epochs=epochs)
     return WarmUpRate(rate, int(epochs))
+
+
+@gin.configurable(module="tf_edd.schedules")
+def sequence_rate(
+    first: Callable[[int], float] = gin.REQUIRED,
+    epochs: int = gin.REQUIRED,
+    then: Callable[[int], float] = gin.REQUIRED,
+) -> SequenceRate:
+    """Two schedules, one behind the other: lr_e = first(e) while e < epochs, then(e - epochs) afterwards.
+
+    Args:
+        first: schedule of the first epochs.
+        epochs: how many.
+        then: schedule of the others, which counts its epochs from 0.
+
+    Raises:
+        UserError: a length that is not positive.
+    """
+    _check_positive(epochs=epochs)
+    return SequenceRate(first, int(epochs), then)

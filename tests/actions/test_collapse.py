@@ -7,7 +7,8 @@ from fake_search import advance, new_state, one_hot, resumed
 
 from tf_edd.actions import collapse_warning, genotype_log
 from tf_edd.errors import UserError
-from tf_edd.genotype import Genotype
+from tf_edd.genotype import Genotype, from_text
+from tf_edd.spaces import proxyless
 
 NONE, SKIP, CONV = 0, 1, 3
 HEALTHY = one_hot([CONV] * 6)
@@ -52,6 +53,20 @@ def test_noise_is_a_collapse_too(tmp_path, warnings):
     collapse_warning().epoch(state, {})
     (message,) = warnings
     assert "noise takes 3 of 4 edges" in message
+
+
+def test_a_mobile_network_whose_blocks_are_left_out_is_a_collapse(tmp_path, warnings):
+    """Fifteen of the 21 blocks can be left out: 10 are no more than half, 11 are."""
+    space, action = proxyless(), collapse_warning()
+    residual = [cell.kind for cell in space.cells if cell.residual]
+    state = new_state(tmp_path, space)
+    for count in (10, 11):
+        left_out = residual[:count]
+        operations = ["none" if cell.kind in left_out else "mbconv_k3_e3" for cell in space.cells]
+        state.genotype = from_text(",".join(operations), space)
+        action.epoch(state, {})
+        assert len(warnings) == (count == 11)
+    assert "none takes 11 of 21 edges" in warnings[0]
 
 
 def test_warns_after_so_many_epochs_without_a_change(tmp_path, warnings):

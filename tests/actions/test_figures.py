@@ -6,6 +6,7 @@ from PIL import Image
 
 from tf_edd.actions import drawings
 from tf_edd.errors import UserError
+from tf_edd.spaces import proxyless
 
 
 def names(folder):
@@ -34,6 +35,14 @@ def test_each_cell_kind_has_its_files(tmp_path):
     action.end(state)
     cells = {f"cell_{kind}.{suffix}" for kind in ("normal", "reduce") for suffix in ("png", "svg")}
     assert cells | {"heat_map_normal.png", "cells/epoch_001_reduce.svg"} <= names(tmp_path)
+
+
+def test_a_chain_is_drawn_as_a_whole(tmp_path):
+    state, action = new_state(tmp_path, proxyless((4, 6), (2, 2), (1, 2), 4, 1, 4, 8)), drawings(every=1)
+    advance(state, [action])
+    action.end(state)
+    final = {"cell.png", "cell.svg", "heat_map.png", "trajectories.png"}
+    assert names(tmp_path) == final | {"cells/epoch_001.svg"}
 
 
 def test_a_search_without_an_epoch_has_nothing_to_draw(tmp_path):

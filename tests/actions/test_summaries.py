@@ -13,6 +13,7 @@ from tf_edd.actions import tensorboard
 from tf_edd.actions.hparams import flat_bindings
 from tf_edd.actions.lookup import table_lookup
 from tf_edd.errors import UserError
+from tf_edd.spaces import proxyless
 from tf_edd.tabular import Table
 
 
@@ -162,6 +163,16 @@ def test_several_cell_kinds_have_tags_of_their_own(tmp_path):
     for kind in ("normal", "reduce"):
         assert {f"arch/cell/{kind}", f"arch/heat_map/{kind}", f"arch/probs/{kind}"} <= tags
         assert f"arch/entropy/{kind}/edge0_2" in tags
+
+
+def test_a_chain_is_one_picture(tmp_path):
+    run(tmp_path, epochs=1, space=proxyless((4, 6), (2, 1), (1, 2), 4, 1, 4, 8))
+    tags = set(read(tmp_path / "train").Tags()["tensors"])
+    assert {tag for tag in tags if tag.startswith(("arch/cell", "arch/heat_map"))} == {
+        "arch/cell/network",
+        "arch/heat_map/network",
+    }
+    assert {"arch/probs/block_02", "arch/entropy/block_03/edge0_1"} <= tags
 
 
 def test_accuracies_of_a_table_that_comes_first_are_written(tmp_path):

@@ -3,12 +3,14 @@
 FLOPs of the records are in millions with five decimals; here they are compared as integers, to the last digit.
 """
 
+import itertools
+
 import pytest
 
 from tf_edd.analysis.counting import Counts, activation_memory, count, count_supernet
 from tf_edd.errors import UserError
 from tf_edd.genotype import Genotype, from_text, load
-from tf_edd.spaces import Block, CellSpec, Edge, Space, darts, darts_imagenet, nas_bench_201, s1, s3
+from tf_edd.spaces import Block, CellSpec, Edge, Space, darts, darts_imagenet, nas_bench_201, proxyless, s1, s3
 
 CIFAR10 = ((32, 32, 3), 10)
 CIFAR100 = ((32, 32, 3), 100)
@@ -116,6 +118,77 @@ def test_published_cells_of_the_darts_space(name, cifar, cifar_flops, imagenet, 
     assert (counts.parameters, round(counts.multiply_adds / 1e6, 1)) == (cifar, cifar_flops)
     counts = count(large, load(name, large), (224, 224, 3), 1000, linear_bias=False)
     assert (counts.parameters, round(counts.multiply_adds / 1e6, 1)) == (imagenet, imagenet_flops)
+
+
+@pytest.mark.parametrize(
+    ("operation", "millions", "multiply_adds"),
+    [
+        ("mbconv_k3_e3", 3.192, 257.4),
+        ("mbconv_k5_e3", 3.276, 284.2),
+        ("mbconv_k7_e3", 3.401, 324.4),
+        ("mbconv_k3_e6", 4.685, 472.6),
+        ("mbconv_k5_e6", 4.852, 526.2),
+        ("mbconv_k7_e6", 5.103, 606.6),
+    ],
+)
+def test_mobile_networks_of_one_operation(operation, millions, multiply_adds):
+    """Table of methods.md 6.3: parameters with scale and offset of batch norms and the bias of the linear layer.
+
+    Multiply-adds are those of convolutions and of the linear layer, whose bias makes no difference in the digits given.
+    """
+    space = proxyless()
+    genotype = load(",".join([operation] * 21), space)
+    for bias in (False, True):
+        counts = count(space, genotype, (224, 224, 3), 1000, linear_bias=bias)
+        assert round(counts.parameters / 1e6, 3) == millions
+        assert round(counts.multiply_adds / 1e6, 1) == multiply_adds
+    by_hand = mobile_by_hand(int(operation[8]), int(operation[-1]))
+    assert counts == Counts(sum(parameters for parameters, _ in by_hand), sum(flops for _, flops in by_hand))
+
+
+def mobile_by_hand(kernel, expansion):
+    """Parameters with batch norm and multiply-adds of every layer, from the table of methods.md 4.5."""
+    layers, side, before = [(27 * 32 + 64, 27 * 32 * 112**2)], 112, 16
+    layers += [(9 * 32 + 64, 9 * 32 * 112**2), (32 * 16 + 32, 32 * 16 * 112**2)]
+    for width, blocks, stride in ((24, 4, 2), (40, 4, 2), (80, 4, 2), (96, 4, 1), (192, 4, 2), (320, 1, 1)):
+        for block in range(blocks):
+            inner, after = expansion * before, side // (stride if block == 0 else 1)
+            layers.append((before * inner + 2 * inner, before * inner * side**2))
+            layers.append((kernel**2 * inner + 2 * inner, kernel**2 * inner * after**2))
+            layers.append((inner * width + 2 * width, inner * width * after**2))
+            before, side = width, after
+    assert side == 7
+    return [*layers, (320 * 1280 + 2560, 320 * 1280 * 49), (1280 * 1000 + 1000, 1280 * 1000 + 1000)]
+
+
+def test_mobile_supernet():
+    """methods.md 6.3: 16.034168 M with affine batch norms everywhere; those of the supernet's blocks are not."""
+    assert count_supernet(proxyless(), (224, 224, 3), 1000, affine=True).parameters == 16_034_168
+    widths = [16, *[24] * 4, *[40] * 4, *[80] * 4, *[96] * 4, *[192] * 4, 320]
+    norms = sum(2 * (2 * e * before + after) for before, after in itertools.pairwise(widths) for e in (3, 6)) * 3
+    assert count_supernet(proxyless(), (224, 224, 3), 1000).parameters == 16_034_168 - norms
+
+
+def test_blocks_that_are_left_out_cost_nothing():
+    space = proxyless()
+    operations = ["none" if cell.residual else "mbconv_k3_e3" for cell in space.cells]
+    parameters = [parameters for parameters, _ in mobile_by_hand(3, 3)]
+    kept = [*parameters[:3], *parameters[-2:]]
+    for place, operation in enumerate(operations):
+        kept += parameters[3 + 3 * place : 6 + 3 * place] if operation != "none" else []
+    assert count(space, load(",".join(operations), space), (224, 224, 3), 1000).parameters == sum(kept)
+
+
+def test_activation_memory_of_a_mobile_network_by_hand():
+    """One block of stride 2 on 8x8 images, with one candidate of expansion 3 and one of 6."""
+    edge = Edge(0, 1, ("mbconv_k3_e3", "mbconv_k7_e6"), 2)
+    stem, first, head = Block("mobile_stem", 4), Block("mobile_first", 2), Block("mobile_head", 7)
+    block = Block("cell", 5, 2, "block")
+    space = Space("one", (CellSpec("block", 1, 2, (edge,)),), (stem, first, block, head, Block("classifier", 7)))
+    fixed = (64 * 3 + 2 * 64 * 4) + (2 * 64 * 4 + 64 * 2) + (16 * 5 + 2 * 16 * 7)
+    bottlenecks = sum(2 * 64 * 2 * e + 2 * 16 * 2 * e + 16 * 5 for e in (3, 6))
+    shared = 64 * 2  # the input, which both expansions read
+    assert activation_memory(space, (8, 8, 3), 1, 1) == fixed + bottlenecks + shared
 
 
 def test_activation_memory_of_a_reduction_by_hand():

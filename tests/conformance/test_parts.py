@@ -361,6 +361,8 @@ SPACES = [
     Row("darts", lambda: spaces.darts(4, 3, 2)),
     Row("darts_imagenet", lambda: spaces.darts_imagenet(4, 3, 1, with_none=False)),
     *(Row(name, lambda name=name: getattr(spaces, name)(4, 3)) for name in ("s1", "s2", "s3", "s4")),
+    Row("proxyless", spaces.proxyless),
+    Row("proxyless, small", lambda: spaces.proxyless((4, 6), (2, 2), (1, 2), 3, 1, 4, 5)),
     Row("two kinds", two_kinds),
 ]
 
@@ -387,7 +389,8 @@ def test_logit_shapes_follow_the_edges(row):
 def test_num_architectures_counts_one_choice_per_edge(row):
     space = row.build()
     choices = [len(edge.primitives) for cell in space.cells for edge in cell.edges]
-    assert space.num_architectures == round(math.exp(sum(math.log(n) for n in choices)))
+    # Logarithms to 12 digits tell one choice more or less on any edge, and are exact enough for 10^17 architectures.
+    assert math.log(space.num_architectures) == pytest.approx(sum(math.log(n) for n in choices), rel=1e-12)
 
 
 @each(SPACES)
@@ -399,7 +402,7 @@ def test_every_edge_is_found_from_both_ends(row):
         assert all(cell.incoming(node) for node in cell.intermediate_nodes)
 
 
-@each([row for row in SPACES if row.build().blocks])
+@each([row for row in SPACES if row.build().blocks and row.name != "proxyless"])  # its size: test_counting.py
 def test_the_supernet_has_the_counted_parameters(row):
     space = row.build()
     supernet = Supernet(space, 7)

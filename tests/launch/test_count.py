@@ -37,6 +37,14 @@ def test_one_space_alone_and_large_images():
     assert "4,718,752" in text and "529,911,552" in text and "supernet" not in text
 
 
+def test_mobile_networks():
+    config.parse(["spaces/proxyless.gin"], [])
+    table = rows(describe(",".join(["mbconv_k7_e6"] * 21), (224, 224, 3), 1000))
+    assert table["cell (proxyless, 24 channels, 21 cells): parameters"] == "5,103,336"
+    told = table["cell (proxyless, 24 channels, 21 cells): multiply-adds"]
+    assert told == "606,590,720 without linear bias, 606,591,720 with it"
+
+
 @pytest.mark.parametrize(
     "files, name, message",
     [

@@ -74,6 +74,30 @@ def test_stem_is_a_convolution_and_batch_norm_without_relu():
     assert result.min() < -0.5
 
 
+@pytest.mark.parametrize(("role", "stride"), [("mobile_stem", 1), ("mobile_stem", 2), ("mobile_head", 1)])
+def test_convolutions_of_mobile_networks_end_in_relu6(role, stride):
+    x = 3 * images(4, 7, 6, 3)
+    layer = build_block(Block(role, 5, stride), 10, BATCH_STATISTICS, role)
+    layer.build(x.shape)
+    layer.batch_norm.gamma.assign([4.0] * 5)
+    kernel, gamma, beta = randomise(layer)
+    assert kernel.shape == ((3, 3, 3, 5) if role == "mobile_stem" else (1, 1, 3, 5))
+    maps = convolve(x, kernel, stride) if stride > 1 else convolve(x, kernel)
+    mean, variance = maps.mean((0, 1, 2)), maps.var((0, 1, 2))
+    expected = np.clip((maps - mean) / np.sqrt(variance + 1e-3) * gamma + beta, 0, 6)
+    result = layer(x, training=True).numpy()
+    np.testing.assert_allclose(result, expected, rtol=1e-4, atol=1e-4)
+    assert result.max() == 6 and layer.compute_output_shape(x.shape) == result.shape
+    assert type(layer).from_config(layer.get_config()).get_config() == layer.get_config()
+
+
+def test_the_first_block_of_a_mobile_network_does_not_expand():
+    layer = build_block(Block("mobile_first", 5), 10, BATCH_STATISTICS, "first")
+    layer.build((None, 8, 8, 3))
+    shapes = sorted(tuple(variable.shape) for variable in layer.trainable_variables)
+    assert shapes == sorted([(3, 3, 3, 1), (3,), (3,), (1, 1, 3, 5), (5,), (5,)])
+
+
 @pytest.mark.parametrize("policy", ["mixed_bfloat16", "mixed_float16"])
 def test_head_answers_in_float32(policy):
     low = keras.dtype_policies.DTypePolicy(policy)

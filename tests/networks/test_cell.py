@@ -1,5 +1,7 @@
 """Cells of the supernet: sums over edges, one or several inputs, last node or all of them."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -59,6 +61,28 @@ def test_two_inputs_in_closed_form(output):
     expected = second if output == "last" else np.concatenate([first, second], -1)
     np.testing.assert_allclose(result, expected, rtol=1e-4, atol=1e-5)
     assert layer.compute_output_shape([x.shape for x in inputs]) == result.shape
+
+
+@pytest.mark.parametrize("output", ["last", "concat"])
+def test_a_residual_cell_adds_the_last_input_to_the_last_node(output):
+    inputs, probs = [images(1), images(2)], table(5, 3)
+    spec = two_inputs(output)
+    _, plain = run(spec, inputs, probs)
+    layer, result = run(dataclasses.replace(spec, residual=True), inputs, probs)
+    expected = plain.numpy()
+    expected[..., -4:] += inputs[1]
+    np.testing.assert_allclose(result, expected, rtol=1e-5, atol=1e-6)
+    assert layer.compute_output_shape([x.shape for x in inputs]) == result.shape
+
+
+def test_only_the_shortcut_remains_where_none_is_chosen():
+    spec = CellSpec("block", 1, 2, (Edge(0, 1, ("mbconv_k3_e3", "none")),), residual=True)
+    x = images()
+    _, result = run(spec, [x], np.float32([[0, 1]]))
+    np.testing.assert_array_equal(result, x)
+    layer, result = run(spec, [x], np.float32([[0.25, 0.75]]))
+    bottleneck = layer.mixed_ops[0].candidates[0].call(tf.constant(x), training=True)
+    np.testing.assert_allclose(result, x + 0.25 * bottleneck, rtol=1e-4, atol=1e-5)
 
 
 def test_strided_edges_halve_the_nodes():

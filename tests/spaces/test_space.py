@@ -4,7 +4,7 @@ import dataclasses
 
 import pytest
 
-from tf_edd.spaces import CellSpec, Edge, Space
+from tf_edd.spaces import Block, CellSpec, Edge, Space
 
 OPS = ("a", "b", "c")
 
@@ -50,6 +50,21 @@ def test_refuses_edges_of_different_width():
 def test_refuses_unknown_output():
     with pytest.raises(ValueError, match="Received: output='sum'"):
         make_cell(output="sum")
+
+
+def test_refuses_a_residual_cell_with_a_stride():
+    with pytest.raises(ValueError, match="keeps the size of its input. Received: a stride"):
+        make_cell(residual=True)
+    assert make_cell(edges=make_cell().edges[:3], residual=True).residual
+
+
+def test_a_chain_has_single_edges_of_their_own_kinds():
+    cells = tuple(make_cell(kind=kind, num_inputs=1, num_nodes=2, edges=(Edge(0, 1, OPS),)) for kind in "ab")
+    a, b = (Block("cell", 4, cell=kind) for kind in "ab")
+    assert Space("chain", cells, (a, b)).is_chain
+    assert not Space("shared", cells, (a, b, a)).is_chain
+    assert not Space("one", cells[:1], (a,)).is_chain
+    assert not Space("wide", (cells[0], make_cell(kind="b")), (a, b)).is_chain
 
 
 def test_descriptions_are_frozen():

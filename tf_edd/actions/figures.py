@@ -4,7 +4,7 @@ import gin
 from matplotlib.figure import Figure
 
 from tf_edd.actions.action import check_at_least_one, writing
-from tf_edd.analysis import drawing, trajectories
+from tf_edd.analysis import drawing, pictures, trajectories
 from tf_edd.search_state import SearchState
 
 
@@ -27,29 +27,26 @@ class _Drawings:
         if state.genotype is None:
             return
         _draw_epoch(state)
-        for kind in state.space.logit_shapes:
-            cell = _cell(state, kind)
-            _save(cell, state, f"{_name('cell', kind, state)}.png")
-            _save(cell, state, f"{_name('cell', kind, state)}.svg")
-            if kind in state.probs:
-                heat_map = drawing.draw_heat_map(state.probs[kind], state.space.cell(kind))
-                _save(heat_map, state, f"{_name('heat_map', kind, state)}.png")
+        for name, picture in _named("cell", _architecture(state)).items():
+            _save(picture, state, f"{name}.png")
+            _save(picture, state, f"{name}.svg")
+        for name, picture in _named("heat_map", pictures.draw_probabilities(state.probs, state.space)).items():
+            _save(picture, state, f"{name}.png")
 
 
 def _draw_epoch(state: SearchState) -> None:
-    for kind in state.space.logit_shapes:
-        name = _name(f"epoch_{state.epoch:03d}", kind, state)
-        _save(_cell(state, kind), state, f"cells/{name}.svg")
+    for name, picture in _named(f"epoch_{state.epoch:03d}", _architecture(state)).items():
+        _save(picture, state, f"cells/{name}.svg")
     operations = max(cell.num_primitives for cell in state.space.cells)
     _save(trajectories.draw_trajectories(state.history, operations), state, "trajectories.png")
 
 
-def _cell(state: SearchState, kind: str) -> Figure:
-    return drawing.draw_cell(state.genotype, state.space, kind, state.probs.get(kind))
+def _architecture(state: SearchState) -> dict[str, Figure]:
+    return pictures.draw_architecture(state.genotype, state.space, state.probs)
 
 
-def _name(stem: str, kind: str, state: SearchState) -> str:
-    return stem if len(state.space.cells) == 1 else f"{stem}_{kind}"
+def _named(stem: str, figures: dict[str, Figure]) -> dict[str, Figure]:
+    return {stem if len(figures) == 1 else f"{stem}_{kind}": figure for kind, figure in figures.items()}
 
 
 def _save(figure: Figure, state: SearchState, name: str) -> None:
@@ -62,7 +59,8 @@ def _save(figure: Figure, state: SearchState, name: str) -> None:
 def drawings(every: int = 5) -> _Drawings:
     """Draws `cells/epoch_XXX.svg` and `trajectories.png` while the search runs, and `cell` and `heat_map` at its end.
 
-    A space with several cell kinds has a file for each: `cell_normal.png`, `cell_reduce.png`.
+    A space with several cell kinds has a file for each: `cell_normal.png`, `cell_reduce.png`. A chain of blocks is
+    drawn as a whole.
 
     Args:
         every: epochs between two drawings; the last epoch is always drawn.

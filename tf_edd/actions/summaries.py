@@ -9,7 +9,7 @@ from tensorboard.compat.proto import event_pb2
 from tf_edd import relaxations
 from tf_edd.actions import hparams
 from tf_edd.actions.action import writing
-from tf_edd.analysis import drawing
+from tf_edd.analysis import drawing, pictures
 from tf_edd.runtime import config
 from tf_edd.search_state import SearchState
 
@@ -42,6 +42,8 @@ class _TensorBoard:
                 tf.summary.text("genotype", f"```\n{state.genotype}\n```")
                 for kind in state.probs:
                     _write_kind(state, kind)
+                _write_images("arch/heat_map", pictures.draw_probabilities(state.probs, state.space))
+                _write_images("arch/cell", pictures.draw_architecture(state.genotype, state.space, state.probs))
             self._flush()
 
     def end(self, state: SearchState) -> None:
@@ -82,17 +84,16 @@ def _write_scalars(values: dict[str, float]) -> None:
 
 
 def _write_kind(state: SearchState, kind: str) -> None:
-    """Entropy of each edge, histogram and heat map of the probabilities, drawing of the cell."""
+    """Entropy of each edge, histogram of the probabilities."""
     probs, cell = state.probs[kind], state.space.cell(kind)
     for edge, entropy in zip(cell.edges, relaxations.entropy(probs).numpy(), strict=True):
         tf.summary.scalar(f"arch/entropy/{kind}/edge{edge.source}_{edge.target}", entropy)
     tf.summary.histogram(f"arch/probs/{kind}", probs)
-    _write_image(f"arch/heat_map/{kind}", drawing.draw_heat_map(probs, cell))
-    _write_image(f"arch/cell/{kind}", drawing.draw_cell(state.genotype, state.space, kind, probs))
 
 
-def _write_image(tag: str, figure) -> None:
-    tf.summary.image(tag, drawing.to_image(figure)[None])
+def _write_images(tag: str, figures) -> None:
+    for kind, figure in figures.items():
+        tf.summary.image(f"{tag}/{kind}", drawing.to_image(figure)[None])
 
 
 @gin.configurable(module="tf_edd.actions")
@@ -101,7 +102,7 @@ def tensorboard() -> _TensorBoard:
 
     - `train/`: losses, entropies (of each edge: `arch/entropy/<kind>/edge<source>_<target>`, nats), temperature and all
       other metrics; histogram `arch/probs/<kind>`, images `arch/heat_map/<kind>` (edges by operations) and
-      `arch/cell/<kind>`, texts `genotype` and `gin/config`.
+      `arch/cell/<kind>`, texts `genotype` and `gin/config`. A chain of blocks is one picture, its kind is `network`.
     - `valid/`: loss and accuracies on the validation half, of the supernet and of the discretised network.
     - the folder itself: the bindings of the configuration as a trial of the HParams page.
 

@@ -71,15 +71,17 @@ class Primitive:
     """What a candidate operation costs.
 
     Attributes:
-        counts: (channels in, output maps, batch norm affine) -> Counts.
+        counts: (input maps, output maps, batch norm affine) -> Counts.
         kept: maps of the output's size kept for the backward pass for this edge alone.
+        inner: (input maps, output maps) -> numbers kept besides, in maps of other sizes.
         shared: names of maps kept once for all the edges that leave a node, such as its ReLU.
         strided: the same with stride 2, where it differs.
     """
 
-    counts: Callable[[int, Maps, bool], Counts]
+    counts: Callable[[Maps, Maps, bool], Counts]
     kept: int = 0
     shared: tuple[str, ...] = ()
+    inner: Callable[[Maps, Maps], int] = lambda source, out: 0
     strided: "Primitive | None" = None
 
     def at(self, stride: int) -> "Primitive":
@@ -87,13 +89,13 @@ class Primitive:
         return self.strided if stride > 1 and self.strided else self
 
 
-def _free(channels_in: int, out: Maps, affine: bool) -> Counts:
+def _free(source: Maps, out: Maps, affine: bool) -> Counts:
     return Counts()
 
 
 def _relu_conv_bn(kernel: int) -> Primitive:
-    def counts(channels_in: int, out: Maps, affine: bool) -> Counts:
-        return convolution(kernel, channels_in, out) + batch_norm(out.channels, affine)
+    def counts(source: Maps, out: Maps, affine: bool) -> Counts:
+        return convolution(kernel, source.channels, out) + batch_norm(out.channels, affine)
 
     return Primitive(counts, kept=1, shared=("relu",))
 
@@ -105,29 +107,50 @@ def _separable(kernel: int, channels_in: int, out: Maps, affine: bool) -> Counts
 
 
 def _sep_conv(kernel: int) -> Primitive:
-    def counts(channels_in: int, out: Maps, affine: bool) -> Counts:
-        inner = Maps(out.height, out.width, channels_in)
-        return _separable(kernel, channels_in, inner, affine) + _separable(kernel, channels_in, out, affine)
+    def counts(source: Maps, out: Maps, affine: bool) -> Counts:
+        inner = Maps(out.height, out.width, source.channels)
+        return _separable(kernel, source.channels, inner, affine) + _separable(kernel, source.channels, out, affine)
 
     return Primitive(counts, kept=5, shared=("relu",))  # what each convolution returns, and the ReLU between
 
 
 def _dil_conv(kernel: int) -> Primitive:
-    def counts(channels_in: int, out: Maps, affine: bool) -> Counts:
-        return _separable(kernel, channels_in, out, affine)
+    def counts(source: Maps, out: Maps, affine: bool) -> Counts:
+        return _separable(kernel, source.channels, out, affine)
 
     # The two convolutions, and the input rearranged for the dilation; with stride 2 the even pixels are shared.
     return Primitive(counts, 3, ("relu",), strided=Primitive(counts, 2, ("relu_even",)))
 
 
-def _factorized_reduce(channels_in: int, out: Maps, affine: bool) -> Counts:
+def _factorized_reduce(source: Maps, out: Maps, affine: bool) -> Counts:
     """Two 1x1 convolutions with half of the channels each, and batch norm."""
-    return convolution(1, channels_in, out) + batch_norm(out.channels, affine)
+    return convolution(1, source.channels, out) + batch_norm(out.channels, affine)
 
 
 def _pool(name: str) -> Primitive:
     """Pooled maps and, behind a batch norm, the normalised ones."""
     return Primitive(_free, 0, (name,), strided=Primitive(_free, 0, (f"{name}_stride_2",)))
+
+
+def _mbconv(kernel: int, expansion: int) -> Primitive:
+    def widened(source: Maps, out: Maps) -> tuple[Maps, Maps]:
+        """The maps before and behind the depthwise convolution."""
+        width = source.channels * expansion
+        return Maps(source.height, source.width, width), Maps(out.height, out.width, width)
+
+    def counts(source: Maps, out: Maps, affine: bool) -> Counts:
+        before, behind = widened(source, out)
+        expand = convolution(1, source.channels, before) + batch_norm(before.channels, affine)
+        inner = depthwise(kernel, behind) + batch_norm(behind.channels, affine)
+        project = convolution(1, behind.channels, out) + batch_norm(out.channels, affine)
+        return (expand if expansion > 1 else Counts()) + inner + project
+
+    def inner(source: Maps, out: Maps) -> int:
+        """What the first two convolutions return, and their ReLU6."""
+        before, behind = widened(source, out)
+        return (2 * before.values if expansion > 1 else 0) + 2 * behind.values
+
+    return Primitive(counts, 1, ("node",), inner)
 
 
 PRIMITIVES: dict[str, Primitive] = {
@@ -141,6 +164,12 @@ PRIMITIVES: dict[str, Primitive] = {
     "sep_conv_5x5": _sep_conv(5),
     "dil_conv_3x3": _dil_conv(3),
     "dil_conv_5x5": _dil_conv(5),
+    "mbconv_k3_e3": _mbconv(3, 3),
+    "mbconv_k3_e6": _mbconv(3, 6),
+    "mbconv_k5_e3": _mbconv(5, 3),
+    "mbconv_k5_e6": _mbconv(5, 6),
+    "mbconv_k7_e3": _mbconv(7, 3),
+    "mbconv_k7_e6": _mbconv(7, 6),
     "noise": Primitive(_free, 1),
 }
 
@@ -189,6 +218,25 @@ def _stem_quarter(block: Block, maps: Maps) -> Cost:
     return Cost(counts + norms, maps.values + 2 * middle.values + out.values, out)
 
 
+def _mobile_stem(block: Block, maps: Maps) -> Cost:
+    """A stem and its ReLU6."""
+    cost = _stem(block, maps)
+    return dataclasses.replace(cost, kept=cost.kept + cost.out.values)
+
+
+def _mobile_first(block: Block, maps: Maps) -> Cost:
+    """The fixed bottleneck that does not expand; ReLU6 of the stem is kept there."""
+    out, primitive = maps.after(block.channels, block.stride), _mbconv(3, 1)
+    return Cost(primitive.counts(maps, out, True), primitive.inner(maps, out) + out.values, out)
+
+
+def _mobile_head(block: Block, maps: Maps) -> Cost:
+    """Convolution 1x1, BN, ReLU6."""
+    out = maps.after(block.channels)
+    counts = convolution(1, maps.channels, out) + batch_norm(out.channels)
+    return Cost(counts, maps.values + 2 * out.values, out)
+
+
 def _classifier(block: Block, maps: Maps) -> Cost:
     """Global average pooling; the linear layer is counted by `linear`."""
     return Cost(Counts(), 0, maps)
@@ -198,6 +246,9 @@ BLOCKS: dict[str, Callable[[Block, Maps], Cost]] = {
     "stem": _stem,
     "stem_quarter": _stem_quarter,
     "stem_eighth": _stem,
+    "mobile_stem": _mobile_stem,
+    "mobile_first": _mobile_first,
+    "mobile_head": _mobile_head,
     "reduction": _reduction,
     "head": _head,
     "classifier": _classifier,
@@ -232,10 +283,18 @@ def count(
 
 
 def count_supernet(
-    space: Space, image_shape: tuple[int, int, int], num_classes: int, linear_bias: bool = True
+    space: Space,
+    image_shape: tuple[int, int, int],
+    num_classes: int,
+    linear_bias: bool = True,
+    affine: bool = False,
 ) -> Counts:
-    """Parameters and multiply-adds of the supernet: all candidates, the batch norms in cells not affine, no logits."""
-    return _network(space, _all(space), image_shape, num_classes, affine=False, linear_bias=linear_bias)
+    """Parameters and multiply-adds of the supernet: all candidates, no logits.
+
+    `affine` counts the batch norms in cells as if they had scale and offset: those of this package's supernets have
+    none, some released codes do.
+    """
+    return _network(space, _all(space), image_shape, num_classes, affine, linear_bias)
 
 
 def activation_memory(
@@ -280,15 +339,17 @@ def _costs(space: Space, chosen: Chosen, image_shape, affine: bool) -> list[Cost
 
 def _cell(cell: CellSpec, chosen, block: Block, inputs: list[Maps], affine: bool) -> Cost:
     """The candidates of all edges, and what the inputs pass first."""
-    start = inputs[-1].after(block.channels)  # the first input of another size is brought to that of the last
+    # Preprocessing brings the width of the cell, and the first input to the size of the last.
+    start = inputs[-1].after(block.channels) if cell.preprocess else inputs[-1]
     out = start.after(block.channels, block.stride)
     strides = {(edge.source, edge.target): edge.stride for edge in cell.edges}
     edges = [(pair[0], _primitive(name).at(strides[pair])) for pair, names in chosen.items() for name in names]
-    counts = sum((primitive.counts(block.channels, out, affine) for _, primitive in edges), Counts())
+    read = {source: start if source < cell.num_inputs else out for source, _ in edges}
+    counts = sum((primitive.counts(read[source], out, affine) for source, primitive in edges), Counts())
     shared = {(source, name) for source, primitive in edges for name in primitive.shared}
-    kept = sum(primitive.kept for _, primitive in edges) * out.values
+    kept = sum(primitive.kept * out.values + primitive.inner(read[source], out) for source, primitive in edges)
     for source, name in shared:
-        maps = start if source < cell.num_inputs and name not in HALVED else out
+        maps = out if name in HALVED else read[source]
         kept += maps.values * (2 if cell.pool_norm and "pool" in name else 1)  # pooled, and normalised
     if cell.preprocess:  # ReLU, 1x1 convolution (a factorized reduction has as many parameters), batch norm
         for maps in inputs:

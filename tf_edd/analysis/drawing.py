@@ -5,6 +5,7 @@ Figures are made with matplotlib's object-oriented interface: no window, no glob
 
 import dataclasses
 import os
+import re
 from pathlib import Path
 
 import numpy as np
@@ -37,13 +38,19 @@ FAMILIES = {
     "convolution 1×1": "#56b4e9",
     "dilated convolution": "#cc79a7",
     "noise": "#d55e00",
+    "MBConv 3×3": "#56b4e9",
+    "MBConv 5×5": "#0072b2",
+    "MBConv 7×7": "#cc79a7",
 }
 FIGURE_WIDTH = 9.0
 DPI = 100
 
 
 def label(operation: str) -> str:
-    """A short readable name of an operation, `conv 3×3` for `nor_conv_3x3`."""
+    """A short readable name of an operation, `conv 3×3` for `nor_conv_3x3`, `MB6 5×5` for `mbconv_k5_e6`."""
+    if bottleneck := re.fullmatch(r"mbconv_k(\d)_e(\d)", operation):
+        kernel, expansion = bottleneck.groups()
+        return f"MB{expansion} {kernel}×{kernel}"
     return NAMES.get(operation, operation.replace("_", " ").replace("3x3", "3×3").replace("5x5", "5×5"))
 
 
@@ -51,6 +58,8 @@ def family(operation: str) -> str:
     """The family of an operation, which gives its colour."""
     if operation in ("none", "noise"):
         return operation
+    if operation.startswith("mbconv_"):
+        return f"MBConv {label(operation)[-3:]}"
     if operation.startswith("dil_"):
         return "dilated convolution"
     if "skip" in operation or "identity" in operation:
@@ -260,21 +269,21 @@ def draw_heat_map(probs: np.ndarray, cell: CellSpec) -> Figure:
     axes.tick_params(which="minor", length=0)
     axes.spines[:].set_visible(False)
     for row, column in np.ndindex(*shape):
-        _annotate(axes, row, column, probs)
+        annotate(axes, probs[row, column], row, column, column == probs[row].argmax())
     figure.colorbar(picture, ax=axes, pad=0.02, label="probability").outline.set_visible(False)
     return figure
 
 
-def _annotate(axes, row: int, column: int, probs: np.ndarray) -> None:
-    value = probs[row, column]
+def annotate(axes, value: float, row: int, column: int, largest: bool, size: int = 10) -> None:
+    """Writes a probability into its field of a heat map."""
     axes.text(
         column,
         row,
         f"{value:.2f}",
         ha="center",
         va="center",
-        fontsize=10,
-        fontweight="bold" if column == probs[row].argmax() else "normal",
+        fontsize=size,
+        fontweight="bold" if largest else "normal",
         color="white" if value > 0.55 else INK,
     )
 

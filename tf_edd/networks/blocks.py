@@ -3,8 +3,8 @@
 import keras
 import tensorflow as tf
 
-from tf_edd.networks.stems import EighthStem, QuarterStem
-from tf_edd.operations import BatchNorm, ConvBN
+from tf_edd.networks.stems import ConvReLU6, EighthStem, QuarterStem
+from tf_edd.operations import BatchNorm, ConvBN, MBConv
 from tf_edd.operations.base import kernel_initializer
 
 
@@ -102,6 +102,9 @@ BLOCKS = {
     "stem": lambda block, _, norm, name: ConvBN(block.channels, 3, block.stride, relu=False, name=name, **norm),
     "stem_quarter": lambda block, _, norm, name: QuarterStem(block.channels, norm, name=name),
     "stem_eighth": lambda block, _, norm, name: EighthStem(block.channels, norm, name=name),
+    "mobile_stem": lambda block, _, norm, name: ConvReLU6(block.channels, 3, block.stride, norm, name=name),
+    "mobile_first": lambda block, _, norm, name: MBConv(block.channels, 3, block.stride, 1, name=name, **norm),
+    "mobile_head": lambda block, _, norm, name: ConvReLU6(block.channels, 1, norm=norm, name=name),
     "reduction": lambda block, _, norm, name: Reduction(block.channels, norm, name=name),
     "head": lambda _, num_classes, norm, name: Head(num_classes, norm, name=name),
     "classifier": lambda _, num_classes, norm, name: Head(num_classes, norm, activate=False, name=name),

@@ -14,6 +14,8 @@ from tf_edd.spaces.space import CellSpec
 class SearchCell(keras.layers.Layer):
     """A cell in which every edge is a `MixedOp`; a node is the sum of its incoming edges.
 
+    The last node of a residual cell has the last input as one term more.
+
     Inside the supernet `call` is called directly: Keras' `__call__` would look at every argument of thousands of calls
     (a third of the time of tracing) and, in mixed precision, cast the probabilities to the low one.
 
@@ -88,6 +90,8 @@ class SearchCell(keras.layers.Layer):
         """The output of the cell."""
         nodes = list(inputs) if self.preprocess is None else self.preprocess.call(inputs, training)
         terms = {node: [] for node in self.spec.intermediate_nodes}
+        if self.spec.residual:
+            terms[self.spec.num_nodes - 1].append(nodes[-1])
         bind = run_edge if self.traces is None else self.traces.bind
         rematerialize = self.rematerialize and training
 

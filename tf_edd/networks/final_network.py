@@ -20,7 +20,8 @@ NORM = {"affine": True, "running_statistics": True}
 class FinalCell(keras.layers.Layer):
     """A discrete cell: a node is the sum of its incoming edges, each with one operation.
 
-    Edges with `none` are left out; a node that is left without inputs is zeros.
+    Edges with `none` are left out; a node that is left without inputs is zeros. The last node of a residual cell has
+    the last input as one term more.
 
     Args:
         nodes: for each intermediate node its incoming edges as (operation, source, stride).
@@ -30,6 +31,7 @@ class FinalCell(keras.layers.Layer):
         norm: arguments of the batch norms.
         preprocess: None, or what a cell with preprocessed inputs needs: {"halves_first": ...}, see `Preprocess`.
         drop_path: None, or the number of this cell: its drop path has masks of their own. See `set_drop_path`.
+        residual: whether the last input is added to the last node; it is never dropped.
 
     Call arguments:
         inputs: list of the cell's inputs, each [B, H, W, C].
@@ -37,13 +39,23 @@ class FinalCell(keras.layers.Layer):
     """
 
     def __init__(
-        self, nodes, channels, num_inputs=1, output="last", norm=None, preprocess=None, drop_path=None, **kwargs
+        self,
+        nodes,
+        channels,
+        num_inputs=1,
+        output="last",
+        norm=None,
+        preprocess=None,
+        drop_path=None,
+        residual=False,
+        **kwargs,
     ):
         super().__init__(**kwargs)
         self.nodes = [[(str(op), int(source), int(stride)) for op, source, stride in edges] for edges in nodes]
         self.channels = channels
         self.num_inputs = num_inputs
         self.output_kind = output
+        self.residual = residual
         self.norm = dict(norm or NORM)
         policy = {"dtype": self.dtype_policy, **self.norm}
         self.operations = [[PRIMITIVES[op](channels, stride, **policy) for op, _, stride in edges] for edges in nodes]
@@ -68,8 +80,9 @@ class FinalCell(keras.layers.Layer):
         values = self.preprocess.call(inputs, training) if self.preprocess else list(inputs)
         prepared = {}
         masks = self._masks(values[0]) if training and self.drop_path is not None else None
-        for edges, operations in zip(self.nodes, self.operations, strict=True):
-            values.append(self._node(edges, operations, values, prepared, training, masks))
+        for node, (edges, operations) in enumerate(zip(self.nodes, self.operations, strict=True), start=1):
+            start = [values[self.num_inputs - 1]] if self.residual and node == len(self.nodes) else []
+            values.append(self._node(edges, operations, values, prepared, training, masks, start))
         if self.output_kind == "last":
             return values[-1]
         return tf.concat(values[self.num_inputs :], axis=-1)
@@ -91,14 +104,15 @@ class FinalCell(keras.layers.Layer):
             "norm": dict(self.norm),
             "preprocess": {"halves_first": self.preprocess.halves_first} if self.preprocess else None,
             "drop_path": None if self.drop_path is None else self.drop_path.index,
+            "residual": self.residual,
         }
 
     def _masks(self, x):
         """One mask an edge, in the order of the edges; an edge keeps its mask whatever the others are."""
         return iter(tf.unstack(self.drop_path.masks(sum(map(len, self.nodes)), x)))
 
-    def _node(self, edges, operations, values, prepared, training, masks):
-        terms = []
+    def _node(self, edges, operations, values, prepared, training, masks, start):
+        terms = list(start)
         for (name, source, _), operation in zip(edges, operations, strict=True):
             mask = None if masks is None else next(masks)
             if name != "none":
@@ -195,7 +209,8 @@ def _make_cell(space, genotype, block, wire, drop_path, name) -> FinalCell:
     spec = space.cell(block.cell)
     preprocess = {"halves_first": wire.halves_first} if spec.preprocess else None
     nodes = _edges(spec, genotype.nodes(block.cell))
-    return FinalCell(nodes, block.channels, spec.num_inputs, spec.output, NORM, preprocess, drop_path, name=name)
+    wiring = {"num_inputs": spec.num_inputs, "output": spec.output, "residual": spec.residual}
+    return FinalCell(nodes, block.channels, norm=NORM, preprocess=preprocess, drop_path=drop_path, name=name, **wiring)
 
 
 def _edges(spec: CellSpec, nodes) -> list[list[tuple[str, int, int]]]:

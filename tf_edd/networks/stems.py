@@ -1,9 +1,11 @@
-"""The two stems for large images, which are the two inputs of the first cell."""
+"""The two stems of DARTS for large images, which are the inputs of the first cell; the stem of mobile networks."""
 
 import keras
 import tensorflow as tf
 
-from tf_edd.operations import ConvBN
+from tf_edd.operations import BatchNorm, ConvBN
+from tf_edd.operations.conv import convolve, strided_shape
+from tf_edd.operations.mobile import EPSILON, he_fout
 
 
 @keras.saving.register_keras_serializable(package="tf_edd")
@@ -64,3 +66,40 @@ class EighthStem(keras.layers.Layer):
     def get_config(self):
         """Constructor arguments."""
         return {**super().get_config(), "channels": self.channels, "norm": self.norm}
+
+
+@keras.saving.register_keras_serializable(package="tf_edd")
+class ConvReLU6(keras.layers.Layer):
+    """Convolution without bias, batch norm, ReLU6: the first and the last convolution of a mobile network.
+
+    Source: https://github.com/mit-han-lab/proxylessnas, `search/models/super_nets/super_proxyless.py`.
+    """
+
+    def __init__(self, channels, kernel_size=3, stride=1, norm=None, **kwargs):
+        super().__init__(**kwargs)
+        self.channels = channels
+        self.kernel_size = kernel_size
+        self.stride = stride
+        self.norm = dict(norm or {})
+        self.batch_norm = BatchNorm(epsilon=EPSILON, dtype=self.dtype_policy, name="norm", **self.norm)
+
+    def build(self, input_shape):
+        """Creates the kernel."""
+        size = self.kernel_size
+        shape = (size, size, input_shape[-1], self.channels)
+        self.kernel = self.add_weight(name="kernel", shape=shape, initializer=he_fout(size, self.channels))
+        self.batch_norm.build(self.compute_output_shape(input_shape))
+
+    def call(self, x, training=False):
+        """ReLU6(BN(conv(x)))."""
+        x = convolve(x, tf.cast(self.kernel.value, x.dtype), self.stride)
+        return tf.nn.relu6(self.batch_norm.call(x, training=training))
+
+    def compute_output_shape(self, input_shape, **_):
+        """[B, ceil(H / stride), ceil(W / stride), channels]."""
+        return strided_shape(input_shape, self.stride, self.channels)
+
+    def get_config(self):
+        """Constructor arguments."""
+        sizes = {"channels": self.channels, "kernel_size": self.kernel_size, "stride": self.stride}
+        return {**super().get_config(), **sizes, "norm": self.norm}

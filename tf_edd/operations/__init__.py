@@ -7,12 +7,18 @@ A builder is called as `builder(channels, stride, **arguments of Operation)` and
 from tf_edd.operations.base import PREPARATIONS, Operation
 from tf_edd.operations.batch_norm import BatchNorm
 from tf_edd.operations.conv import ConvBN
+from tf_edd.operations.mobile import MBConv
 from tf_edd.operations.separable import DilConv, SepConv
 from tf_edd.operations.simple import FactorizedReduce, Identity, Noise, Pool, Zero
 
 
 def _skip(channels, stride, **settings):
     return (Identity if stride == 1 else FactorizedReduce)(channels, stride, name="skip_connect", **settings)
+
+
+def _mbconv(kernel, expansion):
+    name = f"mbconv_k{kernel}_e{expansion}"
+    return lambda channels, stride, **settings: MBConv(channels, kernel, stride, expansion, name=name, **settings)
 
 
 PRIMITIVES = {
@@ -28,6 +34,12 @@ PRIMITIVES = {
     "sep_conv_5x5": lambda channels, stride, **settings: SepConv(channels, 5, stride, name="sep_conv_5x5", **settings),
     "dil_conv_3x3": lambda channels, stride, **settings: DilConv(channels, 3, stride, name="dil_conv_3x3", **settings),
     "dil_conv_5x5": lambda channels, stride, **settings: DilConv(channels, 5, stride, name="dil_conv_5x5", **settings),
+    "mbconv_k3_e3": _mbconv(3, 3),
+    "mbconv_k3_e6": _mbconv(3, 6),
+    "mbconv_k5_e3": _mbconv(5, 3),
+    "mbconv_k5_e6": _mbconv(5, 6),
+    "mbconv_k7_e3": _mbconv(7, 3),
+    "mbconv_k7_e6": _mbconv(7, 6),
     "noise": lambda channels, stride, **settings: Noise(channels, stride, name="noise", **settings),
 }
 POOLING = ("avg_pool_3x3", "max_pool_3x3")
@@ -41,6 +53,7 @@ __all__ = [
     "DilConv",
     "FactorizedReduce",
     "Identity",
+    "MBConv",
     "Noise",
     "Operation",
     "Pool",

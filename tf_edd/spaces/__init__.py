@@ -2,6 +2,7 @@
 
 from tf_edd.spaces.darts import darts, darts_imagenet
 from tf_edd.spaces.nas_bench_201 import nas_bench_201
+from tf_edd.spaces.proxyless import proxyless
 from tf_edd.spaces.robust_darts import s1, s2, s3, s4
 from tf_edd.spaces.space import Block, CellSpec, Edge, Space, Wire
 
@@ -14,6 +15,7 @@ __all__ = [
     "darts",
     "darts_imagenet",
     "nas_bench_201",
+    "proxyless",
     "s1",
     "s2",
     "s3",

@@ -37,6 +37,7 @@ class CellSpec:
         preprocess: whether the inputs first pass ReLU, a 1x1 convolution and batch norm to get the cell's channels; the
             first of two passes a factorized reduction instead when its map is larger than the second's.
         pool_norm: whether pooling candidates are followed by batch norm in the supernet, never in a final network.
+        residual: whether the last input is added to the last node; with `none` on its edges nothing else remains.
     """
 
     kind: str
@@ -48,10 +49,13 @@ class CellSpec:
     excluded: tuple[str, ...] = ()
     preprocess: bool = False
     pool_norm: bool = False
+    residual: bool = False
 
     def __post_init__(self):
         if self.output not in ("last", "concat"):
             raise ValueError(f"output must be 'last' or 'concat'. Received: output={self.output!r}")
+        if self.residual and any(edge.stride != 1 for edge in self.edges):
+            raise ValueError(f"A residual cell keeps the size of its input. Received: a stride in {self.edges}")
         widths = {len(edge.primitives) for edge in self.edges}
         if len(widths) != 1:
             raise ValueError(f"All edges of a cell need the same number of primitives. Received: {sorted(widths)}")
@@ -88,9 +92,10 @@ class Block:
     Attributes:
         role: "stem" (3x3 convolution, batch norm), "stem_quarter" (two of them of stride 2, ReLU between),
             "stem_eighth" (ReLU and one of stride 2), "cell", "reduction" (the fixed residual block of NAS-Bench-201),
-            "head" (batch norm, ReLU, global pooling, linear), "classifier" (global pooling, linear), and
-            "auxiliary_cifar" or "auxiliary_imagenet": a side branch that reads the block before it, which the training
-            of a final network may add; nothing else sees it.
+            "mobile_stem" (3x3 convolution, batch norm, ReLU6), "mobile_first" (`MBConv` 3x3 that does not expand),
+            "mobile_head" (1x1 convolution, batch norm, ReLU6), "head" (batch norm, ReLU, global pooling, linear),
+            "classifier" (global pooling, linear), and "auxiliary_cifar" or "auxiliary_imagenet": a side branch that
+            reads the block before it, which the training of a final network may add; nothing else sees it.
         channels: output channels (of each node, in a cell).
         stride: spatial stride.
         cell: the kind of cell, for role "cell".
@@ -162,6 +167,12 @@ class Space:
             if not block.auxiliary:
                 chain = [index] if chain == [-1] else [*chain, index]
         return tuple(wires)
+
+    @property
+    def is_chain(self) -> bool:
+        """Whether every cell is a single edge and a kind of its own: a genotype is then a list of operations."""
+        kinds = [block.cell for block in self.blocks if block.role == "cell"]
+        return len(kinds) == len(set(kinds)) > 1 and all(len(cell.edges) == 1 for cell in self.cells)
 
     @property
     def logit_shapes(self) -> Mapping[str, tuple[int, int]]:
