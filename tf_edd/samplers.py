@@ -123,7 +123,7 @@ def _variable(value, name) -> tf.Variable:
         dtype=tf.float32,
         trainable=False,
         name=name,
-        aggregation=tf.VariableAggregation.MEAN,  # replicas record the same numbers
+        aggregation=tf.VariableAggregation.ONLY_FIRST_REPLICA,  # replicas record the same numbers
     )
 
 

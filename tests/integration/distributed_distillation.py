@@ -9,7 +9,7 @@ import numpy as np
 from distributed_steps import run
 
 from tf_edd.regularizers import self_distillation
-from tf_edd.runtime.strategy import disable_meta_optimizer, use_logical_cpus
+from tf_edd.runtime.strategy import disable_meta_optimizer, make_strategy, use_logical_cpus
 from tf_edd.spaces import Block, CellSpec, Edge, Space
 
 
@@ -22,8 +22,9 @@ def small_space():
 if __name__ == "__main__":
     use_logical_cpus(2)
     disable_meta_optimizer()
-    results = {f"plain/{key}": value for key, value in run("one", space=small_space()).items()}
+    results = {f"plain/{key}": value for key, value in run(make_strategy("one"), space=small_space()).items()}
     for name in ("one", "mirrored"):
         distillation = self_distillation(teachers=2, weight=20.0, warm_up_epochs=0)  # enough to be seen in five steps
-        results |= {f"{name}/{key}": value for key, value in run(name, distillation, space=small_space()).items()}
+        found = run(make_strategy(name), distillation, space=small_space())
+        results |= {f"{name}/{key}": value for key, value in found.items()}
     np.savez(sys.argv[1], **results)

@@ -17,7 +17,7 @@ from tf_edd.relaxations import sparse_noisy_softmax
 from tf_edd.runtime.strategy import disable_meta_optimizer, make_strategy, replica_batches, use_logical_cpus
 from tf_edd.samplers import importance_images, importance_paths
 from tf_edd.single_path import SinglePath
-from tf_edd.spaces import nas_bench_201
+from tf_edd.spaces import Block, CellSpec, Edge, Space, nas_bench_201
 
 STEPS, BATCH = 5, 8
 
@@ -36,8 +36,8 @@ def assign_random(variables):
         variable.assign(variable + 0.01 * rng.normal(size=variable.shape).astype(np.float32))
 
 
-def run(name, *regularizers, space=None):
-    with make_strategy(name).scope():
+def run(strategy, *regularizers, space=None):
+    with strategy.scope():
         keras.utils.set_random_seed(1)
         space = space or nas_bench_201(4, 1)
         supernet = Supernet(space, 3, running_statistics=True)  # trains with the statistics of the batch
@@ -48,27 +48,32 @@ def run(name, *regularizers, space=None):
         optimizers = SGD(learning_rate=0.1, nesterov=True, weight_decay=1e-3), Adam(learning_rate=1e-2)
         clips = {"weight_gradient_clip": 0.5, "arch_gradient_clip": 0.01}
         step = Bilevel(supernet, logits, sparse_noisy_softmax(), *optimizers, regularizers, **clips)
-        scalars = take_steps(step, tf.distribute.get_strategy())
+        scalars = take_steps(step, strategy)
         result = {"start/weights": start[:-1], "start/logits": start[-1:]}
         result |= {"weights": supernet.trainable_variables, "logits": logits.variables}
         result["averages"] = supernet.non_trainable_variables
         result = {key: flat(values) for key, values in result.items()}
         result["traces"] = [function.experimental_get_tracing_count() for function in step.functions.values()]
-        result["replicas"] = tf.distribute.get_strategy().num_replicas_in_sync
+        result["replicas"] = strategy.num_replicas_in_sync
         return result | {f"scalars/{tag}": values for tag, values in scalars.items()}
 
 
-def run_paths(name):
+def path_space():
+    operations = ("skip_connect", "nor_conv_1x1", "nor_conv_3x3", "none")
+    cell = CellSpec("cell", 1, 3, tuple(Edge(*ends, operations) for ends in ((0, 1), (0, 2), (1, 2))))
+    return Space("paths", (cell,), (Block("stem", 4), Block("cell", 4, cell="cell"), Block("head", 4)))
+
+
+def run_paths(strategy):
     """The same number of steps of PA&DA: weights, and what its samplers have noted."""
-    with make_strategy(name).scope():
+    with strategy.scope():
         keras.utils.set_random_seed(1)
-        supernet = Supernet(nas_bench_201(4, 1), 3)
+        supernet = Supernet(path_space(), 3)
         supernet.build((None, 8, 8, 3))
         optimizer = SGD(learning_rate=0.1, weight_decay=1e-3)
         samplers = importance_paths(), importance_images()
         step = SinglePath(supernet, optimizer, *samplers, clip=0.5)
         samplers[1].build(STEPS * BATCH)
-        strategy = tf.distribute.get_strategy()
         start = flat([variable.numpy() for variable in supernet.trainable_variables])
         for index, batch in enumerate(replica_batches(batches(1, with_rows=True), strategy)):
             step.step(batch, tf.constant(index, tf.int64))
@@ -97,5 +102,8 @@ if __name__ == "__main__":
     disable_meta_optimizer()
     results = {}
     for name in ("one", "mirrored"):
-        results |= {f"{name}/{key}": value for key, value in (run(name) | run_paths(name)).items()}
+        # One strategy for both: a second one would number its collectives like the first, whose shapes are remembered.
+        strategy = make_strategy(name)
+        found = run(strategy) | run_paths(strategy)
+        results |= {f"{name}/{key}": value for key, value in found.items()}
     np.savez(sys.argv[1], **results)
