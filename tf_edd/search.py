@@ -80,7 +80,7 @@ def search(
         relaxation: logits, temperature, seed -> probabilities; None for a step without logits.
         temperature: schedule, fed with the mean entropy after each epoch.
         bilevel: builds the step from supernet, logits, relaxation, optimizers, regularizers, xla and seed. Where it has
-            `phases`, the step takes these alone, and images of their halves.
+            `phases`, the step takes these alone, and images of their halves; where it has `check`, that comes first.
         discretizer: probabilities, space -> genotype.
         weight_optimizer: of the operation weights.
         arch_optimizer: of the architecture logits; None for a step without logits.
@@ -128,8 +128,10 @@ def search(
         raise UserError(f"batch_size must fit into both halves ({record}). Received: batch_size={batch_size}")
     parts = SearchParts(relaxation, temperature, discretizer, weight_rate, arch_rate)
     text = gin_config.config_text(("search", "runtime"))
+    if hasattr(bilevel, "check"):
+        bilevel.check(space, relaxation, arch_optimizer, regularizers)
     if dry_run:
-        told = describe(space, images, parts, epochs, feed, frozen_epochs, record)
+        told = describe(space, images, parts, epochs, feed, frozen_epochs, record, bilevel)
         return f"{told}\n\n{text}" if text else told
 
     settings = _settings(images, record, epochs, batch_size, frozen_epochs, deterministic, parts)
