@@ -88,9 +88,9 @@ def _collapsed(state: SearchState, operation: str, shares) -> str:
     parts = [f"{taken} of {edges} edges" + (f" of cell {kind!r}" if kind else "") for kind, taken, edges in shares]
     return (
         f"Epoch {state.epoch}: {operation} takes {', '.join(parts)}, the cell may be collapsing ({state.genotype}). "
-        "To try: a temperature that falls more slowly (entropy_decay.entropy_gain), a lower architecture learning rate, "
-        "epochs at the start in which only the weights learn (search.frozen_epochs), or a clip on the architecture "
-        "gradient. genotypes.jsonl keeps the cells of earlier epochs"
+        "To try: a temperature that falls more slowly (entropy_decay.entropy_gain), a lower architecture learning "
+        "rate, epochs at the start in which only the weights learn (search.frozen_epochs), or a clip on the "
+        "architecture gradient. genotypes.jsonl keeps the cells of earlier epochs"
     )
 
 
