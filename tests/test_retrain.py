@@ -288,6 +288,20 @@ def test_refuses_what_cannot_move():
         plan(darts_imagenet(), black(8, 10))
 
 
+@pytest.mark.parametrize(
+    ("space", "genotype", "side", "told"),
+    [
+        (darts(), "DARTS_V2", 16, "reads maps of 8x8.*Received: maps of 4x4 from images of 16x16"),
+        (darts_imagenet(), "DARTS_V2", 32, "reads maps of 7x7.*Received: maps of 1x1 from images of 32x32"),
+        (nas_bench_201(), CELL, 32, "'nas_bench_201' has no auxiliary head"),
+    ],
+)
+def test_a_plan_refuses_an_auxiliary_head_that_does_not_fit(space, genotype, side, told):
+    assert plan(space, black(side, 10), genotype)["steps"] == 3 * 2
+    with pytest.raises(UserError, match=told):
+        plan(space, black(side, 10), genotype, auxiliary_weight=0.4)
+
+
 def test_curves_show_what_was_measured(whole):
     history = files.read_lines(whole[0] / "retrain" / "history.jsonl")
     loss, accuracy = draw_curves(history).axes

@@ -33,6 +33,7 @@ from tf_edd.search_epoch import Feed, SearchEpoch, SearchParts
 from tf_edd.search_metrics import SHOWN, results
 from tf_edd.search_state import SearchState
 from tf_edd.selection import select, selection_record
+from tf_edd.spaces.fit import check_images
 
 
 @gin.configurable(module="tf_edd")
@@ -122,6 +123,7 @@ def search(
     _check(batch_size, epochs, checkpoint_steps, recalibration_batches, strategy.num_replicas_in_sync)
     _check_schedule(frozen_epochs, epochs, entropy_at)
     images = data(data_dir=data_dir)
+    check_images(space, images.image_shape)
     halves, record = _halves(images, train, valid, seed)
     feed = Feed(*halves, batch_size, augmentation, strategy, getattr(bilevel, "phases", PHASES))
     if feed.steps == 0:
