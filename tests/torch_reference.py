@@ -14,6 +14,7 @@ from tf_edd.networks.stems import EighthStem, QuarterStem
 from tf_edd.operations import BatchNorm, ConvBN, DilConv, FactorizedReduce, Identity, Pool, SepConv, Zero
 
 torch = pytest.importorskip("torch")
+torch.set_num_threads(1)  # for maps as small as these, threads that wait for each other cost most of the time
 
 # Layer -> its parts in the order in which data pass them; poolings are followed by batch norms without weights alone.
 PARTS = {
@@ -67,7 +68,7 @@ def values(tensor):
 
 
 def copy_randomised(layers, module, spread=0.3):
-    """Moves all variables off their start and gives them to the module, which becomes float64; returns the variables."""
+    """Moves all variables off their start and gives them to the module, in float64; returns the variables."""
     variables, rng = ordered(layers), np.random.default_rng(2)
     assert len({id(v) for v in variables}) == sum(len(layer.trainable_variables) for layer in layers)
     module.double()
@@ -117,7 +118,8 @@ def check_equal(function, module, layers, inputs, *tables, evaluates=False):
     expected = module.train()(*theirs)
     for output, other in zip(outputs, expected, strict=True):
         close(output, values(other))
-    sum((y * (maps(u) if u.ndim == 4 else torch.tensor(u))).sum() for y, u in zip(expected, upstream)).backward()
+    weights = [maps(u) if u.ndim == 4 else torch.tensor(u) for u in upstream]
+    sum((y * u).sum() for y, u in zip(expected, weights, strict=True)).backward()
     check_gradients(tape, loss, ours, variables, module, theirs)
     if evaluates:
         outputs = function(ours[:count], *ours[count:], training=False)

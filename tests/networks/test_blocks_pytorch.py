@@ -37,9 +37,7 @@ class FactorizedReduce(nn.Module):
 
 
 def relu_conv_norm(inputs, channels, affine):
-    return nn.Sequential(
-        nn.ReLU(), nn.Conv2d(inputs, channels, 1, bias=False), nn.BatchNorm2d(channels, affine=affine)
-    )
+    return nn.Sequential(nn.ReLU(), nn.Conv2d(inputs, channels, 1, bias=False), nn.BatchNorm2d(channels, affine=affine))
 
 
 @pytest.mark.parametrize("norm", [NORM, {"affine": False, "running_statistics": False}], ids=["final", "search"])

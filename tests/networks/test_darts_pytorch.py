@@ -2,7 +2,6 @@
 
 import keras
 import numpy as np
-import pytest
 from torch_reference import check_equal, torch
 
 from benchmarks.peers import darts_final_torch, darts_torch
@@ -29,10 +28,9 @@ class Listed(torch.nn.Module):
         return [self.module(*inputs)]
 
 
-@pytest.mark.parametrize("running", [False, True])
-def test_supernet(running):
+def test_supernet():
     keras.utils.set_random_seed(0)
-    supernet = Supernet(SPACE, CLASSES, running)
+    supernet = Supernet(SPACE, CLASSES)
     supernet.build(IMAGES.shape)
     rng = np.random.default_rng(1)
     tables = [rng.dirichlet(np.ones(8), size=14).astype(np.float32) for _ in ("normal", "reduce")]
@@ -41,7 +39,7 @@ def test_supernet(running):
         return [supernet(inputs[0], {"normal": normal, "reduce": reduce}, training=training)]
 
     other = Listed(darts_torch.Supernet(SETTING))
-    check_equal(logits, other, supernet.blocks, [IMAGES], *tables, evaluates=running)
+    check_equal(logits, other, supernet.blocks, [IMAGES], *tables)
 
 
 def test_final_network():
@@ -49,4 +47,6 @@ def test_final_network():
     network = build_final_network(SPACE, load("DARTS_V2", SPACE), IMAGES.shape[1:], CLASSES)
     layers = [layer for layer in network.layers if layer.variables]
     other = Listed(darts_final_torch.Network(SETTING))
-    check_equal(lambda inputs, training: [network(inputs[0], training=training)], other, layers, [IMAGES], evaluates=True)
+    check_equal(
+        lambda inputs, training: [network(inputs[0], training=training)], other, layers, [IMAGES], evaluates=True
+    )

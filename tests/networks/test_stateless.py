@@ -1,5 +1,7 @@
 """Shared traces and rematerialised edges: the same numbers as a plain supernet, one trace a shape, one update."""
 
+from itertools import product
+
 import keras
 import numpy as np
 import pytest
@@ -81,8 +83,7 @@ def assert_close(results, expected, tolerance):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("running", [False, True])
-@pytest.mark.parametrize("name", ["nas_bench_201", "noisy"])
+@pytest.mark.parametrize("name, running", [*product(("nas_bench_201", "noisy"), (False, True)), ("darts", False)])
 def test_shared_and_rematerialised_equal_plain(name, running):
     space = SPACES[name]
     results, state = run(build(space, shared=False, running_statistics=running))
