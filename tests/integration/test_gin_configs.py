@@ -23,9 +23,12 @@ CELL = "|nor_conv_3x3~0|+|none~0|skip_connect~1|+|skip_connect~0|none~1|avg_pool
 SMALL, FULL = "recipes/nb201_small.gin", "recipes/nb201_search.gin"
 DARTS, FAMILY = "recipes/darts_search.gin", "recipes/darts_family_search.gin"
 RETRAIN = "recipes/nb201_retrain_200_epochs.gin"
+PROXYLESS = "recipes/proxyless_search.gin"  # with its data, for any first-order method before it
 METHOD = "methods/edd_darts.gin"
 # Without a space, and without learning rate: parts of other recipes.
 PARTIAL = {"recipes/darts_retrain_600_epochs.gin", "recipes/darts_retrain_imagenet.gin"}
+# What methods share or add to others.
+BASES = {f"methods/{name}.gin" for name in ("first_order", "single_path", "self_distillation")}
 # A cell of each space, to be trained.
 CELLS = {"nas_bench_201": CELL, "darts": "DARTS_V2", **{f"s{n}": f"darts_pt_s{n}_1" for n in range(1, 5)}}
 BOTTLENECK = (("mbconv_k3_e6", 0),)
@@ -36,9 +39,17 @@ def names(folder):
     return sorted(str(path.relative_to(FOLDER)) for path in (FOLDER / folder).glob("**/*.gin"))
 
 
+def includes(name):
+    return [line.split("'")[1] for line in (FOLDER / name).read_text().splitlines() if line.startswith("include")]
+
+
+def has_data(name) -> bool:
+    return name.startswith("datasets/") or any(map(has_data, includes(name)))
+
+
 def complete():
-    """Files that are whole experiments: a recipe is one when it includes a data set."""
-    recipes = [name for name in names("recipes") if "include 'datasets/" in (FOLDER / name).read_text()]
+    """Files that are whole experiments: a recipe is one when it includes a data set, directly or not."""
+    recipes = [name for name in names("recipes") if name != PROXYLESS and has_data(name)]
     return [*recipes, *names("papers"), "quickstart.gin"]
 
 
@@ -49,6 +60,8 @@ def combinations():
     searches = [(DIGITS, "recipes/nb201_small_edd.gin")]
     searches += [(DIGITS, "recipes/nb201_one_shot_small.gin", method) for method in single_path]
     searches += [(DIGITS, f"recipes/{space}_one_shot_search.gin", single_path[0]) for space in ("nb201", "darts")]
+    first_order = [name for name in names("methods") if name not in {*single_path, *BASES}]
+    searches += [(method, PROXYLESS) for method in first_order]
     searches += [(DIGITS, FULL, method) for method in methods] + [(name, SMALL, METHOD) for name in names("datasets")]
     searches += [(DIGITS, FAMILY, METHOD, name) for name in names("spaces")] + [(DIGITS, DARTS, METHOD)]
     tables = [(DIGITS, SMALL, METHOD, name) for name in [*names("tables"), *names("actions")]]
@@ -123,6 +136,5 @@ def test_learning_rates_span_the_epochs():
 
 def test_every_file_is_tried():
     tried = {name for files in combinations() for name in files} | set(complete())
-    lines = [line for name in tried for line in (FOLDER / name).read_text().splitlines()]
-    included = {line.split("'")[1] for line in lines if line.startswith("include")}
+    included = {other for name in tried for other in includes(name)}
     assert set(names(".")) == tried | included | set(names("methods"))
