@@ -14,7 +14,7 @@ import pytest
 import tensorflow as tf
 from tiny_search import tiny_space
 
-from tf_edd import discretizers, evolution, operations, regularizers, relaxations, spaces, temperature
+from tf_edd import discretizers, evolution, operations, regularizers, relaxations, samplers, spaces, temperature
 from tf_edd.analysis.counting import count_supernet
 from tf_edd.arch_logits import ArchLogits
 from tf_edd.bilevel import Bilevel
@@ -548,3 +548,165 @@ def test_the_seed_decides_what_selectors_ask(row, tmp_path):
         fitness = lambda g, n=name: asked[n].append(g) or skips(g)  # noqa: E731
         row.build()(space, fitness, seed=seed, log_path=tmp_path / name)
     assert asked["a"] == asked["b"] != asked["c"]
+
+
+# -------------------------------------------------------------------------------------------------------- path samplers
+
+SAMPLERS = [
+    Row("uniform paths", samplers.uniform_paths),
+    Row("fair paths", samplers.fair_paths),
+    Row("importance paths, shared", lambda: samplers.importance_paths(importance_weights=True)),
+    Row("importance paths, per edge", lambda: samplers.importance_paths(per_edge=True)),
+]
+
+
+def suits(row, space) -> bool:
+    """Fair paths need equally many candidates everywhere, a shared distribution the same ones on all edges."""
+    counts = {len(set(edge.primitives) - set(cell.excluded)) for cell in space.cells for edge in cell.edges}
+    lists = [{edge.primitives for edge in cell.edges} for cell in space.cells]
+    return {"fair paths": len(counts) == 1, "importance paths, shared": max(map(len, lists)) == 1}.get(row.name, True)
+
+
+SAMPLED = [(row, space.name, space.build()) for row in SAMPLERS for space in SPACES if suits(row, space.build())]
+on_its_spaces = pytest.mark.parametrize(
+    "row, space", [(r, s) for r, _, s in SAMPLED], ids=[f"{r.name}, {n}" for r, n, _ in SAMPLED]
+)
+
+
+def sampler_of(row, space):
+    sampler = row.build()
+    sampler.build(space)
+    return sampler
+
+
+def drawn(sampler, seed):
+    return [{kind: table.numpy() for kind, table in path.items()} for path in sampler.sample(tf.constant(seed))]
+
+
+def same(first, second):
+    return all(np.array_equal(a[kind], b[kind]) for a, b in zip(first, second, strict=True) for kind in a)
+
+
+def noted(sampler, space, seed=0):
+    """A path recorded with some norms, and an epoch's end."""
+    rng = np.random.default_rng(seed)
+    path = sampler.sample(tf.constant([seed, 9]))[0]
+    sampler.record(
+        path, {kind: table * rng.uniform(1, 2, table.shape).astype(np.float32) for kind, table in path.items()}
+    )
+    sampler.end_epoch(3, 4)
+
+
+@on_its_spaces
+def test_paths_are_one_hot_rows_of_allowed_candidates(row, space):
+    for path in drawn(sampler_of(row, space), [1, 2]):
+        assert {kind: table.shape for kind, table in path.items()} == space.logit_shapes
+        for cell in space.cells:
+            table = path[cell.kind]
+            assert set(np.unique(table)) <= {0, 1} and set(table.sum(axis=1)) <= {0, 1}
+            chosen = [
+                edge.primitives[choice.argmax()] for edge, choice in zip(cell.edges, table, strict=True) if choice.any()
+            ]
+            assert not set(chosen) & set(cell.excluded)
+            for node in cell.intermediate_nodes:
+                entering = cell.incoming(node)
+                kept = len(entering) if row.name == "fair paths" else cell.edges_per_node or len(entering)
+                assert table[list(entering)].sum() == kept
+
+
+@on_its_spaces
+def test_the_seed_decides_the_paths(row, space):
+    first, second = sampler_of(row, space), sampler_of(row, space)
+    assert same(drawn(first, [1, 2]), drawn(second, [1, 2]))
+    assert any(not same(drawn(first, [1, 2]), drawn(first, [1, other])) for other in (3, 4, 5))
+
+
+@on_its_spaces
+def test_distributions_are_distributions_of_allowed_candidates(row, space):
+    sampler = sampler_of(row, space)
+    shapes = [variable.shape for variable in sampler.variables]
+    assert all(shape.is_fully_defined() for shape in shapes)
+    for _ in range(2):
+        for cell in space.cells:
+            table = sampler.distribution()[cell.kind]
+            assert table.shape == space.logit_shapes[cell.kind] and table.min() >= 0
+            np.testing.assert_allclose(table.sum(axis=1), 1, rtol=1e-5)
+            excluded = [[name in cell.excluded for name in edge.primitives] for edge in cell.edges]
+            assert table[np.array(excluded)].sum() == 0
+        noted(sampler, space)
+    assert [variable.shape for variable in sampler.variables] == shapes
+
+
+@on_its_spaces
+def test_what_a_sampler_knows_lies_in_its_variables(row, space):
+    sampler, again = sampler_of(row, space), sampler_of(row, space)
+    noted(sampler, space)
+    for target, source in zip(again.variables, sampler.variables, strict=True):
+        target.assign(source)
+    restored, kept = again.distribution(), sampler.distribution()
+    assert all(np.array_equal(restored[kind], kept[kind]) for kind in kept)
+    assert same(drawn(again, [3, 4]), drawn(sampler, [3, 4]))
+
+
+@each(SAMPLERS)
+def test_paths_are_drawn_inside_a_function_of_one_trace(row):
+    space = spaces.nas_bench_201(4, 1)
+    sampler = sampler_of(row, space)
+    compiled = tf.function(sampler.sample)
+    for seed in ([1, 2], [3, 4]):
+        inside = [{kind: table.numpy() for kind, table in path.items()} for path in compiled(tf.constant(seed))]
+        assert same(inside, drawn(sampler, seed))
+    noted(sampler, space)  # another distribution, the same function
+    inside = [{kind: table.numpy() for kind, table in path.items()} for path in compiled(tf.constant([5, 6]))]
+    assert same(inside, drawn(sampler, [5, 6]))
+    assert compiled.experimental_get_tracing_count() == 1
+
+
+# ------------------------------------------------------------------------------------------------------- image samplers
+
+IMAGES = [
+    Row("uniform images", samplers.uniform_images),
+    Row("importance images", samplers.importance_images),
+    Row("importance images, weighted", lambda: samplers.importance_images(importance_weights=True)),
+]
+
+
+def images_of(row, size=30):
+    """A sampler that has learnt from some images."""
+    sampler = row.build()
+    sampler.build(size)
+    sampler.record(tf.constant([3, 3, 7]), tf.constant([1.0, 2.0, 4.0]))
+    sampler.end_epoch(3, 4)
+    return sampler
+
+
+@each(IMAGES)
+def test_orders_are_positions_decided_by_seed_and_epoch(row):
+    sampler, again = images_of(row), images_of(row)
+    orders = {(seed, epoch): sampler.order(seed, epoch) for seed in (0, 1) for epoch in (0, 1, 2)}
+    if row.name == "uniform images":
+        assert set(orders.values()) == {None}
+        return
+    for key, order in orders.items():
+        assert order.shape == (30,) and order.min() >= 0 and order.max() < 30
+        np.testing.assert_array_equal(order, again.order(*key))
+    assert len({tuple(order) for order in orders.values()}) == len(orders)
+
+
+@each(IMAGES)
+def test_weights_of_images_are_positive_and_one_trace_serves_all(row):
+    sampler = images_of(row)
+    shapes = [variable.shape for variable in sampler.variables]
+
+    @tf.function
+    def step(rows, values):
+        weights = sampler.weights(rows)
+        sampler.record(rows, values)
+        return tf.ones_like(values) if weights is None else weights
+
+    for rows in ([0, 3], [7, 7]):
+        weights = step(tf.constant(rows), tf.constant([1.0, 2.0]))
+        assert weights.shape == (2,) and np.isfinite(weights).all() and np.min(weights) > 0
+    assert step.experimental_get_tracing_count() == 1
+    assert [variable.shape for variable in sampler.variables] == shapes
+    assert all(shape.is_fully_defined() for shape in shapes)

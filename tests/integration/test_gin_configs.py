@@ -24,9 +24,12 @@ CELL = "|nor_conv_3x3~0|+|none~0|skip_connect~1|+|skip_connect~0|none~1|avg_pool
 SMALL, FULL = "recipes/nb201_small.gin", "recipes/nb201_search.gin"
 DARTS, FAMILY = "recipes/darts_search.gin", "recipes/darts_family_search.gin"
 RETRAIN = "recipes/nb201_retrain_200_epochs.gin"
+PROXYLESS = "recipes/proxyless_search.gin"  # with its data, for any first-order method before it
 METHOD = "methods/edd_darts.gin"
 # Without a space, and without learning rate: parts of other recipes.
 PARTIAL = {"recipes/darts_retrain_600_epochs.gin", "recipes/darts_retrain_imagenet.gin"}
+# What methods share or add to others.
+BASES = {f"methods/{name}.gin" for name in ("first_order", "single_path", "self_distillation")}
 # A cell of each space, to be trained.
 CELLS = {"nas_bench_201": CELL, "darts": "DARTS_V2", **{f"s{n}": f"darts_pt_s{n}_1" for n in range(1, 5)}}
 BOTTLENECK = (("mbconv_k3_e6", 0),)
@@ -50,7 +53,7 @@ def binds(name, text):
 
 def complete():
     """Files that are whole experiments: a recipe is one when it includes a data set, itself or by another recipe."""
-    recipes = [name for name in names("recipes") if included(name) & set(names("datasets"))]
+    recipes = [name for name in names("recipes") if name != PROXYLESS and included(name) & set(names("datasets"))]
     return [*recipes, *names("papers"), "quickstart.gin"]
 
 
@@ -61,6 +64,8 @@ def combinations():
     searches = [(DIGITS, "recipes/nb201_small_edd.gin")]
     searches += [(DIGITS, "recipes/nb201_one_shot_small.gin", method) for method in single_path]
     searches += [(DIGITS, f"recipes/{space}_one_shot_search.gin", single_path[0]) for space in ("nb201", "darts")]
+    first_order = [name for name in names("methods") if name not in {*single_path, *BASES}]
+    searches += [(method, PROXYLESS) for method in first_order]
     searches += [(DIGITS, FULL, method) for method in methods] + [(name, SMALL, METHOD) for name in names("datasets")]
     searches += [(DIGITS, FAMILY, METHOD, name) for name in names("spaces")] + [(DIGITS, DARTS, METHOD)]
     tables = [(DIGITS, SMALL, METHOD, name) for name in [*names("tables"), *names("actions")]]
