@@ -1,6 +1,6 @@
 """The end of a one-shot search: a selector chooses the cell from the trained supernet."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from tf_edd.genotype import Genotype
@@ -8,6 +8,8 @@ from tf_edd.inherited import InheritedAccuracy
 from tf_edd.runtime import files
 
 LOG = "selection.jsonl"
+TABLE = "table/"  # tags of an action that looks the cell up
+COUNTS = {"arch/skip_count": "skip_connect", "arch/none_count": "none"}
 
 
 def select(selector: Callable, loop, state, recalibration_batches: int, chief: bool) -> Genotype:
@@ -42,7 +44,7 @@ def selection_record(folder: Path, discretized: Genotype) -> dict:
 
     Args:
         folder: of the search.
-        discretized: what the discretizer made of the last probabilities; it was not taken.
+        discretized: the cell of the last epoch; it was not taken.
     """
     settings, *records = files.read_appended(folder / LOG)
     best = max(records, key=lambda record: record["fitness"])  # of equals the first, as selectors choose
@@ -53,3 +55,17 @@ def selection_record(folder: Path, discretized: Genotype) -> dict:
         "discretized": str(discretized),
         "log": LOG,
     }
+
+
+def selected_metrics(metrics: Mapping[str, float], genotype: Genotype, selection: Mapping) -> dict[str, float]:
+    """The metrics of the last epoch with those of its cell replaced by those of the chosen one.
+
+    Args:
+        metrics: of the last epoch.
+        genotype: the chosen one.
+        selection: its record; it may hold table look-ups.
+    """
+    kept = {tag: value for tag, value in metrics.items() if not tag.startswith(TABLE)}
+    counts = {tag: float(genotype.count(operation)) for tag, operation in COUNTS.items()}
+    looked_up = {tag: value for tag, value in selection.items() if tag.startswith(TABLE)}
+    return {**kept, **counts, "accuracy/discretized": selection["accuracy"], **looked_up}
