@@ -22,9 +22,11 @@ from launch import common, startup  # noqa: F401
 from tf_edd import genotype as genotypes
 from tf_edd.analysis.counting import count, count_supernet
 from tf_edd.errors import UserError
+from tf_edd.spaces.fit import check_images
 
 common.define_flags("gin")
 FLAGS = flags.FLAGS
+CONVENTION = "Multiply-adds: those of convolutions and of the linear layer, none of batch norm, pooling and additions."
 
 
 def define_flags() -> None:
@@ -35,20 +37,21 @@ def define_flags() -> None:
 
 
 def describe(name: str, image_shape: tuple[int, int, int], classes: int) -> str:
-    """The text this program prints; a UserError if the configuration binds no space, or the cell does not fit it."""
+    """The text this program prints; a UserError if there is no space, or cell or images do not fit it."""
     bound = [(root, gin.get_bindings(root, resolve_references=False).get("space")) for root in ("search", "retrain")]
     spaces = {root: copy.deepcopy(space) for root, space in bound if space is not None}  # the copy evaluates @space()
     if not spaces:
         raise UserError("Expected gin files that bind search.space or retrain.space. Received: neither")
     lines = [("images", f"{'x'.join(map(str, image_shape))}, {classes} classes")]
     for root, space in spaces.items():
+        check_images(space, image_shape)
         genotype, cells = genotypes.load(name, space), [block for block in space.blocks if block.role == "cell"]
         size = f"{space.name}, {cells[0].channels} channels, {len(cells)} cells"
         if root == "search":
             lines += _rows(f"supernet ({size})", lambda bias, s=space: count_supernet(s, image_shape, classes, bias))
         lines += _rows(f"cell ({size})", lambda bias, s=space, g=genotype: count(s, g, image_shape, classes, bias))
     width = max(len(title) for title, _ in lines)
-    return "\n".join(f"{title:<{width}}  {value}" for title, value in lines)
+    return "\n".join([*(f"{title:<{width}}  {value}" for title, value in lines), CONVENTION])
 
 
 def _rows(title: str, counter) -> list[tuple[str, str]]:

@@ -73,6 +73,8 @@ def test_counts_operations(space):
     assert genotype.num_edges == 6
     assert two_cell_genotype().num_edges == 8
     assert two_cell_genotype().count("sep_conv_3x3") == 6
+    assert two_cell_genotype().count("sep_conv_3x3", "reduce") == 3 and genotype.count("none", "cell") == 1
+    assert two_cell_genotype().operations("normal") == ["skip_connect"] + ["sep_conv_3x3"] * 3
 
 
 def test_loads_file_folder_and_text(space, tmp_path):
@@ -143,8 +145,8 @@ def test_refuses_wrong_text_of_a_chain(text, message):
         ("'sep_conv_3x3', 1", "'none', 1", "Received: 'none'"),
         ("('sep_conv_3x3', 1), ", "", "8 edges. Received: 7"),
         ("('sep_conv_3x3', 1)", "('sep_conv_3x3', 0)", "different nodes"),
-        ("('sep_conv_3x3', 1)", "('sep_conv_3x3', 2)", "Edge 2 -> 2"),
-        ("('sep_conv_3x3', 1)", "('sep_conv_3x3', -1)", "Edge -1 -> 2"),
+        ("('sep_conv_3x3', 1)", "('sep_conv_3x3', 5)", r"Node 2 of cell 'normal' .* \[0, 1\]. Received: source 5"),
+        ("('sep_conv_3x3', 1)", "('sep_conv_3x3', -1)", r"reads one of the nodes \[0, 1\]. Received: source -1"),
         ("('sep_conv_3x3', 1)", "('sep_conv_3x3', '1')", "takes edges such as"),
         ("('sep_conv_3x3', 1)", "('sep_conv_3x3', True)", "takes edges such as"),
         ("('sep_conv_3x3', 1)", "'sep_conv_3x3'", "takes edges such as"),
@@ -208,7 +210,10 @@ def test_unknown_names_are_told_the_known_ones(space):
         (((("skip_connect", 0), ("skip_connect", 0)), (("sep_conv_3x3", 0), ("sep_conv_3x3", 2))), "different nodes"),
         (((("skip_connect", 0),), (("sep_conv_3x3", 0), ("sep_conv_3x3", 2))), "takes 2 edges"),
         (((), (("sep_conv_3x3", 0), ("sep_conv_3x3", 2))), r"Node 2 .*takes 2 edges.*Received: \(\)"),
-        (((("skip_connect", 0), ("skip_connect", 3)), (("sep_conv_3x3", 0), ("sep_conv_3x3", 2))), "Edge 3 -> 2"),
+        (
+            ((("skip_connect", 0), ("skip_connect", 3)), (("sep_conv_3x3", 0), ("sep_conv_3x3", 2))),
+            r"\[0, 1\]. Received: source 3",
+        ),
         (((("skip_connect", 0), ("sep_conv_3x3", 1)),), "has 2 nodes. Received: 1"),
     ],
 )
@@ -237,7 +242,7 @@ def test_refuses_genotype_of_another_space(space, tmp_path):
         (TEXT.replace("|+|", "|-|"), "Expected a cell such as"),
         (TEXT + "+", "Expected a cell such as"),
         (TEXT.replace("nor_conv_1x1~2", "nor_conv_1x1~1"), "different nodes"),
-        (TEXT.replace("nor_conv_1x1~2", "nor_conv_1x1~3"), "Edge 3 -> 3"),
+        (TEXT.replace("nor_conv_1x1~2", "nor_conv_1x1~3"), r"Node 3 of cell 'cell' .* \[0, 1, 2\]. Received: source 3"),
     ],
 )
 def test_refuses_wrong_text(space, text, message):
@@ -277,12 +282,25 @@ def test_refuses_a_binary_file(space, tmp_path):
         {"cells": {"cell": [[["none", "first"]]]}},
         {"cells": {"cell": [[["none"]]]}},
         {"cells": {"cell": [[["none", 0, 1]]]}},
+        {"cells": {"cell": [["none"]]}},
     ],
 )
 def test_refuses_other_content(space, tmp_path, change):
     content = {**from_text(TEXT, space).to_json(), **change}
     with pytest.raises(UserError, match="g.json"):
         load(write(tmp_path / "g.json", content), space)
+
+
+@pytest.mark.parametrize(
+    "edge",
+    [["none", 0.0], ["none", 0.7], ["none", False], ["none", "0"], ["none", None], [3, 0], [None, 0], [["none"], 0]],
+)
+def test_refuses_edges_that_would_have_to_be_guessed(space, tmp_path, edge):
+    content = from_text(TEXT, space).to_json()
+    content["cells"]["cell"][1][0] = edge
+    with pytest.raises(UserError, match="g.json: an edge is a pair such as .*Received: ") as error:
+        load(write(tmp_path / "g.json", content), space)
+    assert str(error.value).endswith(f"Received: {edge!r}")
 
 
 @pytest.mark.parametrize("content", [[], 3, None, "text", {}, {"schema": 1}])

@@ -2,6 +2,7 @@
 
 import json
 import math
+import os
 import subprocess
 import sys
 import textwrap
@@ -288,6 +289,20 @@ def test_refuses_what_cannot_move():
         plan(darts_imagenet(), black(8, 10))
 
 
+@pytest.mark.parametrize(
+    ("space", "genotype", "side", "told"),
+    [
+        (darts(), "DARTS_V2", 16, "reads maps of 8x8.*Received: maps of 4x4 from images of 16x16"),
+        (darts_imagenet(), "DARTS_V2", 32, "reads maps of 7x7.*Received: maps of 1x1 from images of 32x32"),
+        (nas_bench_201(), CELL, 32, "'nas_bench_201' has no auxiliary head"),
+    ],
+)
+def test_a_plan_refuses_an_auxiliary_head_that_does_not_fit(space, genotype, side, told):
+    assert plan(space, black(side, 10), genotype)["steps"] == 3 * 2
+    with pytest.raises(UserError, match=told):
+        plan(space, black(side, 10), genotype, auxiliary_weight=0.4)
+
+
 def test_curves_show_what_was_measured(whole):
     history = files.read_lines(whole[0] / "retrain" / "history.jsonl")
     loss, accuracy = draw_curves(history).axes
@@ -318,3 +333,32 @@ def test_two_replicas_equal_one(tmp_path):
     np.testing.assert_allclose(one["last"]["loss/test"], two["last"]["loss/test"], rtol=1e-4)
     for single, pair in zip(weights(tmp_path / "one"), weights(tmp_path / "mirrored"), strict=True):
         np.testing.assert_allclose(single, pair, atol=1e-5)
+
+
+@pytest.mark.slow
+def test_two_replicas_equal_one_with_side_branch_and_drop_path(tmp_path):
+    """Dropped with probability 0 in the first epoch; in the second, replicas draw masks of their own."""
+    program = """
+        import sys
+        from tf_edd.runtime.strategy import make_strategy, use_logical_cpus
+        use_logical_cpus(2)
+        from test_retrain import branched
+        from tf_edd.schedules import constant_rate
+        for name, epochs in (("one", (1,)), ("mirrored", (1, 2))):
+            with make_strategy(name).scope():
+                for count in epochs:
+                    branched(f"{sys.argv[1]}/{name}_{count}", epochs=count, rate=constant_rate(0.01), batch_size=256,
+                             weight_gradient_clip=1.0, deterministic=False)
+    """
+    path = os.pathsep.join((str(ROOT), str(ROOT / "tests")))
+    command = [sys.executable, "-c", textwrap.dedent(program), str(tmp_path)]
+    subprocess.run(command, check=True, env={**os.environ, "PYTHONPATH": path})
+    folders = [tmp_path / name / "retrain" for name in ("one_1", "mirrored_1", "mirrored_2")]
+    one, two, dropped = (files.read_lines(folder / "history.jsonl") for folder in folders)
+    for tag, value in one[0].items():
+        if tag.startswith(("loss/", "accuracy/")):
+            np.testing.assert_allclose([two[0][tag], dropped[0][tag]], value, rtol=1e-4, err_msg=tag)
+    for single, pair in zip(weights(tmp_path / "one_1"), weights(tmp_path / "mirrored_1"), strict=True):
+        np.testing.assert_allclose(single, pair, rtol=0, atol=1e-5)
+    assert math.isfinite(dropped[1]["loss/train"])
+    assert all(np.isfinite(value).all() for value in weights(tmp_path / "mirrored_2"))

@@ -141,9 +141,8 @@ def test_importance_weights_of_paths_make_means_those_of_uniform_paths():
     sampler.end_epoch(4, 6)
     probs = sampler.distribution()["cell"].astype(np.float64)
     path = rng.integers(0, 5, 6)
-    weight = float(sampler.weight({"cell": tf.constant(np.eye(5)[path], tf.float32)}))
+    weight = float(sampler.ratio({"cell": tf.constant(np.eye(5)[path], tf.float32)}))
     np.testing.assert_allclose(weight, np.prod(0.2 / probs[np.arange(6), path]), rtol=1e-5)
-    assert built(samplers.importance_paths()).weight({}) is None
 
 
 def test_edges_with_different_candidates_cannot_share():
@@ -170,10 +169,10 @@ def test_the_image_distribution_is_that_of_the_released_code():
     drawn = np.concatenate([sampler.order(seed, 5) for seed in range(1000)])
     assert chi_square(np.bincount(drawn, minlength=6), expected) > P_VALUE
     weighted = images(6, importance_weights=True)
-    np.testing.assert_allclose(weighted.weights(tf.constant([0, 3])), 1.0, rtol=1e-6)
+    np.testing.assert_allclose(weighted.ratios(tf.constant([0, 3])), 1.0, rtol=1e-6)
     weighted.record(tf.constant([4]), tf.constant([1.0]))
     weighted.end_epoch(4, 6)
-    np.testing.assert_allclose(weighted.weights(tf.constant([4, 0])), [1 / (6 * (0.5 + 0.5 / 6)), 2.0], rtol=1e-5)
+    np.testing.assert_allclose(weighted.ratios(tf.constant([4, 0])), [1 / (6 * (0.5 + 0.5 / 6)), 2.0], rtol=1e-5)
 
 
 def test_an_image_twice_in_a_batch_counts_with_its_mean():

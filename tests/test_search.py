@@ -10,11 +10,14 @@ from tiny_search import BATCH, EPOCHS, STEPS, Stop, StopAt, outcome, run, tiny_s
 
 from tf_edd.errors import UserError
 from tf_edd.runtime import files
+from tf_edd.spaces import darts_imagenet
 
 TAGS = {
     *("loss/weights", "loss/arch", "loss/valid", "accuracy/train", "accuracy/valid", "accuracy/discretized"),
     *("arch/entropy", "arch/entropy_cell", "arch/temperature", "arch/exp_increment", "arch/exp_temperature"),
-    *("arch/logit_gradient_norm", "arch/skip_count", "arch/none_count", "speed/images_per_second", "speed/seconds"),
+    *("arch/logit_gradient_norm", "arch/skip_count", "arch/none_count", "arch/noise_count"),
+    *("arch/skip_count_cell", "arch/none_count_cell", "arch/noise_count_cell"),
+    *("speed/images_per_second", "speed/seconds"),
 }
 
 
@@ -84,7 +87,7 @@ def test_probabilities_entropy_and_genotype_follow_from_the_logits(searched):
         assert row["arch/entropy"] == pytest.approx(entropy, rel=1e-4, abs=1e-6)
         operations = [tiny_space().cells[0].edges[0].primitives[best] for best in expected.argmax(1)]
         assert row["genotype"] == f"|{operations[0]}~0|+|{operations[1]}~1|"
-        assert row["arch/skip_count"] == operations.count("skip_connect")
+        assert row["arch/skip_count"] == row["arch/skip_count_cell"] == operations.count("skip_connect")
     assert str(genotype) == spy.rows[-1]["genotype"]
 
 
@@ -168,6 +171,14 @@ def test_dry_run_tells_the_composition_and_writes_nothing(tmp_path):
     assert rows["frozen"] == "the logits in the first 1 epochs"
     assert rows["space"].startswith("tiny, 4 architectures") and "GiB" in rows["activations"]
     assert not folder.exists()
+
+
+@pytest.mark.parametrize("dry_run", [True, False])
+def test_images_too_small_for_the_network_are_refused_before_anything_is_written(tmp_path, dry_run):
+    """Five halvings of the digits' 8x8 pixels."""
+    with pytest.raises(UserError, match="by 32.*32x32 pixels. Received: images of 8x8"):
+        run(tmp_path / "run", space=darts_imagenet(4, 3), dry_run=dry_run)
+    assert not (tmp_path / "run").exists()
 
 
 @pytest.mark.parametrize(

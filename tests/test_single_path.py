@@ -1,21 +1,23 @@
 """Training of sampled paths: gradients, what stays untouched, statistics, variance, crash safety."""
 
 import dataclasses
+import types
 
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from tiny_search import EPOCHS, Stop, outcome, run, stop_at_save
+from tiny_search import EPOCHS, Stop, outcome, run, stop_at_save, tiny_space
 
 from tf_edd import samplers, schedules, temperature
+from tf_edd.discretizers import argmax
 from tf_edd.errors import UserError
 from tf_edd.networks.supernet import Supernet
 from tf_edd.optimizers import SGD, adam
 from tf_edd.relaxations import softmax
 from tf_edd.runtime import files
 from tf_edd.runtime.strategy import disable_meta_optimizer
-from tf_edd.single_path import SinglePath, _variance, single_path
+from tf_edd.single_path import SinglePath, single_path, variance
 from tf_edd.spaces import nas_bench_201
 
 SPACE = nas_bench_201(4, 1)
@@ -179,17 +181,76 @@ def test_importance_weights_enter_the_gradient_alone():
 
 def test_variance_is_the_trace_of_the_covariance():
     draws = np.random.default_rng(0).normal(size=(6, 7))
-    found = _variance([tf.constant(draw[:3]), tf.constant(draw[3:])] for draw in draws)
-    trace = np.trace(np.cov(draws, rowvar=False))
-    np.testing.assert_allclose(found["gradient/variance"], trace, rtol=1e-9)
-    relative = trace / np.square(draws.mean(axis=0)).sum()
-    np.testing.assert_allclose(found["gradient/relative_variance"], relative, rtol=1e-9)
+    found = variance([tf.constant(draw[:3]), tf.constant(draw[3:])] for draw in draws)
+    np.testing.assert_allclose(found[0], np.trace(np.cov(draws, rowvar=False)), rtol=1e-9)
+
+
+def test_relative_variance_does_not_saturate_at_the_number_of_draws():
+    rng = np.random.default_rng(0)
+    mean = np.ones(50) / np.sqrt(50)  # of norm 1
+    for truth in (0.5, 5.0, 20.0):
+        ratios = []
+        for _ in range(400):
+            draws = mean + rng.normal(size=(40, 50)) * np.sqrt(truth / 50)
+            ratios.append(variance([tf.constant(draw)] for draw in draws)[1])
+        np.testing.assert_allclose(np.median(ratios), truth, rtol=0.1)
+
+
+def test_draws_of_pure_noise_have_no_relative_variance():
+    draws = np.array([[1.0, 2.0], [-1.0, -2.0]])
+    trace, relative = variance([tf.constant(draw)] for draw in draws)
+    assert trace == 10 and np.isnan(relative)
+
+
+def test_cells_are_assessed_by_their_mean_and_the_best_is_taken():
+    setup, asked = Setup(assessed_cells=5), []
+
+    def evaluate(table):
+        asked.append(table["cell"].argmax(axis=1))
+        return 2.0 * len(asked), [0.1, 0.4, 0.2, 0.4, 0.3][len(asked) - 1]
+
+    state = types.SimpleNamespace(epoch=2, space=SPACE)
+    cell, found = setup.step.assess(state, evaluate, argmax())
+    np.testing.assert_array_equal(cell.one_hot(SPACE)["cell"].argmax(axis=1), asked[1])
+    assert found == {"loss/valid": 6.0, "accuracy/valid": pytest.approx(0.28), "accuracy/discretized": 0.4}
+    assert len({tuple(choice) for choice in asked}) == 5
+
+
+def test_measuring_the_variance_moves_no_average():
+    keras.utils.set_random_seed(0)
+    supernet = Supernet(tiny_space(), 3, running_statistics=True)
+    supernet.build((None, 8, 8, 3))
+    paths, images = samplers.importance_paths(), samplers.importance_images()
+    step = SinglePath(supernet, SGD(RATE), paths, images, variance_draws=2)
+    feed = GivenFeed()
+    step.prepare(feed)
+    before = [variable.numpy() for variable in supernet.variables]
+    found = step.end_epoch(types.SimpleNamespace(epoch=0, epochs=2, seed=0, step=3), feed)
+    assert {"gradient/variance", "gradient/variance_weighted", "gradient/variance_uniform"} <= set(found)
+    assert supernet.non_trainable_variables
+    for value, variable in zip(before, supernet.variables, strict=True):
+        np.testing.assert_array_equal(value, variable)
+
+
+class GivenFeed:
+    """Two batches of four images."""
+
+    train = types.SimpleNamespace(size=8)
+    steps = 2
+
+    def batches(self, seed, epoch, skip, order=None):
+        images, labels = batch()
+        for rows in ([0, 1, 2, 3], [4, 5, 6, 7]) if order is None else order.reshape(2, 4):
+            part = tf.gather(images, rows), tf.gather(labels, rows)
+            yield ((*part, *(() if order is None else (tf.constant(rows),))),)
 
 
 def one_shot(folder, paths, images, **changes):
     changes = {"temperature": temperature.constant(), **changes}
-    parts = {"bilevel": single_path(paths, images, assessed_cells=3, variance_draws=2), "relaxation": None}
-    return run(folder, **{**parts, "arch_optimizer": None, "arch_rate": None, **changes})
+    parts = {"relaxation": None, "arch_optimizer": None, "arch_rate": None}
+    if "bilevel" not in changes:
+        parts["bilevel"] = single_path(paths, images, assessed_cells=3, variance_draws=2)
+    return run(folder, **{**parts, **changes})
 
 
 @pytest.fixture(scope="module")
@@ -207,8 +268,11 @@ def test_a_search_logs_the_distribution_and_the_variance(pa_da):
     np.testing.assert_allclose(uniform, 0.5)
     np.testing.assert_allclose(last, [[1 / 6, 5 / 6]] * 2, atol=1e-5)  # one candidate has weights; tau = 2 / 3
     for row in rows:
-        assert row["gradient/variance"] > 0 and row["gradient/relative_variance"] > 0
-        assert row["accuracy/discretized"] >= row["accuracy/valid"]  # the best of some, and their mean
+        tags = [f"gradient/variance{suffix}" for suffix in ("", "_weighted", "_uniform")]
+        assert all(row[tag] > 0 for tag in tags)
+    first = [rows[0][tag] for tag in tags]  # tau was 0: nothing is weighed, and only the draws differ
+    np.testing.assert_allclose(first[0], first[1], rtol=1e-4)
+    assert abs(rows[2][tags[0]] - rows[2][tags[1]]) > 1e-3 * rows[2][tags[0]]
 
 
 @pytest.mark.slow
@@ -235,6 +299,26 @@ def test_a_stopped_search_ends_as_one_that_never_was(tmp_path, pa_da, steps, sto
 def test_parts_of_a_bilevel_step_are_refused(tmp_path, changes, told):
     with pytest.raises(UserError, match=f"single_path takes no {told}"):
         one_shot(tmp_path, samplers.uniform_paths(), samplers.uniform_images(), **changes)
+
+
+def test_an_optimizer_that_moves_everything_is_refused(tmp_path):
+    with pytest.raises(UserError, match="@sgd.*Adam"):
+        one_shot(tmp_path, samplers.uniform_paths(), samplers.uniform_images(), weight_optimizer=adam())
+    assert not (tmp_path / "search").exists()
+
+
+def test_more_draws_than_batches_are_refused(tmp_path):
+    parts = {"bilevel": single_path(samplers.uniform_paths(), samplers.uniform_images(), variance_draws=5)}
+    with pytest.raises(UserError, match="at most the 4 batches"):
+        one_shot(tmp_path, None, None, **parts)
+
+
+def test_dry_run_tells_of_paths_and_refuses_what_the_search_would(tmp_path):
+    told = one_shot(tmp_path, samplers.importance_paths(), samplers.uniform_images(), dry_run=True)
+    assert "ImportancePaths" in told and "steps of 16 images" in told and "for evaluation" in told
+    assert "relaxation" not in told and not (tmp_path / "search").exists()
+    with pytest.raises(UserError, match="takes no relaxation"):
+        one_shot(tmp_path, samplers.uniform_paths(), samplers.uniform_images(), relaxation=softmax(), dry_run=True)
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,7 @@
 """The smallest search that has everything: two edges, two operations each, four channels, a few digits."""
 
+import dataclasses
+
 import numpy as np
 
 from tf_edd import bilevel, data, discretizers, optimizers, relaxations, schedules, temperature
@@ -7,15 +9,26 @@ from tf_edd.actions import genotype_log
 from tf_edd.runtime import files
 from tf_edd.runtime.checkpoint import Checkpointer
 from tf_edd.search import search
-from tf_edd.spaces import Block, CellSpec, Edge, Space
+from tf_edd.spaces import Block, CellSpec, Edge, Space, darts
 
 EPOCHS, STEPS, BATCH = 3, 4, 16
+NOISY = ("noise", "sep_conv_3x3")
 
 
 def tiny_space() -> Space:
     operations = ("skip_connect", "nor_conv_1x1")
     cell = CellSpec("cell", 1, 3, (Edge(0, 1, operations), Edge(1, 2, operations)))
     return Space("tiny", (cell,), (Block("stem", 4), Block("cell", 4, cell="cell"), Block("head", 4)))
+
+
+def noisy_space() -> Space:
+    """S4 with one node a cell: a normal and two reduction cells, of two edges each."""
+    skeleton = darts(4, 3, 1)
+    cells = [
+        dataclasses.replace(cell, edges=tuple(dataclasses.replace(edge, primitives=NOISY) for edge in cell.edges))
+        for cell in skeleton.cells
+    ]
+    return Space("noisy", tuple(cells), skeleton.blocks)
 
 
 def run(folder, **changes):

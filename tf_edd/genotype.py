@@ -45,14 +45,18 @@ class Genotype:
         """Incoming edges (operation, source) of each intermediate node of the cell of this kind."""
         return dict(self.cells)[kind]
 
-    def count(self, operation: str) -> int:
-        """How many edges, over all cell kinds, use `operation`."""
-        return sum(op == operation for _, nodes in self.cells for node in nodes for op, _ in node)
+    def operations(self, kind: str | None = None) -> list[str]:
+        """The operations of all edges, over all cell kinds or of this one."""
+        return [op for name, nodes in self.cells if kind in (None, name) for node in nodes for op, _ in node]
+
+    def count(self, operation: str, kind: str | None = None) -> int:
+        """How many edges, over all cell kinds or of this one, use `operation`."""
+        return self.operations(kind).count(operation)
 
     @property
     def num_edges(self) -> int:
         """Edges of all cell kinds together."""
-        return sum(len(node) for _, nodes in self.cells for node in nodes)
+        return len(self.operations())
 
     def one_hot(self, space: Space) -> dict[str, np.ndarray]:
         """Cell kind -> probabilities [E, O] that put everything on the chosen operations; other edges are zero."""
@@ -93,10 +97,10 @@ class Genotype:
         try:
             schema, space, cells = content["schema"], content["space"], content["cells"].items()
             cells = tuple(
-                (str(kind), tuple(tuple((str(op), int(source)) for op, source in node) for node in nodes))
+                (str(kind), tuple(tuple(_read_edge(edge, origin) for edge in node) for node in nodes))
                 for kind, nodes in cells
             )
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
+        except (KeyError, TypeError, AttributeError) as error:
             raise UserError(f"{origin}: not a genotype (expected keys: schema, space, cells): {error!r}") from error
         if schema != SCHEMA:
             raise UserError(f"{origin}: expected genotype schema {SCHEMA}. Received: {schema!r}")
@@ -115,6 +119,13 @@ class Genotype:
         for cell in space.cells:
             _check_cell(self.nodes(cell.kind), cell)
         return self
+
+
+def _read_edge(edge, origin: str) -> tuple[str, int]:
+    """An edge of a file. A source is no fraction, truth value or text: what it would be cut to is a guess."""
+    if not isinstance(edge, (list, tuple)) or [type(part) for part in edge] != [str, int]:
+        raise UserError(f'{origin}: an edge is a pair such as ["skip_connect", 0]. Received: {edge!r}')
+    return edge[0], edge[1]
 
 
 def _node_text(node) -> str:
@@ -142,7 +153,12 @@ def _check_cell(nodes, cell: CellSpec) -> None:
                 f"Node {node} of cell {cell.kind!r} takes {expected} edges from different nodes. Received: {edges}"
             )
         for operation, source in edges:
-            allowed = [op for op in candidates.get(source, ()) if op not in cell.excluded]
+            if source not in candidates:
+                raise UserError(
+                    f"Node {node} of cell {cell.kind!r} reads one of the nodes {sorted(candidates)}. "
+                    f"Received: source {source}"
+                )
+            allowed = [op for op in candidates[source] if op not in cell.excluded]
             if operation not in allowed:
                 raise UserError(
                     f"Edge {source} -> {node} of cell {cell.kind!r} takes one of {allowed}. Received: {operation!r}"

@@ -34,6 +34,7 @@ from tf_edd.runtime.model_dir import check_model_dir, open_model_dir
 from tf_edd.runtime.progress import Progress
 from tf_edd.runtime.strategy import is_chief, replica_batches
 from tf_edd.scoring import Scorer
+from tf_edd.spaces.fit import check_images
 
 PHASE = "retrain"
 
@@ -102,7 +103,7 @@ def retrain(
     _check_weights(auxiliary_weight, label_smoothing=label_smoothing, drop_path_rate=drop_path_rate)
     images = data(data_dir=data_dir)
     train, held_out, record = _parts(images.train, valid, seed)
-    _check_fit(space, images.image_shape)
+    check_images(space, images.image_shape, auxiliary_weight > 0)
     steps = train.num_batches(batch_size)
     if steps == 0:
         raise UserError(f"batch_size must not exceed the {train.size} images. Received: batch_size={batch_size}")
@@ -234,16 +235,6 @@ def _check_weights(auxiliary_weight, **shares) -> None:
             raise UserError(f"{name} must lie in [0, 1). Received: {name}={value}")
     if not 0 <= auxiliary_weight < math.inf:
         raise UserError(f"auxiliary_weight must not be negative. Received: auxiliary_weight={auxiliary_weight}")
-
-
-def _check_fit(space, image_shape) -> None:
-    """A map of one pixel cannot be halved."""
-    scale = space.wires[-1].scales[-1]
-    if min(image_shape[:2]) < scale:
-        raise UserError(
-            f"The network of space {space.name!r} reduces the sides of its images by {scale}; it needs at least "
-            f"{scale}x{scale} pixels. Received: images of {image_shape[0]}x{image_shape[1]}"
-        )
 
 
 def _parts(images, valid, seed):

@@ -43,8 +43,10 @@ class PathSampler(Protocol):
     def sample(self, seed: tf.Tensor) -> list[Paths]:
         """The paths of a step; the same for the same seed [2] and distribution."""
 
-    def weight(self, path: Paths) -> tf.Tensor | None:
-        """Importance weight of a path; None for 1."""
+    importance_weights: bool
+
+    def ratio(self, path: Paths) -> tf.Tensor | None:
+        """Uniform probability / p of a path; None for 1. The step weighs with it if there are importance weights."""
 
     def record(self, path: Paths, norms: Paths) -> None:
         """Inside the step: notes the norms of the clipped gradients, cell kind -> [E, O], summed over its cells."""
@@ -66,8 +68,10 @@ class ImageSampler(Protocol):
     def order(self, seed: int, epoch: int) -> np.ndarray | None:
         """Positions of the epoch's images; None for a random order of all."""
 
-    def weights(self, rows: tf.Tensor) -> tf.Tensor | None:
-        """Importance weights of the images at these positions; None for 1."""
+    importance_weights: bool
+
+    def ratios(self, rows: tf.Tensor) -> tf.Tensor | None:
+        """Uniform probability / q of the images at these positions; None for 1. See `PathSampler`."""
 
     def record(self, rows: tf.Tensor, values: tf.Tensor) -> None:
         """Inside the step, on each replica: notes the norm of each image of its share."""
@@ -131,6 +135,8 @@ def _variable(value, name) -> tf.Variable:
 class UniformPaths:
     """See `uniform_paths`."""
 
+    importance_weights = False
+
     def build(self, space: Space) -> None:
         """Takes the space."""
         self._space = space
@@ -148,7 +154,7 @@ class UniformPaths:
         """One path."""
         return [draw_path(self._space, uniform(self._space), seed)]
 
-    def weight(self, path: Paths) -> None:
+    def ratio(self, path: Paths) -> None:
         """1."""
 
     def record(self, path: Paths, norms: Paths) -> None:
@@ -232,10 +238,8 @@ class ImportancePaths:
         """One path."""
         return [draw_path(self._space, {k: p.read_value() for k, p in self._probs.items()}, seed)]
 
-    def weight(self, path: Paths) -> tf.Tensor | None:
+    def ratio(self, path: Paths) -> tf.Tensor:
         """Uniform probability / p of the path: with it the gradient is that of uniform paths in the mean."""
-        if not self.importance_weights:
-            return None
         tables = [(path[kind] > 0, self._prior[kind], probs.read_value()) for kind, probs in self._probs.items()]
         logs = [tf.where(on, tf.math.log(prior) - tf.math.log(probs), 0.0) for on, prior, probs in tables]
         return tf.exp(tf.add_n([tf.reduce_sum(log) for log in logs]))
@@ -268,6 +272,8 @@ class ImportancePaths:
 class UniformImages:
     """See `uniform_images`."""
 
+    importance_weights = False
+
     def build(self, size: int) -> None:
         """Nothing is needed."""
 
@@ -279,7 +285,7 @@ class UniformImages:
     def order(self, seed: int, epoch: int) -> None:
         """A random order of all."""
 
-    def weights(self, rows: tf.Tensor) -> None:
+    def ratios(self, rows: tf.Tensor) -> None:
         """1."""
 
     def record(self, rows: tf.Tensor, values: tf.Tensor) -> None:
@@ -315,9 +321,9 @@ class ImportanceImages:
         probs = self._probs.numpy().astype(np.float64)
         return rng.choice(self._size, self._size, p=probs / probs.sum())
 
-    def weights(self, rows: tf.Tensor) -> tf.Tensor | None:
+    def ratios(self, rows: tf.Tensor) -> tf.Tensor:
         """1 / (N q): with it the gradient is that of the mean over all images, without it the released code's."""
-        return 1 / (self._size * tf.gather(self._probs.read_value(), rows)) if self.importance_weights else None
+        return 1 / (self._size * tf.gather(self._probs.read_value(), rows))
 
     def record(self, rows: tf.Tensor, values: tf.Tensor) -> None:
         """An image's norm is the value of its first visit in the epoch, then the mean of itself and the new value.

@@ -165,10 +165,13 @@ def warm_up_rate(rate: Callable[[int], float] = gin.REQUIRED, epochs: int = 5) -
 
     Args:
         rate: r; it is not shifted, its own first epochs are left out.
-        epochs: length of the warm-up. Source: https://github.com/yuhuixu1993/PC-DARTS, `train_imagenet.py`.
+        epochs: length of the warm-up.
 
     Raises:
         UserError: a length that is not positive.
+
+    Source: https://github.com/xiangning-chen/DrNAS, `DARTS-space/train_imagenet.py`. PC-DARTS' released code multiplies
+    the decayed rate r(e) instead.
     """
     _check_positive(epochs=epochs)
     return WarmUpRate(rate, int(epochs))

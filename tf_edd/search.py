@@ -33,6 +33,7 @@ from tf_edd.search_epoch import Feed, SearchEpoch, SearchParts
 from tf_edd.search_metrics import SHOWN, results
 from tf_edd.search_state import SearchState
 from tf_edd.selection import select, selected_metrics, selection_record
+from tf_edd.spaces.fit import check_images
 
 
 @gin.configurable(module="tf_edd")
@@ -80,7 +81,7 @@ def search(
         relaxation: logits, temperature, seed -> probabilities; None for a step without logits.
         temperature: schedule, fed with the mean entropy after each epoch.
         bilevel: builds the step from supernet, logits, relaxation, optimizers, regularizers, xla and seed. Where it has
-            `phases`, the step takes these alone, and images of their halves.
+            `phases`, the step takes these alone, and images of their halves; where it has `check`, that comes first.
         discretizer: probabilities, space -> genotype.
         weight_optimizer: of the operation weights.
         arch_optimizer: of the architecture logits; None for a step without logits.
@@ -123,6 +124,7 @@ def search(
     _check(batch_size, epochs, checkpoint_steps, recalibration_batches, strategy.num_replicas_in_sync)
     _check_schedule(frozen_epochs, epochs, entropy_at)
     images = data(data_dir=data_dir)
+    check_images(space, images.image_shape)
     halves, record = _halves(images, train, valid, seed)
     feed = Feed(*halves, batch_size, augmentation, strategy, getattr(bilevel, "phases", PHASES))
     if feed.steps == 0:
@@ -130,8 +132,10 @@ def search(
     selector = selector and selector.prepare(space, images.image_shape, images.num_classes, seed)
     parts = SearchParts(relaxation, temperature, discretizer, weight_rate, arch_rate)
     text = gin_config.config_text(("search", "runtime"))
+    if hasattr(bilevel, "check"):
+        bilevel.check(space, relaxation, arch_optimizer, regularizers)
     if dry_run:
-        told = describe(space, images, parts, epochs, feed, frozen_epochs, record)
+        told = describe(space, images, parts, epochs, feed, frozen_epochs, record, bilevel)
         return f"{told}\n\n{text}" if text else told
 
     settings = _settings(images, record, epochs, batch_size, frozen_epochs, deterministic, parts)

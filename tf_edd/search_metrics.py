@@ -6,6 +6,7 @@ import tensorflow as tf
 
 from tf_edd import relaxations
 from tf_edd.finite import check_losses
+from tf_edd.genotype import IDLE
 
 SHOWN = {
     "loss": "loss/weights",
@@ -17,12 +18,19 @@ SHOWN = {
 
 
 def architecture_metrics(state) -> dict[str, float]:
-    """Temperature, entropies in nats (paper, Eq. 13) and counts of the operations that a collapse prefers."""
+    """Temperature, entropies in nats (paper, Eq. 13) and counts of the operations that a collapse prefers.
+
+    Both over all cell kinds and for each of them.
+    """
     metrics = {"arch/temperature": state.temperature, "arch/entropy": float(relaxations.mean_entropy(state.probs))}
     for kind, probs in state.probs.items():
         metrics[f"arch/entropy_{kind}"] = float(relaxations.mean_entropy([probs]))
-    metrics["arch/skip_count"] = float(state.genotype.count("skip_connect"))
-    metrics["arch/none_count"] = float(state.genotype.count("none"))
+    for operation in IDLE:
+        tag = f"arch/{operation.removesuffix('_connect')}_count"
+        metrics[tag] = float(state.genotype.count(operation))
+        # the cells of a chain are single edges, whose counts say no more than the genotype
+        for kind in () if state.space.is_chain else state.probs:
+            metrics[f"{tag}_{kind}"] = float(state.genotype.count(operation, kind))
     return metrics
 
 

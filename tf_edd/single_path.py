@@ -7,7 +7,9 @@ uses get neither gradient nor momentum nor weight decay.
 
 import copy
 import dataclasses
+import functools
 import itertools
+import math
 
 import gin
 import numpy as np
@@ -27,7 +29,7 @@ class SinglePath:
 
     Args:
         supernet: `supernet(images, probs, training, one_hot)`, built.
-        optimizer: of the weights; built here. One with `only`, see `tf_edd.optimizers.SGD`.
+        optimizer: of the weights; built here. One with `only`, as `tf_edd.optimizers.SGD`.
         paths: draws the paths of a step.
         images: gives the order of the training images.
         clip: largest global norm of the gradient, None for no limit.
@@ -35,6 +37,9 @@ class SinglePath:
         variance_draws: gradients drawn after each epoch to measure their variance; 0 for no such measurement.
         xla: compile the forward and backward pass of a replica.
         seed: of paths and orders.
+
+    Raises:
+        UserError: another optimizer, or moving averages with several replicas.
     """
 
     phases = ("weights",)
@@ -46,11 +51,12 @@ class SinglePath:
         paths: PathSampler,
         images: ImageSampler,
         clip: float | None = 5.0,
-        assessed_cells: int = 10,
+        assessed_cells: int = 4,
         variance_draws: int = 10,
         xla: bool = False,
         seed: int = 0,
     ):
+        _check_parts(supernet, optimizer)
         self._supernet, self._optimizer, self._clip, self._seed = supernet, optimizer, clip, seed
         self._paths, self._images = paths, images
         self._assessed, self._draws = assessed_cells, variance_draws
@@ -65,7 +71,10 @@ class SinglePath:
         else:
             self._pass = tf.function(self._one_pass, autograph=False, jit_compile=xla)
         self.functions = {"weights": tf.function(self._step, autograph=False)}
-        self._gradients = tf.function(self._drawn_gradients, autograph=False)
+        self._gradients = {
+            scheme: tf.function(functools.partial(self._drawn_gradients, scheme), autograph=False)
+            for scheme in ("as trained", "weighted", "uniform")
+        }
 
     @property
     def variables(self) -> dict[str, list]:
@@ -73,8 +82,17 @@ class SinglePath:
         return {"paths": self._paths.variables, "images": self._images.variables}
 
     def prepare(self, feed) -> None:
-        """Gives the sampler of images their number."""
+        """Gives the sampler of images their number.
+
+        Raises:
+            UserError: images that cannot be taken in an order of its own, fewer batches than draws for the variance.
+        """
+        if feed.steps < self._draws:
+            raise UserError(
+                f"variance_draws must be at most the {feed.steps} batches of an epoch. Received: {self._draws}"
+            )
         self._images.build(feed.train.size)
+        feed.batches(self._seed, 0, 0, self.order(0))
 
     def order(self, epoch: int) -> np.ndarray | None:
         """The order of the training images in an epoch (from 0); None for a random one."""
@@ -98,20 +116,33 @@ class SinglePath:
         """Takes the epoch's statistics into the samplers, and measures the variance of the gradient that follows.
 
         Returns:
-            gradient/variance, the trace of the covariance over paths and batches, and gradient/relative_variance, that
-            divided by the squared norm of the mean.
+            gradient/variance, the trace of the covariance over paths and batches of the gradient that trains, and
+            gradient/relative_variance, that divided by the squared norm of its mean, where the draws suffice for it.
+            With importance sampling also, at the same weights, gradient/variance_weighted (with importance weights, the
+            quantity that PA&DA minimises) and gradient/variance_uniform (of uniform paths and images).
         """
         for sampler in (self._paths, self._images):
             sampler.end_epoch(state.epoch + 1, state.epochs)
         if not self._draws:
             return {}
+        averages = [(variable, variable.numpy()) for variable in self._supernet.non_trainable_variables]
+        found = _named(self._variance(state, feed, "as trained"), "")
+        if self.variables["paths"] or self.variables["images"]:
+            for scheme in ("weighted", "uniform"):
+                found |= _named(self._variance(state, feed, scheme)[:1], f"_{scheme}")
+        for variable, value in averages:  # measuring leaves no trace
+            variable.assign(value)
+        return found
+
+    def _variance(self, state, feed, scheme) -> list[float]:
+        """Variance and relative variance of gradients on the first batches of the next epoch."""
         epoch = state.epoch + 1
-        batches = feed.batches(state.seed, epoch, 0, self.order(epoch))
-        drawn = (
-            self._gradients(*_three(batch), tf.constant(state.step + number, tf.int64))
+        order = None if scheme == "uniform" else self.order(epoch)
+        batches = feed.batches(state.seed, epoch, 0, order)
+        return variance(
+            self._gradients[scheme](*_three(batch), tf.constant(state.step + number, tf.int64))
             for number, (batch,) in enumerate(itertools.islice(batches, self._draws))
         )
-        return _variance(drawn)
 
     def distribution(self, temperature: float) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
         """Logarithms and probabilities of the paths' candidates, cell kind -> [E, O]."""
@@ -153,18 +184,31 @@ class SinglePath:
 
     def _passes(self, images, labels, rows, paths):
         """Loss and accuracy, the mean over the paths; each image's norm; and the sum of the gradients."""
-        weights = None if rows is None else self._images.weights(rows)
-        results = [self._pass(images, labels, path, self._weights(path, weights, labels)) for path in paths]
+        weighted = self._paths.importance_weights, self._images.importance_weights
+        results = [
+            self._pass(
+                images,
+                labels,
+                path,
+                self._weights(path if weighted[0] else None, rows if weighted[1] else None, labels),
+            )
+            for path in paths
+        ]
         losses, hits, values, gradients = zip(*results, strict=True)
         count = len(paths)
         gradients = gradients[0] if count == 1 else [tf.add_n(each) for each in zip(*gradients, strict=True)]
         return tf.add_n(losses) / count, tf.add_n(hits) / count, tf.add_n(values) / count, gradients
 
-    def _weights(self, path, weights, labels):
-        """The importance weight of each image, [b]."""
-        factor = self._paths.weight(path)
-        ones = tf.ones([tf.size(labels)]) if weights is None else weights
-        return ones if factor is None else ones * factor
+    def _weights(self, path, rows, labels):
+        """The importance weight of each image, [b], by those of path and rows that are given."""
+        factors = [
+            None if path is None else self._paths.ratio(path),
+            None if rows is None else self._images.ratios(rows),
+        ]
+        weights = tf.ones([tf.size(labels)])
+        for factor in factors:
+            weights = weights if factor is None else weights * factor
+        return weights
 
     def _one_pass(self, images, labels, path, weights):
         """Shares of the loss and of the accuracy, ||softmax(outputs) - one-hot label|| of each image, gradients."""
@@ -191,14 +235,20 @@ class SinglePath:
             for own, places in [_places(self._owners, kind)]
         }
 
-    def _drawn_gradients(self, images, labels, rows, index):
+    def _drawn_gradients(self, scheme, images, labels, rows, index):
         with no_collection():
-            gradients = self._strategy.run(self._replica_gradients, args=(images, labels, rows, index))
+            gradients = self._strategy.run(self._replica_gradients, args=(scheme, images, labels, rows, index))
         return [self._strategy.experimental_local_results(gradient)[0] for gradient in gradients]
 
-    def _replica_gradients(self, images, labels, rows, index):
-        paths = self._paths.sample(step_seed(self._seed, index, "variance"))
-        gradients = self._passes(images, labels, rows, paths)[3]
+    def _replica_gradients(self, scheme, images, labels, rows, index):
+        seed = step_seed(self._seed, index, "variance")
+        space = self._supernet.space
+        paths = [draw_path(space, uniform(space), seed)] if scheme == "uniform" else self._paths.sample(seed)
+        if scheme == "as trained":
+            gradients = self._passes(images, labels, rows, paths)[3]
+        else:
+            given = (paths[0], rows) if scheme == "weighted" else (None, None)
+            gradients = self._pass(images, labels, paths[0], self._weights(*given, labels))[3]
         scale = tf.cast(self._optimizer.scale_loss(1.0), tf.float32)
         context = tf.distribute.get_replica_context()
         if context.num_replicas_in_sync > 1:
@@ -233,19 +283,43 @@ def _three(batch):
     return batch if len(batch) == 3 else (*batch, None)
 
 
-def _variance(drawn) -> dict[str, float]:
-    """Trace of the covariance of the gradients, unbiased, also divided by the squared norm of their mean."""
+def _check_parts(supernet, optimizer):
+    if not hasattr(getattr(optimizer, "inner_optimizer", optimizer), "only"):
+        raise UserError(
+            "Sampled paths expect an optimizer that can leave variables alone (@sgd). Received: "
+            f"{type(optimizer).__name__}"
+        )
+    if supernet.running_statistics and tf.distribute.get_strategy().num_replicas_in_sync > 1:
+        raise UserError(
+            "Sampled paths keep no moving averages on several replicas, which run all candidates: set "
+            "search.running_statistics = False. Received: True"
+        )
+
+
+def _named(found, suffix) -> dict[str, float]:
+    """Tag -> value, of those that are finite."""
+    tags = (f"gradient/variance{suffix}", f"gradient/relative_variance{suffix}")
+    return {tag: value for tag, value in zip(tags, found, strict=False) if math.isfinite(value)}
+
+
+def variance(drawn) -> list[float]:
+    """Trace of the covariance of gradients, and that divided by the squared norm of their mean, both without bias.
+
+    The second is NaN where the draws are too few to tell the mean from 0.
+
+    Args:
+        drawn: lists of tensors, at least two.
+    """
     count, total, squares = 0, None, 0.0
     for gradients in drawn:
         values = [gradient.numpy().astype(np.float64) for gradient in gradients]
         total = values if total is None else [a + b for a, b in zip(total, values, strict=True)]
         squares += sum(float(np.square(value).sum()) for value in values)
         count += 1
-    if count < 2:
-        raise UserError(f"variance_draws must be 0 or from 2 to the batches of an epoch. Received: {count} gradients")
     mean = sum(float(np.square(value / count).sum()) for value in total)
-    variance = (squares - count * mean) / (count - 1)
-    return {"gradient/variance": variance, "gradient/relative_variance": variance / mean}
+    trace = (squares - count * mean) / (count - 1)
+    signal = mean - trace / count  # the mean of the draws has a share of their noise
+    return [trace, trace / signal if signal > 0 else math.nan]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -263,12 +337,21 @@ class SinglePathBuilder:
         self, supernet, logits, relaxation, weight_optimizer, arch_optimizer, *, regularizers=(), xla=False, seed=0
     ) -> SinglePath:
         """The step; there are no logits to move."""
-        unused = {"relaxation": relaxation, "arch_optimizer": arch_optimizer, "regularizers": regularizers or None}
-        if given := [name for name, part in unused.items() if part is not None]:
-            raise UserError(f"single_path takes no {' and no '.join(given)}: bind None. Received: {given}")
+        self.check(supernet.space, relaxation, arch_optimizer, regularizers)
         samplers = copy.copy(self.paths), copy.copy(self.images)  # they keep the state of one search
         settings = self.weight_gradient_clip, self.assessed_cells, self.variance_draws
         return SinglePath(supernet, weight_optimizer, *samplers, *settings, xla, seed)
+
+    def check(self, space, relaxation, arch_optimizer, regularizers) -> None:
+        """Refuses parts of a bilevel step, and samplers that do not fit the space.
+
+        Raises:
+            UserError: any of these.
+        """
+        unused = {"relaxation": relaxation, "arch_optimizer": arch_optimizer, "regularizers": regularizers or None}
+        if given := [name for name, part in unused.items() if part is not None]:
+            raise UserError(f"single_path takes no {' and no '.join(given)}: bind None. Received: {given}")
+        copy.copy(self.paths).build(space)
 
 
 @gin.configurable(module="tf_edd.single_path")
@@ -276,7 +359,7 @@ def single_path(
     paths: PathSampler = gin.REQUIRED,
     images: ImageSampler = gin.REQUIRED,
     weight_gradient_clip: float | None = 5.0,
-    assessed_cells: int = 10,
+    assessed_cells: int = 4,
     variance_draws: int = 10,
 ) -> SinglePathBuilder:
     """Trains the supernet's weights on sampled paths (SPOS, FairNAS, PA&DA); for `search.bilevel`.
@@ -288,7 +371,7 @@ def single_path(
         assessed_cells: cells, drawn uniformly, whose mean accuracy after each epoch stands for the supernet's; the best
             of them is the epoch's genotype.
         variance_draws: gradients on paths and batches of the next epoch whose variance is measured after each epoch;
-            0 for no measurement.
+            0 for no measurement. Importance sampling takes three times as many, see `SinglePath.end_epoch`.
 
     Raises:
         UserError: a clip that is not positive, no cell to assess, or one draw.

@@ -8,7 +8,7 @@ from fake_search import advance, new_state, one_hot, resumed
 from tf_edd.actions import collapse_warning, genotype_log
 from tf_edd.errors import UserError
 from tf_edd.genotype import Genotype, from_text
-from tf_edd.spaces import proxyless
+from tf_edd.spaces import darts, proxyless
 
 NONE, SKIP, CONV = 0, 1, 3
 HEALTHY = one_hot([CONV] * 6)
@@ -55,6 +55,38 @@ def test_noise_is_a_collapse_too(tmp_path, warnings):
     assert "noise takes 3 of 4 edges" in message
 
 
+def kinds(normal, reduce):
+    """A genotype of the DARTS space: eight operations of each kind, all edges from the two inputs."""
+    cells = {"normal": normal, "reduce": reduce}
+    nodes = {kind: [((ops[n], 0), (ops[n + 1], 1)) for n in range(0, 8, 2)] for kind, ops in cells.items()}
+    return Genotype("darts", tuple((kind, tuple(pairs)) for kind, pairs in nodes.items())).check(darts())
+
+
+POOLS, CONVS, EIGHT_SKIPS = (["max_pool_3x3"] * 8, ["sep_conv_3x3"] * 8, ["skip_connect"] * 8)
+
+
+def test_a_cell_kind_that_collapses_alone_is_named_once(tmp_path, warnings):
+    """Eight of 16 edges are no more than half of all, but all of the normal cell's."""
+    state, action = new_state(tmp_path, darts()), collapse_warning()
+    for state.epoch, genotype in enumerate((kinds(CONVS, POOLS), *[kinds(EIGHT_SKIPS, POOLS)] * 2), start=1):
+        state.genotype = genotype
+        action.epoch(state, {})
+    (message,) = warnings
+    assert "Epoch 2: skip_connect takes 8 of 8 edges of cell 'normal', the cell may" in message
+    state.genotype = kinds(EIGHT_SKIPS, EIGHT_SKIPS)
+    action.epoch(state, {})
+    assert len(warnings) == 2
+    assert "skip_connect takes 16 of 16 edges, 8 of 8 edges of cell 'reduce', the cell may" in warnings[1]
+
+
+def test_half_of_each_kind_is_no_collapse(tmp_path, warnings):
+    state = new_state(tmp_path, darts())
+    half = ["skip_connect"] * 4 + ["sep_conv_3x3"] * 4
+    state.genotype = kinds(half, half)
+    collapse_warning().epoch(state, {})
+    assert warnings == []
+
+
 def test_a_mobile_network_whose_blocks_are_left_out_is_a_collapse(tmp_path, warnings):
     """Fifteen of the 21 blocks can be left out: 10 are no more than half, 11 are."""
     space, action = proxyless(), collapse_warning()
@@ -66,7 +98,7 @@ def test_a_mobile_network_whose_blocks_are_left_out_is_a_collapse(tmp_path, warn
         state.genotype = from_text(",".join(operations), space)
         action.epoch(state, {})
         assert len(warnings) == (count == 11)
-    assert "none takes 11 of 21 edges" in warnings[0]
+    assert "none takes 11 of 21 edges, the cell may" in warnings[0]  # no block for itself
 
 
 def test_warns_after_so_many_epochs_without_a_change(tmp_path, warnings):

@@ -17,7 +17,7 @@ from tf_edd.relaxations import sparse_noisy_softmax
 from tf_edd.runtime.strategy import disable_meta_optimizer, make_strategy, replica_batches, use_logical_cpus
 from tf_edd.samplers import importance_images, importance_paths
 from tf_edd.single_path import SinglePath
-from tf_edd.spaces import Block, CellSpec, Edge, Space, nas_bench_201
+from tf_edd.spaces import Block, CellSpec, Edge, Space, darts, nas_bench_201
 
 STEPS, BATCH = 5, 8
 
@@ -49,7 +49,8 @@ def run(strategy, *regularizers, space=None):
         clips = {"weight_gradient_clip": 0.5, "arch_gradient_clip": 0.01}
         step = Bilevel(supernet, logits, sparse_noisy_softmax(), *optimizers, regularizers, **clips)
         scalars = take_steps(step, strategy)
-        result = {"start/weights": start[:-1], "start/logits": start[-1:]}
+        kinds = len(space.cells)  # the logits of each are a variable
+        result = {"start/weights": start[:-kinds], "start/logits": start[-kinds:]}
         result |= {"weights": supernet.trainable_variables, "logits": logits.variables}
         result["averages"] = supernet.non_trainable_variables
         result = {key: flat(values) for key, values in result.items()}
@@ -105,5 +106,6 @@ if __name__ == "__main__":
         # One strategy for both: a second one would number its collectives like the first, whose shapes are remembered.
         strategy = make_strategy(name)
         found = run(strategy) | run_paths(strategy)
+        found |= {f"darts/{key}": value for key, value in run(strategy, space=darts(4, 3, 1)).items()}
         results |= {f"{name}/{key}": value for key, value in found.items()}
     np.savez(sys.argv[1], **results)

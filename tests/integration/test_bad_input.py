@@ -1,6 +1,7 @@
 """What a user may give wrongly: one clear error, status 2, nothing lost."""
 
 import errno
+import json
 import math
 import os
 import resource
@@ -130,6 +131,58 @@ def test_genotypes(launched, tmp_path, text, told):
     (tmp_path / "genotype.json").write_text(text)
     assert told in launched(retrain, *RETRAIN, "--genotype=genotype.json")
     assert [path.name for path in tmp_path.iterdir()] == ["genotype.json"]
+
+
+DARTS_RETRAIN = ["--gin_file=recipes/darts_retrain_small.gin", "--model_dir=run", "--dry_run"]
+ON_DIGITS = "--gin_file=datasets/digits.gin"
+WITHOUT_HEAD = "--gin_param=retrain.auxiliary_weight = 0.0"
+NODE = [["sep_conv_3x3", 0], ["sep_conv_3x3", 1]]
+
+
+def darts_file(path, space="darts", **changes):
+    """A genotype file whose cells have four equal nodes; `changes` replace the first node of the normal cell."""
+    first = changes.get("first", NODE)
+    cells = {"normal": [first, NODE, NODE, NODE], "reduce": [NODE] * 4}
+    path.write_text(json.dumps({"schema": 1, "space": space, "cells": cells}))
+
+
+@pytest.mark.parametrize(
+    "changes, told",
+    [
+        ({"space": "s2"}, "space 'darts'. Received: one of space 's2'"),
+        ({"first": []}, "Node 2 of cell 'normal' takes 2 edges"),
+        ({"first": [NODE[0], ["sep_conv_9x9", 1]]}, "Edge 1 -> 2 of cell 'normal' takes one of"),
+        ({"first": [NODE[0], ["sep_conv_3x3", 5]]}, "nodes [0, 1]. Received: source 5"),
+        ({"first": [NODE[0], ["sep_conv_3x3", 1.5]]}, "genotype.json: an edge is a pair"),
+        ({}, "reads maps of 8x8"),  # the cell is right; the digits have 8x8 pixels
+    ],
+)
+def test_cells_of_the_darts_space(launched, tmp_path, changes, told):
+    darts_file(tmp_path / "genotype.json", **changes)
+    assert told in launched(retrain, *DARTS_RETRAIN, ON_DIGITS, "--genotype=genotype.json")
+    assert [path.name for path in tmp_path.iterdir()] == ["genotype.json"]
+
+
+def test_published_cells_of_another_space(launched):
+    error = launched(retrain, *DARTS_RETRAIN, ON_DIGITS, "--genotype=darts_pt_s2_1")
+    assert "space 'darts'. Received: one of space 's2'" in error
+
+
+def test_images_too_small_to_be_trained_on(launched, tmp_path):
+    for name in ("cat", "dog"):
+        write_images(tmp_path / "photos" / name)
+    photos = ["--gin_file=datasets/image_folder.gin", "--gin_param=image_folder.directory='photos'"]
+    tiny = ["--gin_param=image_folder.image_size=(3, 3)", "--genotype=DARTS_V2", WITHOUT_HEAD]
+    error = launched(retrain, *DARTS_RETRAIN, *photos, *tiny)
+    assert "at least 4x4 pixels. Received: images of 3x3" in error and not (tmp_path / "run").exists()
+
+
+def test_images_too_small_to_be_searched_on(launched, tmp_path):
+    """The supernet for ImageNet halves five times, the digits have 8x8 pixels."""
+    files = ["recipes/darts_family_search.gin", "methods/edd_darts.gin", "spaces/darts_imagenet.gin"]
+    arguments = [ON_DIGITS, *(f"--gin_file={name}" for name in files), "--model_dir=run"]
+    error = launched(search, *arguments, "--dry_run")
+    assert "at least 32x32 pixels. Received: images of 8x8" in error and not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize(

@@ -10,9 +10,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tiny_search import EPOCHS, Stop, StopAt, outcome, run, stop_at_save
+from tiny_search import EPOCHS, STEPS, Stop, StopAt, noisy_space, outcome, run, stop_at_save
 
 from tf_edd.actions import genotype_log
+from tf_edd.networks import supernet
+from tf_edd.networks.cell import SearchCell
 from tf_edd.regularizers import self_distillation
 from tf_edd.runtime import files
 
@@ -48,6 +50,45 @@ def test_stops_around_checkpoints(tmp_path, uninterrupted, steps, stops):
             run(tmp_path, checkpoint_steps=steps)
     run(tmp_path, checkpoint_steps=steps)
     assert outcome(tmp_path) == uninterrupted
+
+
+class Traces:
+    """An action that counts the edges of a search, and the functions that they share."""
+
+    def begin(self, state):
+        pass
+
+    def epoch(self, state, metrics):
+        cells = [layer for layer in state.supernet.blocks if isinstance(layer, SearchCell)]
+        (traces,) = {cell.traces for cell in cells}
+        self.edges, self.functions = sum(len(cell.mixed_ops) for cell in cells), len(traces._functions)
+
+    def end(self, state):
+        pass
+
+
+@pytest.mark.slow
+def test_stops_with_two_cell_kinds_noise_and_shared_traces(tmp_path, monkeypatch):
+    """Inside the first epoch, and before the last checkpoint, when the noise behind it is drawn already."""
+    monkeypatch.setattr(supernet, "SHARED_FROM", 1)
+    traces = Traces()
+
+    def noisy(name):
+        run(tmp_path / name, space=noisy_space(), epochs=2, checkpoint_steps=3, actions=(genotype_log(), traces))
+
+    noisy("whole")
+    assert traces.edges == 6 and traces.functions > 0
+    for count, after in [(1, True), (3, False)]:
+        with pytest.MonkeyPatch.context() as patch, pytest.raises(Stop):
+            stop_at_save(patch, count, after)
+            noisy("stopped")
+    noisy("stopped")
+    whole = outcome(tmp_path / "whole")
+    assert outcome(tmp_path / "stopped") == whole
+    assert set(whole["history"][-1]["probs"]) == {"normal", "reduce"}
+    names = [name for name in whole["variables"] if name.startswith("supernet/") and "/state/" in name]
+    drawn = [np.frombuffer(whole["variables"][name], np.int64)[1] for name in names]
+    assert len(drawn) == 6 and min(drawn) >= 2 * 2 * STEPS  # the calls: two phases a step, and the evaluations
 
 
 @pytest.mark.slow

@@ -61,6 +61,17 @@ def test_two_devices_reproduce_one(five_steps, what):
 
 
 @pytest.mark.slow
+def test_two_devices_reproduce_one_in_the_darts_space(five_steps):
+    """Weights of candidates of stride 1 and 2, logits of both cell kinds."""
+    for what, parts in (("weights", 1), ("logits", 2)):
+        one, two = five_steps[f"one/darts/{what}"], five_steps[f"mirrored/darts/{what}"]
+        np.testing.assert_allclose(two, one, rtol=0, atol=1e-5, err_msg=what)
+        moved = np.abs(one - five_steps[f"one/darts/start/{what}"]).reshape(parts, -1)
+        assert moved.max(axis=1).min() > 0.02, what  # both kinds
+    assert five_steps["one/darts/logits"].shape == (2 * 2 * 8,)
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("what", ["weights", "velocities", "paths", "images"])
 def test_two_devices_reproduce_one_on_sampled_paths(five_steps, what):
     one, two = five_steps[f"one/paths/{what}"], five_steps[f"mirrored/paths/{what}"]
@@ -83,8 +94,9 @@ def test_metrics_are_those_of_the_global_batch(five_steps):
 
 
 @pytest.mark.slow
-def test_one_trace_a_step_function(five_steps):
-    assert five_steps["one/traces"].tolist() == five_steps["mirrored/traces"].tolist() == [1, 1]
+@pytest.mark.parametrize("space", ["", "darts/"])
+def test_one_trace_a_step_function(five_steps, space):
+    assert all(five_steps[f"{name}/{space}traces"].tolist() == [1, 1] for name in ("one", "mirrored"))
 
 
 @pytest.mark.slow

@@ -1,5 +1,6 @@
 """Every installed gin file parses strictly, uses all it binds, and composes a search or a retraining."""
 
+import re
 from pathlib import Path
 
 import gin
@@ -36,16 +37,27 @@ def names(folder):
     return sorted(str(path.relative_to(FOLDER)) for path in (FOLDER / folder).glob("**/*.gin"))
 
 
+def included(name):
+    """The file and all that it includes, at any depth."""
+    found = re.findall(r"^include '([^']+)'", (FOLDER / name).read_text(), re.MULTILINE)
+    return {name}.union(*map(included, found))
+
+
+def binds(name, text):
+    """Whether the text stands in the file or in one that it includes."""
+    return any(text in (FOLDER / part).read_text() for part in included(name))
+
+
 def complete():
-    """Files that are whole experiments: a recipe is one when it includes a data set."""
-    recipes = [name for name in names("recipes") if "include 'datasets/" in (FOLDER / name).read_text()]
+    """Files that are whole experiments: a recipe is one when it includes a data set, itself or by another recipe."""
+    recipes = [name for name in names("recipes") if included(name) & set(names("datasets"))]
     return [*recipes, *names("papers"), "quickstart.gin"]
 
 
 def combinations():
     """The other files, put together as their users do."""
-    methods = [name for name in names("methods") if "search.relaxation = @" in (FOLDER / name).read_text()]
-    single_path = [name for name in names("methods") if "single_path.paths" in (FOLDER / name).read_text()]
+    methods = [name for name in names("methods") if binds(name, "search.relaxation = @")]
+    single_path = [name for name in names("methods") if binds(name, "single_path.paths")]
     searches = [(DIGITS, "recipes/nb201_small_edd.gin")]
     searches += [(DIGITS, "recipes/nb201_one_shot_small.gin", method) for method in single_path]
     searches += [(DIGITS, f"recipes/{space}_one_shot_search.gin", single_path[0]) for space in ("nb201", "darts")]
@@ -58,14 +70,24 @@ def combinations():
     return searches + tables + trainings
 
 
-@pytest.fixture(scope="module")
-def fifty_thousand():
-    """Images in the number and size of CIFAR-10's, all black: nothing looks at them."""
-    labels = np.arange(50_000) % 10
-    source = ArraySource(np.zeros((50_000, 32, 32, 3), np.uint8), labels)
+def black(count, side):
+    """A loader of images that nothing looks at."""
+    source = ArraySource(np.zeros((count, side, side, 3), np.uint8), np.arange(count) % 10)
     moments = Moments((0.0,) * 3, (1.0,) * 3)
     data = ImageData.from_sources("black", source, source, [str(label) for label in range(10)], moments)
     return lambda data_dir: data
+
+
+@pytest.fixture(scope="module")
+def fifty_thousand():
+    """Images in the number and size of CIFAR-10's."""
+    return black(50_000, 32)
+
+
+@pytest.fixture(scope="module")
+def large():
+    """Images in the size of ImageNet's, enough for a step or two."""
+    return black(1_600, 224)
 
 
 def bindings_for(files, folder):
@@ -93,7 +115,7 @@ def bound(parameter) -> bool:
 
 
 @pytest.mark.parametrize("files", [(name,) for name in complete()] + combinations(), ids=" ".join)
-def test_parses_and_composes(files, fifty_thousand, tmp_path):
+def test_parses_and_composes(files, fifty_thousand, large, tmp_path):
     bindings = bindings_for(files, tmp_path)
     config.parse(files, bindings)
     programs = [name for name in ("search", "retrain") if bound(f"{name}.space")]
@@ -105,8 +127,9 @@ def test_parses_and_composes(files, fifty_thousand, tmp_path):
             told = search(tmp_path / "run", data=fifty_thousand, dry_run=True)
             assert "parameters" in told and " epochs x " in told
         if "retrain" in programs:
-            cell = a_cell(gin.query_parameter("retrain.space").scoped_configurable_fn())
-            sizes = retrain(tmp_path / "run", cell, data=fifty_thousand, dry_run=True)
+            space = gin.query_parameter("retrain.space").scoped_configurable_fn()
+            data = large if any(block.role == "auxiliary_imagenet" for block in space.blocks) else fifty_thousand
+            sizes = retrain(tmp_path / "run", a_cell(space), data=data, dry_run=True)
             assert sizes["steps"] == sizes["epochs"] * sizes["steps_per_epoch"] > 0
     finally:
         gin.clear_config()
@@ -124,6 +147,4 @@ def test_learning_rates_span_the_epochs():
 
 def test_every_file_is_tried():
     tried = {name for files in combinations() for name in files} | set(complete())
-    lines = [line for name in tried for line in (FOLDER / name).read_text().splitlines()]
-    included = {line.split("'")[1] for line in lines if line.startswith("include")}
-    assert set(names(".")) == tried | included | set(names("methods"))
+    assert set(names(".")) == set().union(*map(included, tried))

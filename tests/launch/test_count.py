@@ -18,7 +18,9 @@ def clear():
 
 
 def rows(text):
-    return {title.strip(): value.strip() for title, value in (line.split("  ", 1) for line in text.splitlines())}
+    *text, convention = text.splitlines()
+    assert convention.startswith("Multiply-adds: those of convolutions and of the linear layer, none of batch norm")
+    return {title.strip(): value.strip() for title, value in (line.split("  ", 1) for line in text)}
 
 
 def test_search_and_final_size():
@@ -43,6 +45,12 @@ def test_mobile_networks():
     assert table["cell (proxyless, 24 channels, 21 cells): parameters"] == "5,103,336"
     told = table["cell (proxyless, 24 channels, 21 cells): multiply-adds"]
     assert told == "606,590,720 without linear bias, 606,591,720 with it"
+
+
+def test_refuses_images_that_the_network_cannot_halve():
+    config.parse([], ["retrain.space = @darts_imagenet()"])
+    with pytest.raises(UserError, match="32x32 pixels. Received: images of 31x32"):
+        describe("DARTS_V2", (31, 32, 3), 10)
 
 
 @pytest.mark.parametrize(

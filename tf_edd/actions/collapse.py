@@ -8,7 +8,7 @@ from absl import logging
 
 from tf_edd.actions.action import check_at_least_one
 from tf_edd.errors import UserError
-from tf_edd.genotype import IDLE
+from tf_edd.genotype import IDLE, Genotype
 from tf_edd.search_state import SearchState
 
 DIGITS = 2
@@ -20,7 +20,7 @@ class _CollapseWarning:
     def __init__(self, max_share: float, patience: int):
         self._max_share = max_share
         self._patience = patience
-        self._warned: set[str] = set()
+        self._warned = set()
 
     def begin(self, state: SearchState) -> None:
         """Nothing to judge yet."""
@@ -28,19 +28,26 @@ class _CollapseWarning:
     def epoch(self, state: SearchState, metrics: dict[str, float]) -> None:
         """Judges the current cell."""
         for operation in IDLE:
-            share = state.genotype.count(operation) / state.genotype.num_edges
-            self._warn_once(operation, share > self._max_share, _collapsed(state, operation))
+            shares = [(kind, *_share(state.genotype, operation, kind)) for kind in _judged(state)]
+            begun = [
+                (kind, taken, edges)
+                for kind, taken, edges in shares
+                if self._begins((operation, kind), taken > self._max_share * edges)
+            ]
+            if begun:
+                logging.warning(_collapsed(state, operation, begun))
         epochs = unchanged_epochs(state.history)
-        self._warn_once("unchanged", epochs >= self._patience, _unchanged(state, epochs))
+        if self._begins("unchanged", epochs >= self._patience):
+            logging.warning(_unchanged(state, epochs))
 
     def end(self, state: SearchState) -> None:
         """Nothing is left to do."""
 
-    def _warn_once(self, name: str, occurs: bool, message: str) -> None:
-        """Warns when something begins to occur; again only after it has stopped."""
-        if occurs and name not in self._warned:
-            logging.warning(message)
-        (self._warned.add if occurs else self._warned.discard)(name)
+    def _begins(self, what, occurs: bool) -> bool:
+        """Whether something begins to occur; again only after it has stopped."""
+        begins = occurs and what not in self._warned
+        (self._warned.add if occurs else self._warned.discard)(what)
+        return begins
 
 
 def unchanged_epochs(history: Sequence[Mapping]) -> int:
@@ -65,13 +72,25 @@ def _differs(probs: dict[str, np.ndarray], last: dict[str, np.ndarray]) -> bool:
     return any(not np.array_equal(probs[kind], last[kind]) for kind in probs.keys() & last.keys())
 
 
-def _collapsed(state: SearchState, operation: str) -> str:
-    genotype = state.genotype
+def _judged(state: SearchState) -> list[str | None]:
+    """All cell kinds together (None), and each of several; not the single edges of a chain."""
+    kinds = [kind for kind, _ in state.genotype.cells]
+    return [None, *kinds] if len(kinds) > 1 and not state.space.is_chain else [None]
+
+
+def _share(genotype: Genotype, operation: str, kind: str | None) -> tuple[int, int]:
+    """Edges with this operation, and all edges."""
+    return genotype.count(operation, kind), len(genotype.operations(kind))
+
+
+def _collapsed(state: SearchState, operation: str, shares) -> str:
+    """Names what `_judged` has found: (kind or None, edges with the operation, edges)."""
+    parts = [f"{taken} of {edges} edges" + (f" of cell {kind!r}" if kind else "") for kind, taken, edges in shares]
     return (
-        f"Epoch {state.epoch}: {operation} takes {genotype.count(operation)} of {genotype.num_edges} edges, the cell "
-        f"may be collapsing ({genotype}). To try: a temperature that falls more slowly (entropy_decay.entropy_gain), a "
-        "lower architecture learning rate, epochs at the start in which only the weights learn (search.frozen_epochs), "
-        "or a clip on the architecture gradient. genotypes.jsonl keeps the cells of earlier epochs"
+        f"Epoch {state.epoch}: {operation} takes {', '.join(parts)}, the cell may be collapsing ({state.genotype}). "
+        "To try: a temperature that falls more slowly (entropy_decay.entropy_gain), a lower architecture learning "
+        "rate, epochs at the start in which only the weights learn (search.frozen_epochs), or a clip on the "
+        "architecture gradient. genotypes.jsonl keeps the cells of earlier epochs"
     )
 
 
@@ -88,7 +107,8 @@ def collapse_warning(max_share: float = 0.5, patience: int = 10) -> _CollapseWar
     """Warns, once each time it begins, of a cell that collapses or a search that stands still.
 
     Args:
-        max_share: share of the edges that each of `skip_connect`, `none` and `noise` may take without a warning.
+        max_share: share of the edges that each of `skip_connect`, `none` and `noise` may take without a warning: of all
+            edges, and of those of each cell kind.
         patience: epochs without any change of the genotype and of the probabilities (to two digits).
 
     Raises:

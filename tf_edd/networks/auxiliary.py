@@ -3,15 +3,14 @@
 import keras
 import tensorflow as tf
 
-from tf_edd.errors import UserError
 from tf_edd.networks.blocks import Head
 from tf_edd.operations import BatchNorm
 from tf_edd.operations.base import kernel_initializer
 
 POOL = 5
 HIDDEN = 128
-# Role -> side of the maps it is made for, stride of its pooling, whether batch norm follows the last convolution.
-FORMS = {"auxiliary_cifar": (8, 3, True), "auxiliary_imagenet": (7, 2, False)}
+# Role -> stride of its pooling, whether batch norm follows the last convolution. Sizes: `spaces.fit.AUXILIARY_SIDES`.
+FORMS = {"auxiliary_cifar": (3, True), "auxiliary_imagenet": (2, False)}
 
 
 @keras.saving.register_keras_serializable(package="tf_edd")
@@ -80,16 +79,7 @@ class AuxiliaryHead(keras.layers.Layer):
         }
 
 
-def build_auxiliary(block, maps, num_classes: int, norm: dict, name: str) -> AuxiliaryHead:
-    """The auxiliary head of a block of the macro skeleton, to be called with maps of shape `maps`.
-
-    Raises:
-        UserError: maps of another size than it is made for.
-    """
-    side, stride, last_norm = FORMS[block.role]
-    if tuple(maps[1:3]) != (side, side):
-        raise UserError(
-            f"The auxiliary head of this space reads maps of {side}x{side}; other image sizes need auxiliary_weight 0. "
-            f"Received: maps of {maps[1]}x{maps[2]}"
-        )
+def build_auxiliary(block, num_classes: int, norm: dict, name: str) -> AuxiliaryHead:
+    """The auxiliary head of a block of the macro skeleton, for maps of the size that it is made for."""
+    stride, last_norm = FORMS[block.role]
     return AuxiliaryHead(num_classes, block.channels, stride, last_norm, norm, name=name)

@@ -3,7 +3,6 @@
 import keras
 import tensorflow as tf
 
-from tf_edd.errors import UserError
 from tf_edd.genotype import Genotype
 from tf_edd.networks.auxiliary import build_auxiliary
 from tf_edd.networks.blocks import build_block
@@ -11,6 +10,7 @@ from tf_edd.networks.drop_path import DropPath
 from tf_edd.networks.preprocess import Preprocess
 from tf_edd.operations import PREPARATIONS, PRIMITIVES, Identity
 from tf_edd.operations.conv import strided_shape
+from tf_edd.spaces.fit import check_auxiliary
 from tf_edd.spaces.space import CellSpec, Space
 
 NORM = {"affine": True, "running_statistics": True}
@@ -168,6 +168,8 @@ def build_final_network(
             another size than it is made for.
     """
     genotype.check(space)
+    if auxiliary:
+        check_auxiliary(space, image_shape)
     images = keras.Input(image_shape, name="images")
     outputs, branches = {-1: images}, []
     for index, (block, wire) in enumerate(zip(space.blocks, space.wires, strict=True)):
@@ -175,15 +177,13 @@ def build_final_network(
         name = f"{block.role}_{index}"
         if block.auxiliary:
             if auxiliary:
-                head = build_auxiliary(block, inputs[0].shape, num_classes, NORM, name)
+                head = build_auxiliary(block, num_classes, NORM, name)
                 branches.append(head(inputs[0]))
         elif block.role == "cell":
             cell = _make_cell(space, genotype, block, wire, index if drop_path else None, name)
             outputs[index] = last = cell(inputs)
         else:
             outputs[index] = last = build_block(block, num_classes, NORM, name)(inputs[0])
-    if auxiliary and not branches:
-        raise UserError(f"Space {space.name!r} has no auxiliary head. Received: auxiliary=True")
     return keras.Model(images, [last, *branches] if branches else last, name="final_network")
 
 

@@ -53,7 +53,7 @@ class Supernet(keras.Model):
     ):
         super().__init__(autocast=False, **kwargs)  # Keras would cast the probabilities to the low precision
         self.space = space
-        self.rematerialize = rematerialize
+        self.rematerialize, self.running_statistics = rematerialize, running_statistics
         self._norm = {"affine": True, "running_statistics": running_statistics}
         self._num_classes = num_classes
         self._traces = SharedTraces() if count_edges(space) >= SHARED_FROM else None

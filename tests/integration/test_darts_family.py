@@ -1,0 +1,95 @@
+"""The DARTS space, and noise (S4), from the search to the exported model, at the smallest size, on the digits."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from PIL import Image
+from tensorboard.backend.event_processing.plugin_event_accumulator import EventAccumulator
+from tiny_search import noisy_space, run
+
+from tf_edd import data, optimizers, relaxations, schedules, temperature
+from tf_edd.actions import collapse_warning, drawings, genotype_log, tensorboard
+from tf_edd.analysis.counting import count
+from tf_edd.evaluate import evaluate
+from tf_edd.export import export
+from tf_edd.genotype import Genotype, load
+from tf_edd.retrain import retrain
+from tf_edd.runtime import files
+from tf_edd.spaces import darts
+
+KINDS = ("normal", "reduce")
+
+
+def searched(folder, space, *actions):
+    genotype = run(
+        folder,
+        space=space,
+        epochs=1,
+        relaxation=relaxations.softmax(),
+        temperature=temperature.constant(),
+        actions=(*actions, genotype_log(), collapse_warning()),
+    )
+    assert genotype.check(space) == load(str(folder / "search"), space) == load(str(genotype), space)
+    (row,) = files.read_lines(folder / "search" / "genotypes.jsonl")
+    assert {kind: np.shape(table) for kind, table in row["probs"].items()} == space.logit_shapes
+    candidates = space.cell("normal").num_primitives
+    assert np.log(candidates) * 0.98 < row["arch/entropy"] < np.log(candidates)
+    return genotype
+
+
+def retrained(folder, genotype, space):
+    """Two epochs: paths are dropped from the second on."""
+    settings = {"rate": schedules.constant_rate(0.05), "batch_size": 128, "weight_gradient_clip": 5.0}
+    arguments = {"data": data.digits, "optimizer": optimizers.sgd(), "epochs": 2, "drop_path_rate": 0.4, **settings}
+    results = retrain(folder, genotype, space=space, **arguments)
+    assert results["parameters"] == count(space, genotype, (8, 8, 1), 10).parameters
+    return results
+
+
+def two_answers(folder):
+    """Exports with the check of the reloaded logits, and asks the export twice for the same images."""
+    card = export(folder, data=data.digits, check_images=120)  # both signatures, and a part of a batch
+    assert card["reloaded"]["max_logit_difference"] < 1e-4 and not card["reloaded"]["imported_tf_edd"]
+    served = tf.saved_model.load(str(folder / "export" / "saved_model"))
+    return [served.serve_uint8(tf.zeros((2, 8, 8, 1), tf.uint8))["logits"].numpy() for _ in range(2)]
+
+
+def check_pictures(folder):
+    for kind in KINDS:
+        for name in (f"cell_{kind}.png", f"heat_map_{kind}.png"):
+            with Image.open(folder / name) as picture:
+                assert min(picture.size) > 100 and np.ptp(np.asarray(picture.convert("L"))) > 100, name
+
+
+def check_events(folder, space):
+    train, valid = (EventAccumulator(str(folder / part)).Reload().Tags()["tensors"] for part in ("train", "valid"))
+    for kind in KINDS:
+        assert {f"arch/cell/{kind}", f"arch/heat_map/{kind}", f"arch/probs/{kind}"} <= set(train)
+        edges = {f"arch/entropy/{kind}/edge{edge.source}_{edge.target}" for edge in space.cell(kind).edges}
+        assert edges == {tag for tag in train if tag.startswith(f"arch/entropy/{kind}/")}
+    assert {"loss/weights", "loss/arch", "arch/entropy", "genotype"} <= set(train)
+    assert {"accuracy/valid", "accuracy/discretized"} <= set(valid)
+
+
+@pytest.mark.slow
+def test_darts(tmp_path):
+    space = darts(4, 3, 1)
+    genotype = searched(tmp_path, space, tensorboard(), drawings())
+    check_pictures(tmp_path / "search")
+    check_events(tmp_path / "search", space)
+    results = retrained(tmp_path, genotype, darts(6, 4, 1))  # a normal cell behind a reduction
+    assert 0.15 < results["last"]["accuracy/test"] <= 1
+    assert evaluate(tmp_path, data=data.digits)["accuracy"] == pytest.approx(results["last"]["accuracy/test"])
+    np.testing.assert_array_equal(*two_answers(tmp_path))
+
+
+@pytest.mark.slow
+def test_noise(tmp_path):
+    space = noisy_space()
+    searched(tmp_path, space)
+    cell = ((("noise", 0), ("sep_conv_3x3", 1)),)  # whatever four steps have found
+    genotype = Genotype(space.name, tuple((kind, cell) for kind in KINDS))
+    retrained(tmp_path, genotype, space)
+    assert 0 <= evaluate(tmp_path, data=data.digits)["accuracy"] <= 1
+    first, second = two_answers(tmp_path)
+    assert np.abs(first - second).max() > 1e-3  # the exported model draws anew at every call, too
