@@ -1,6 +1,7 @@
 """The end of a search by a selector: the cell it takes, its files, and stops in the middle of it."""
 
 import pytest
+from fake_search import new_state, probabilities
 from tiny_search import EPOCHS, Stop, StopAt, outcome, run, tiny_space
 
 from tf_edd import spaces
@@ -117,12 +118,16 @@ def test_a_selection_under_way_has_no_genotype_that_a_retraining_could_take(anot
     assert not seen["early"] and (folder / "genotype.json").exists()
 
 
-def test_look_ups_of_the_cell_are_replaced():
-    cell = from_text("|none~0|+|skip_connect~0|none~1|+|none~0|skip_connect~1|none~2|", spaces.nas_bench_201())
-    last = {"loss/weights": 1.0, "accuracy/discretized": 0.3, "arch/none_count": 0.0, "table/a": 10.0, "table/b": 20.0}
-    told = selected_metrics(last, cell, {"accuracy": 0.5, "evaluations": 9, "table/a": 30.0})
-    counts = {"arch/none_count": 4.0, "arch/skip_count": 2.0}
-    assert told == {"loss/weights": 1.0, "accuracy/discretized": 0.5, **counts, "table/a": 30.0}
+def test_counts_and_look_ups_of_the_cell_are_replaced(tmp_path):
+    state = new_state(tmp_path)
+    text = "|none~0|+|skip_connect~0|none~1|+|none~0|skip_connect~1|none~2|"
+    state.genotype, state.probs = from_text(text, state.space), probabilities(state.space, 1)
+    state.selection = {"accuracy": 0.5, "evaluations": 9, "table/a": 30.0}
+    last = {"arch/temperature": 7.0, "accuracy/discretized": 0.3, "arch/none_count": 0.0, "table/a": 1.0, "table/b": 2.0}
+    told = selected_metrics(last, state)
+    counts = {"arch/none_count": 4.0, "arch/skip_count": 2.0, "arch/none_count_cell": 4.0}
+    expected = {"arch/temperature": 7.0, "accuracy/discretized": 0.5, **counts, "table/a": 30.0}
+    assert expected.items() <= told.items() and "table/b" not in told
 
 
 @pytest.mark.slow

@@ -214,8 +214,7 @@ def _results(state) -> dict:
     told = results(state)
     if state.selection is None:
         return told
-    metrics = selected_metrics(told["metrics"], state.genotype, state.selection)
-    return {**told, "metrics": metrics, "selection": state.selection}
+    return {**told, "metrics": selected_metrics(told["metrics"], state), "selection": state.selection}
 
 
 def _check(batch_size, epochs, checkpoint_steps, recalibration_batches, replicas):

@@ -6,10 +6,10 @@ from pathlib import Path
 from tf_edd.genotype import Genotype
 from tf_edd.inherited import InheritedAccuracy
 from tf_edd.runtime import files
+from tf_edd.search_metrics import architecture_metrics
 
 LOG = "selection.jsonl"
 TABLE = "table/"  # tags of an action that looks the cell up
-COUNTS = {"arch/skip_count": "skip_connect", "arch/none_count": "none"}
 
 
 def select(selector: Callable, loop, state, recalibration_batches: int, chief: bool) -> Genotype:
@@ -57,15 +57,14 @@ def selection_record(folder: Path, discretized: Genotype) -> dict:
     }
 
 
-def selected_metrics(metrics: Mapping[str, float], genotype: Genotype, selection: Mapping) -> dict[str, float]:
+def selected_metrics(metrics: Mapping[str, float], state) -> dict[str, float]:
     """The metrics of the last epoch with those of its cell replaced by those of the chosen one.
 
     Args:
         metrics: of the last epoch.
-        genotype: the chosen one.
-        selection: its record; it may hold table look-ups.
+        state: of the search, with the chosen genotype and the record of its selection, which may hold table look-ups.
     """
     kept = {tag: value for tag, value in metrics.items() if not tag.startswith(TABLE)}
-    counts = {tag: float(genotype.count(operation)) for tag, operation in COUNTS.items()}
-    looked_up = {tag: value for tag, value in selection.items() if tag.startswith(TABLE)}
-    return {**kept, **counts, "accuracy/discretized": selection["accuracy"], **looked_up}
+    counts = {tag: value for tag, value in architecture_metrics(state).items() if "_count" in tag}
+    looked_up = {tag: value for tag, value in state.selection.items() if tag.startswith(TABLE)}
+    return {**kept, **counts, "accuracy/discretized": state.selection["accuracy"], **looked_up}
