@@ -1,8 +1,8 @@
 """How well does a trained supernet rank cells? Kendall's tau against a NAS-Bench-201 table.
 
-  python -m launch.rank --model_dir=runs/one_shot --data_dir=$TFDS --gin_file=tables/nb201.gin \\
+  python -m launch.rank --model_dir=runs/one_shot --data_dir=$TFDS --gin_file=tables/nb201_rank.gin \\
       --gin_param='nb201_table.path = "nas_bench_201.csv.gz"'
-  python -m launch.rank --model_dir=runs/one_shot --data_dir=$TFDS --gin_file=tables/nb201.gin \\
+  python -m launch.rank --model_dir=runs/one_shot --data_dir=$TFDS --gin_file=tables/nb201_rank.gin \\
       --gin_param='nb201_table.path = "nas_bench_201.csv.gz"' --gin_param='rank.statistics = "recalibrated"' \\
       --gin_param='rank.images = "valid"' --gin_param='rank.cells = 50'
 
@@ -11,6 +11,7 @@ sample of 200 cells with the weights that they inherit, and looks up what the sa
 themselves. Prints tau with its bootstrap interval; writes all pairs to model_dir/search/ranking.json and a figure to
 ranking.png beside it. The configuration is that of the search (its config.gin), then --gin_file and --gin_param.
 
+tables/nb201_rank.gin binds the table of the ranking and, unlike tables/nb201.gin, leaves search.actions as recorded.
 rank.column names the accuracy of the table; rank.images is "test" or "valid" (the validation half), rank.statistics
 "batch" or "recalibrated". The same command continues an interrupted ranking; for another checkpoint, or other images,
 give --overwrite. --dry_run prints what would be measured.

@@ -8,6 +8,8 @@ percent, mean entropy in nats, edges that choose skip, none or noise, and the ac
 draws entropy, discretised accuracy and the number of those edges over the epochs, and the dominant eigenvalue of the
 Hessian of the validation loss where the action `sharpness` has measured it. Seeds are reported one by one, with
 mean and sample standard deviation, and the best accuracy where there is a table: best-of-n is not a mean.
+A search that a selector has ended is in the table with the selected cell and its accuracy with inherited weights; the
+curves are those of the epochs.
 """
 
 from absl import flags
@@ -27,15 +29,15 @@ def define_flags() -> None:
     flags.DEFINE_string("figure", None, "PNG or SVG file to draw the trajectories into.")
 
 
-def read_searches(texts: list[str]) -> dict[str, list[list[dict]]]:
-    """Label -> one history for each seed."""
-    histories = {}
+def read_searches(texts: list[str], read=comparison.read_history) -> dict[str, list]:
+    """Label -> what `read` finds for each seed: its history, or its selection."""
+    found = {}
     for text in texts:
         label, equals, folders = text.rpartition("=")
         if not equals:
             raise UserError(f"Expected --search=LABEL=MODEL_DIR[,MODEL_DIR ...]. Received: {text!r}")
-        histories[label] = [comparison.read_history(folder) for folder in folders.split(",")]
-    return histories
+        found[label] = [read(folder) for folder in folders.split(",")]
+    return found
 
 
 def main() -> None:
@@ -46,7 +48,8 @@ def main() -> None:
         from tf_edd.tabular import open_table
 
         lookup = open_table(FLAGS.table)
-    print(comparison.table(histories, lookup, FLAGS.column))
+    selections = read_searches(FLAGS.search, comparison.read_selection)
+    print(comparison.table(histories, lookup, FLAGS.column, selections))
     if FLAGS.figure:
         from tf_edd.analysis import drawing, trajectories
 

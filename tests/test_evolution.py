@@ -128,7 +128,7 @@ def test_limits_hold_for_the_final_network(tmp_path, make, more):
     genes, draw = Genes(final), np.random.default_rng(0)
     sizes = [count(final, genes.decode(genes.sample(draw)), (32, 32, 3), 10).parameters for _ in range(99)]
     limit = int(np.median(sizes))
-    size, fitness = final_size(final), Separable(NB201)
+    size, fitness = final_size(final, (32, 32, 3), 10), Separable(NB201)
     select(make(**more, final_size=size, max_parameters=limit), tmp_path, fitness, spaces.nas_bench_201(4, 1))
     counted = [count(final, genotype, (32, 32, 3), 10) for genotype in fitness.asked]
     assert len(counted) == 160 and max(counts.parameters for counts in counted) <= limit
@@ -138,9 +138,36 @@ def test_limits_hold_for_the_final_network(tmp_path, make, more):
 
 def test_a_limit_that_nothing_keeps_is_told(tmp_path):
     """The smallest network of NAS-Bench-201 has 73,306 parameters (its record of index 1462 or any without edges)."""
-    selector = random_search(10, 50, final_size(NB201), max_parameters=1000, max_multiply_adds=1e9)
-    with pytest.raises(UserError, match="'parameters': 73306.*max_parameters=1000, max_multiply_adds=1e"):
+    size = final_size(NB201, (32, 32, 3), 10)
+    selector = random_search(10, 50, size, max_parameters=1000, max_multiply_adds=1e9)
+    told = "'parameters': 73306.*max_parameters=1000, max_multiply_adds=1e"
+    with pytest.raises(UserError, match=told):
         select(selector, tmp_path, Separable(NB201), NB201)
+    with pytest.raises(UserError, match=told):
+        selector.prepare(NB201, (32, 32, 3), 10, seed=0)
+
+
+@pytest.mark.parametrize("make", [evolutionary_search, random_search])
+def test_limits_are_for_the_images_of_the_search_unless_told(make):
+    """The linear layer of NAS-Bench-201 has 64 weights and a bias a class, 65 parameters."""
+    cell = Genes(NB201).decode([0] * 6)
+    sizes = [final_size(NB201), final_size(NB201, num_classes=10), final_size(NB201, (16, 16, 3), 10)]
+    limits = [make(final_size=size).prepare(NB201, (32, 32, 3), 100, seed=0).limits for size in sizes]
+    hundred, ten, small = (limit.count(cell) for limit in limits)
+    assert hundred["parameters"] - ten["parameters"] == 90 * 65
+    assert small["parameters"] == ten["parameters"] and small["multiply_adds"] < ten["multiply_adds"] / 3
+    with pytest.raises(UserError, match="needs image_shape and num_classes"):
+        final_size(NB201)(cell)
+
+
+def test_preparing_takes_the_first_draws_of_the_selection(tmp_path):
+    """With one try: the cell that a selection with this seed draws first is allowed, and one parameter less is not."""
+    size = final_size(NB201, (32, 32, 3), 10)
+    select(random_search(1), tmp_path, fitness := Separable(NB201), NB201, seed=4)
+    limit = size(fitness.asked[0]).parameters
+    random_search(1, 1, size, max_parameters=limit).prepare(NB201, (32, 32, 3), 10, seed=4)
+    with pytest.raises(UserError, match="of 1 random ones none"):
+        random_search(1, 1, size, max_parameters=limit - 1).prepare(NB201, (32, 32, 3), 10, seed=4)
 
 
 @pytest.mark.parametrize(

@@ -34,6 +34,13 @@ _ROUND = 50  # evaluations of a random search between two reports
 class Selector(Protocol):
     """Chooses a genotype by the values of some."""
 
+    def prepare(self, space: Space, image_shape: tuple[int, int, int], num_classes: int, seed: int) -> "Selector":
+        """The selector for a search in this space and of such images; what is wrong with it is told here.
+
+        Raises:
+            UserError: it does not fit, or would find no cell.
+        """
+
     def __call__(
         self, space: Space, fitness: Fitness, *, seed: int, log_path, settings: Mapping = ..., chief: bool = True
     ) -> Genotype:
@@ -47,6 +54,16 @@ class Selector(Protocol):
             settings: JSON-able, what `fitness` depends on; a log with other settings is refused.
             chief: whether this process writes.
         """
+
+
+class _Limited:
+    """What selectors with `limits` and `random_tries` share."""
+
+    def prepare(self, space, image_shape, num_classes, seed):
+        """See `Selector`; tries the limits on the first random cells of a selection with this seed."""
+        limits = self.limits.filled(image_shape, num_classes)
+        limits.check(space, _generator(seed), self.random_tries)
+        return dataclasses.replace(self, limits=limits)
 
 
 class Trials:
@@ -114,10 +131,7 @@ class Trials:
         while len(self) < total and failures < patience:
             failures = 0 if self.take(self.genes.sample(rng), "random") else failures + 1
         if not self._values:
-            raise UserError(
-                f"Expected limits that some cell keeps; of {patience} random ones none does, and the smallest have "
-                f"{self._smallest}. Received: {self._limits}"
-            )
+            raise self._limits.nothing_left(patience, self._smallest)
 
     def end_round(self) -> None:
         """Reports the best so far, unless the log had the whole generation."""
@@ -127,7 +141,7 @@ class Trials:
 
 
 @dataclasses.dataclass(frozen=True)
-class EvolutionarySearch:
+class EvolutionarySearch(_Limited):
     """See `evolutionary_search`, whose arguments are its attributes."""
 
     population: int
@@ -230,7 +244,7 @@ def evolutionary_search(
 
 
 @dataclasses.dataclass(frozen=True)
-class RandomSearch:
+class RandomSearch(_Limited):
     """See `random_search`, whose arguments are its attributes."""
 
     evaluations: int

@@ -70,7 +70,8 @@ class InheritedAccuracy:
 
     def record(self) -> dict:
         """What the accuracies depend on beside the weights, JSON-able."""
-        fixed = {"images": self.images.size, "batch_size": self.batch_size}
+        replicas = self.strategy.num_replicas_in_sync  # several leave a last, smaller batch out
+        fixed = {"images": self.images.size, "batch_size": self.batch_size, "replicas": replicas}
         return {**fixed, "recalibration_batches": self.recalibration_batches} if self._norms else fixed
 
     def _recalibrate(self, probs: Mapping[str, tf.Tensor]) -> None:

@@ -32,7 +32,7 @@ from tf_edd.runtime.strategy import is_chief
 from tf_edd.search_epoch import Feed, SearchEpoch, SearchParts
 from tf_edd.search_metrics import SHOWN, results
 from tf_edd.search_state import SearchState
-from tf_edd.selection import select, selection_record
+from tf_edd.selection import select, selected_metrics, selection_record
 from tf_edd.spaces.fit import check_images
 
 
@@ -100,7 +100,8 @@ def search(
         logit_init_scale: standard deviation of the initial logits.
         running_statistics: evaluate the supernet with moving averages instead of batch statistics.
         selector: chooses the genotype from the trained supernet after the last epoch, by the accuracy of cells on the
-            validation half with inherited weights; None for the discretizer of the last epoch. See `tf_edd.evolution`.
+            validation half with inherited weights. None for the cell of the last epoch: that of the discretizer, for
+            sampled paths the best of the cells that the step draws. See `tf_edd.evolution`.
         recalibration_batches: training batches on which the moving averages of each cell are gathered before the
             selector sees its accuracy; of `running_statistics` alone.
         rematerialize: run each edge again in the backward pass in place of keeping what is inside it: less memory for
@@ -117,7 +118,7 @@ def search(
         The genotype of the last epoch or of the selector, or the description for a dry run.
 
     Raises:
-        UserError: unusable data or model_dir, a loss that is not finite, a full disk. Checkpoints are kept.
+        UserError: unusable data, selector or model_dir, a loss that is not finite, a full disk. Checkpoints are kept.
     """
     strategy = tf.distribute.get_strategy()
     _check(batch_size, epochs, checkpoint_steps, recalibration_batches, strategy.num_replicas_in_sync)
@@ -128,6 +129,7 @@ def search(
     feed = Feed(*halves, batch_size, augmentation, strategy, getattr(bilevel, "phases", PHASES))
     if feed.steps == 0:
         raise UserError(f"batch_size must fit into both halves ({record}). Received: batch_size={batch_size}")
+    selector = selector and selector.prepare(space, images.image_shape, images.num_classes, seed)
     parts = SearchParts(relaxation, temperature, discretizer, weight_rate, arch_rate)
     text = gin_config.config_text(("search", "runtime"))
     if hasattr(bilevel, "check"):
@@ -150,6 +152,7 @@ def search(
     # Written only now: a value that a part refuses must not be the configuration that binds the folder.
     folder = open_model_dir(model_dir, "search", text, seed, settings, overwrite, is_chief(strategy))
     state = SearchState(folder, space, epochs, seed, text, supernet, relaxation, feed)
+    state.selects = selector is not None
     state.temperature_state, state.temperature = temperature.init()
     checkpointer = _checkpointer(state, logits, optimizers, step, is_chief(strategy))
     checkpointer.restore()
@@ -193,16 +196,25 @@ def _run(loop: SearchEpoch, state, actions, checkpointer, chief, choose=None) ->
                 action.epoch(state, metrics)
             checkpointer.save(state.step)
             progress.end_epoch({name: metrics[tag] for name, tag in SHOWN.items()})
-    discretized, state.genotype = state.genotype, choose() if choose else state.genotype
+    if choose:
+        discretized, state.genotype = state.genotype, choose()
+        state.selection = selection_record(state.model_dir, discretized) if chief else None
     if chief:
         logging.info("Searched cell: %s", state.genotype)
         files.write_json(state.model_dir / "genotype.json", state.genotype.to_json())
     for action in actions:
         action.end(state)
     if chief:
-        selection = {"selection": selection_record(state.model_dir, discretized)} if choose else {}
-        files.write_json(state.model_dir / "results.json", {**results(state), **selection})
+        files.write_json(state.model_dir / "results.json", _results(state))
     return state.genotype
+
+
+def _results(state) -> dict:
+    """What the search has come to; all of it, but for the record of a selection, speaks of one cell."""
+    told = results(state)
+    if state.selection is None:
+        return told
+    return {**told, "metrics": selected_metrics(told["metrics"], state), "selection": state.selection}
 
 
 def _check(batch_size, epochs, checkpoint_steps, recalibration_batches, replicas):

@@ -31,9 +31,13 @@ class SearchState:
         temperature_state: of the schedule.
         logits: cell kind -> architecture logits [E, O] at the end of the last epoch.
         probs: cell kind -> noise-free training distribution [E, O] at the end of the last epoch.
-        genotype: discretised from `probs`.
+        genotype: the cell of the last epoch, as the `assess` of the step tells: discretised from `probs`, for sampled
+            paths the best of some drawn cells. At the end of a search with a selector the cell that this has chosen.
         history: one flat dict for each finished epoch.
         seconds: spent in training and evaluation, over all processes that continued this search.
+        selects: whether a selector chooses the genotype after the last epoch.
+        selection: what `results.json` says of its choice (`tf_edd.selection.selection_record`); actions may add to it
+            at the end. None before, and without a selector.
     """
 
     model_dir: Path
@@ -55,6 +59,8 @@ class SearchState:
     genotype: Genotype | None = None
     history: list[dict] = dataclasses.field(default_factory=list)
     seconds: float = 0.0
+    selects: bool = False
+    selection: dict | None = None
 
     _SAVED = ("epoch", "position", "step", "sums", "temperature", "temperature_state", "history", "seconds")
 

@@ -1,13 +1,15 @@
 """The end of a one-shot search: a selector chooses the cell from the trained supernet."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from tf_edd.genotype import Genotype
 from tf_edd.inherited import InheritedAccuracy
 from tf_edd.runtime import files
+from tf_edd.search_metrics import architecture_metrics
 
 LOG = "selection.jsonl"
+TABLE = "table/"  # tags of an action that looks the cell up
 
 
 def select(selector: Callable, loop, state, recalibration_batches: int, chief: bool) -> Genotype:
@@ -42,7 +44,7 @@ def selection_record(folder: Path, discretized: Genotype) -> dict:
 
     Args:
         folder: of the search.
-        discretized: what the discretizer made of the last probabilities; it was not taken.
+        discretized: the cell of the last epoch; it was not taken.
     """
     settings, *records = files.read_appended(folder / LOG)
     best = max(records, key=lambda record: record["fitness"])  # of equals the first, as selectors choose
@@ -53,3 +55,16 @@ def selection_record(folder: Path, discretized: Genotype) -> dict:
         "discretized": str(discretized),
         "log": LOG,
     }
+
+
+def selected_metrics(metrics: Mapping[str, float], state) -> dict[str, float]:
+    """The metrics of the last epoch with those of its cell replaced by those of the chosen one.
+
+    Args:
+        metrics: of the last epoch.
+        state: of the search, with the chosen genotype and the record of its selection, which may hold table look-ups.
+    """
+    kept = {tag: value for tag, value in metrics.items() if not tag.startswith(TABLE)}
+    counts = {tag: value for tag, value in architecture_metrics(state).items() if "_count" in tag}
+    looked_up = {tag: value for tag, value in state.selection.items() if tag.startswith(TABLE)}
+    return {**kept, **counts, "accuracy/discretized": state.selection["accuracy"], **looked_up}

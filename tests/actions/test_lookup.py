@@ -33,6 +33,19 @@ def test_later_actions_and_the_history_see_the_accuracies_alone(tmp_path):
         assert {tag: value for tag, value in seen.items() if tag.startswith("table/")} == expected
 
 
+def test_the_cell_of_a_selector_joins_its_record(tmp_path):
+    state = new_state(tmp_path)
+    advance(state, [])
+    lookup = table_lookup(fake_table(state))
+    before = dict(state.history[-1])
+    lookup.end(state)
+    assert state.selection is None
+    state.selection = {"accuracy": 0.5}
+    lookup.end(state)
+    assert state.selection == {"accuracy": 0.5, "table/cifar10_test": 91.5, "table/cifar10_valid": 89.0}
+    assert state.history[-1] == before
+
+
 def test_the_real_table(tmp_path, nb201_table_path):
     state, table = new_state(tmp_path), load_table(nb201_table_path)
     advance(state, [table_lookup(table)])

@@ -27,6 +27,13 @@ def test_one_line_an_epoch_and_the_current_genotype(tmp_path):
     assert lines(tmp_path)[-1]["genotype"] == str(state.genotype)
 
 
+def test_where_a_selector_follows_the_genotype_is_left_to_it(tmp_path):
+    state, action = new_state(tmp_path), genotype_log()
+    state.selects = True
+    advance(state, [action])
+    assert lines(tmp_path)[0]["genotype"] == str(state.genotype) and not (tmp_path / "genotype.json").exists()
+
+
 def test_a_continued_search_has_one_line_an_epoch(tmp_path):
     state, action = new_state(tmp_path), genotype_log()
     action.begin(state)

@@ -64,6 +64,20 @@ def test_history_is_read_from_model_dir_or_search_folder(tmp_path):
     assert comparison.read_history(tmp_path / "search") == rows
 
 
+def test_a_selected_cell_takes_the_place_of_the_last(tmp_path):
+    rows = [epoch(1, "|a~0|", 0.5), epoch(2, "|skip_connect~0|", 0.6)]
+    (tmp_path / "genotypes.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    assert comparison.read_selection(tmp_path) == {}  # not finished
+    results = {"genotype": "|b~0|", "metrics": {"accuracy/valid": 0.6, "accuracy/discretized": 0.7}}
+    (tmp_path / "results.json").write_text(json.dumps(results))
+    assert comparison.read_selection(tmp_path) == {}  # the cell of the last epoch
+    (tmp_path / "results.json").write_text(json.dumps({**results, "selection": {"accuracy": 0.7}}))
+    selections = {"EDD": [comparison.read_selection(tmp_path)]}
+    lines = comparison.table({"EDD": [rows]}, Lookup(), selections=selections).splitlines()
+    first = [cell.strip() for cell in lines[2].replace("\\|", "").split("|")]
+    assert first[1:10] == ["EDD 0", "2", "60", "70", "1.25", "0", "94", "1.5", "`b~0`"]
+
+
 def test_a_folder_without_search_is_refused(tmp_path):
     with pytest.raises(UserError, match="genotypes.jsonl"):
         comparison.read_history(tmp_path)

@@ -4,6 +4,8 @@ import numpy as np
 import pytest
 
 from tf_edd.analysis import drawing, trajectories
+from tf_edd.genotype import from_text
+from tf_edd.spaces import proxyless
 
 FIRST = "|nor_conv_3x3~0|+|none~0|avg_pool_3x3~1|+|skip_connect~0|nor_conv_3x3~1|nor_conv_1x1~2|"
 SECOND = "|nor_conv_3x3~0|+|skip_connect~0|skip_connect~1|+|skip_connect~0|nor_conv_3x3~1|nor_conv_1x1~2|"
@@ -65,6 +67,24 @@ def test_operation_counts_of_two_cell_kinds():
         "max_pool_3x3": [1],
         "skip_connect": [2],
     }
+
+
+def test_operation_counts_of_a_chain():
+    space = proxyless((4, 6), (3, 2), (1, 2), 4, 1, 4, 8)
+    texts = ["mbconv_k5_e3,none,mbconv_k3_e6", "mbconv_k5_e3,mbconv_k5_e3,mbconv_k3_e6"]
+    texts = [",".join([text, *["mbconv_k3_e3"] * (len(space.cells) - 3)]) for text in texts]
+    history = [{"epoch": i + 1, "genotype": str(from_text(text, space))} for i, text in enumerate(texts)]
+    epochs, counts = trajectories.operation_counts(history)
+    assert epochs.tolist() == [1, 2]
+    assert {name: values.tolist() for name, values in counts.items()} == {
+        "mbconv_k3_e3": [len(space.cells) - 3] * 2,
+        "mbconv_k3_e6": [1, 1],
+        "mbconv_k5_e3": [1, 2],
+        "none": [1, 0],
+    }
+    assert list(counts)[-1] == "none" and trajectories.idle_counts(history)[1].tolist() == [1, 0]
+    panel = trajectories.draw_trajectories(history).axes[-1]
+    assert sum(bar.get_height() for bar in panel.patches) == 2 * len(space.cells)
 
 
 def test_draws_each_series_of_a_search():

@@ -68,7 +68,7 @@ def combinations():
     searches += [(method, PROXYLESS) for method in first_order]
     searches += [(DIGITS, FULL, method) for method in methods] + [(name, SMALL, METHOD) for name in names("datasets")]
     searches += [(DIGITS, FAMILY, METHOD, name) for name in names("spaces")] + [(DIGITS, DARTS, METHOD)]
-    tables = [(DIGITS, SMALL, METHOD, name) for name in [*names("tables"), *names("actions")]]
+    tables = [(DIGITS, SMALL, METHOD, name) for name in [*names("tables"), *names("actions"), *names("selectors")]]
     whole = {*PARTIAL, RETRAIN, *complete()}
     recipes = [name for name in names("recipes") if "_retrain_" in name and name not in whole]
     trainings = [(DIGITS, name) for name in recipes] + [(name, RETRAIN) for name in names("datasets")]
@@ -125,6 +125,7 @@ def test_parses_and_composes(files, fifty_thousand, large, tmp_path):
     config.parse(files, bindings)
     programs = [name for name in ("search", "retrain") if bound(f"{name}.space")]
     assert programs, "binds neither a search nor a retraining"
+    programs += ["rank"] if bound("rank.table") else []
     try:
         config.parse(files, bindings, roots=programs)  # strict: all used, nothing missing
         if "search" in programs:

@@ -56,7 +56,7 @@ def searched(tmp_path_factory):
 
 def run(folder, *more, **arguments):
     table = f'nb201_table.path = "{folder / "table.csv"}"'
-    config.parse([*searched_config(folder), "tables/nb201.gin"], [table, *RANK, *more], roots=("rank",))
+    config.parse([*searched_config(folder), "tables/nb201_rank.gin"], [table, *RANK, *more], roots=("rank",))
     return rank(folder, **arguments)
 
 
@@ -147,16 +147,24 @@ def test_bad_input(searched, binding, told):
 def test_a_search_in_another_space_is_refused(searched):
     table = f'nb201_table.path = "{searched / "table.csv"}"'
     gin_files = ["datasets/digits.gin", "recipes/darts_family_search.gin", "methods/edd_darts.gin", "spaces/s1.gin"]
-    config.parse([*gin_files, "tables/nb201.gin"], [table], roots=("rank",))
+    config.parse([*gin_files, "tables/nb201_rank.gin"], [table], roots=("rank",))
     with pytest.raises(UserError, match="The table knows cells of space 'nas_bench_201'. Received: a search in 's1'"):
         rank(searched)
 
 
 def test_a_search_without_configuration_is_refused(searched):
     table = f'nb201_table.path = "{searched / "table.csv"}"'
-    config.parse(["tables/nb201.gin"], [table], roots=("rank",))
+    config.parse(["tables/nb201_rank.gin"], [table], roots=("rank",))
     with pytest.raises(UserError, match="which binds search.space. Received: none"):
         rank(searched)
+
+
+def test_bindings_of_the_searchs_own_actions_stay_in_use():
+    """A search with `sharpness.relative`, say, in the list of its actions."""
+    own = ["search.actions = [@sharpness(), @genotype_log()]", "sharpness.relative = 0.1"]
+    table = 'nb201_table.path = "table.csv"'
+    config.parse([*FILES, "tables/nb201_rank.gin"], [*own, table], roots=("rank",))
+    assert str(gin.query_parameter("search.actions")[0]) == "@sharpness()"
 
 
 def launch(*arguments, cwd):
@@ -168,14 +176,14 @@ def launch(*arguments, cwd):
 @pytest.mark.slow
 def test_the_program_prints_tau(searched, ranked, tmp_path):
     params = [f'--gin_param=nb201_table.path = "{searched / "table.csv"}"', *(f"--gin_param={text}" for text in RANK)]
-    done = launch(f"--model_dir={searched}", "--gin_file=tables/nb201.gin", *params, cwd=tmp_path)
+    done = launch(f"--model_dir={searched}", "--gin_file=tables/nb201_rank.gin", *params, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert f"Kendall's tau: {ranked['tau']['tau']:.3f} (95% interval" in done.stdout
 
 
 @pytest.mark.slow
 def test_a_folder_without_a_search_is_one_clear_error(searched, tmp_path):
-    gin_files = [f"--gin_file={name}" for name in (*FILES, "tables/nb201.gin")]
+    gin_files = [f"--gin_file={name}" for name in (*FILES, "tables/nb201_rank.gin")]
     table = f'--gin_param=nb201_table.path = "{searched / "table.csv"}"'
     done = launch(f"--model_dir={tmp_path}", *gin_files, table, cwd=tmp_path)
     assert done.returncode == 2 and "Traceback" not in done.stderr

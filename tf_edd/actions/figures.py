@@ -18,15 +18,14 @@ class _Drawings:
         """Nothing to draw yet."""
 
     def epoch(self, state: SearchState, metrics: dict[str, float]) -> None:
-        """Draws the cell and the trajectories, every so many epochs."""
-        if state.epoch % self._every == 0:
+        """Draws the cell and the trajectories, every so many epochs and after the last."""
+        if state.epoch % self._every == 0 or state.epoch == state.epochs:
             _draw_epoch(state)
 
     def end(self, state: SearchState) -> None:
-        """Draws the final cell, its probabilities and the trajectories."""
+        """Draws the final cell, which a selector may have chosen, and its probabilities."""
         if state.genotype is None:
             return
-        _draw_epoch(state)
         for name, picture in _named("cell", _architecture(state)).items():
             _save(picture, state, f"{name}.png")
             _save(picture, state, f"{name}.svg")

@@ -22,20 +22,26 @@ class _TableLookup:
 
     def epoch(self, state: SearchState, metrics: dict[str, float]) -> None:
         """Adds the accuracies to the metrics and to the history."""
-        row = self._table.query(state.genotype)
-        accuracies = {f"table/{column}": float(row[column]) for column in tabular.ACCURACIES if column in row}
+        accuracies = self._accuracies(state)
         metrics.update(accuracies)
         state.history[-1].update(accuracies)
 
     def end(self, state: SearchState) -> None:
-        """Nothing is left to do."""
+        """Adds those of the cell that a selector has chosen to its record."""
+        if state.selection is not None:
+            state.selection.update(self._accuracies(state))
+
+    def _accuracies(self, state: SearchState) -> dict[str, float]:
+        row = self._table.query(state.genotype)
+        return {f"table/{column}": float(row[column]) for column in tabular.ACCURACIES if column in row}
 
 
 @gin.configurable(module="tf_edd.actions")
 def table_lookup(table: tabular.Table = gin.REQUIRED) -> _TableLookup:
     """Adds `table/<column>`, the measured accuracies (percent) of the current genotype, to the metrics and the history.
 
-    Must stand before the actions that are to see them. The search never reads them.
+    Must stand before the actions that are to see them. The search never reads them. Those of a cell that a selector has
+    chosen join its record in `results.json`.
 
     Args:
         table: of NAS-Bench-201, e.g. `@nb201_table()`.

@@ -19,10 +19,11 @@ class _GenotypeLog:
         files.write_lines(state.model_dir / LOG, state.history)
 
     def epoch(self, state: SearchState, metrics: dict[str, float]) -> None:
-        """Writes both files."""
+        """Writes the files."""
         state.history[-1].setdefault("probs", _rounded(state))
         files.write_lines(state.model_dir / LOG, state.history)
-        files.write_json(state.model_dir / GENOTYPE, state.genotype.to_json())
+        if not state.selects:  # else a kill in the selection would leave a cell that was not chosen
+            files.write_json(state.model_dir / GENOTYPE, state.genotype.to_json())
 
     def end(self, state: SearchState) -> None:
         """Nothing is left to do."""
@@ -35,7 +36,7 @@ def _rounded(state: SearchState) -> dict[str, list]:
 
 @gin.configurable(module="tf_edd.actions")
 def genotype_log() -> _GenotypeLog:
-    """Keeps `genotypes.jsonl` (one line an epoch) and `genotype.json` (the current cell).
+    """Keeps `genotypes.jsonl` (one line an epoch) and `genotype.json` (the current cell; not where a selector follows).
 
     A line is an entry of `state.history` (epoch, genotype, metrics) with "probs", cell kind -> [E][O], rounded to six
     digits, which this action adds. The file is written anew each epoch, whole or not at all, so it agrees with the

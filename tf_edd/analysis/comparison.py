@@ -18,9 +18,26 @@ def read_history(folder) -> list[dict]:
     Raises:
         UserError: there is no such file, or no epoch in it.
     """
-    for path in (Path(folder) / "search" / "genotypes.jsonl", Path(folder) / "genotypes.jsonl"):
-        if path.is_file():
-            return _epochs(files.read_lines(path), path)
+    path = _searched(folder) / "genotypes.jsonl"
+    return _epochs(files.read_lines(path), path)
+
+
+def read_selection(folder) -> dict:
+    """The cell that a selector has chosen at the end of a search, from `results.json` beside `genotypes.jsonl`.
+
+    Returns:
+        "genotype" and metrics, which take the place of those of the last epoch; empty without a selector, and before
+        the end.
+    """
+    path = _searched(folder) / "results.json"
+    results = files.read_json(path) if path.is_file() else {}
+    return {"genotype": results["genotype"], **results["metrics"]} if "selection" in results else {}
+
+
+def _searched(folder) -> Path:
+    for place in (Path(folder) / "search", Path(folder)):
+        if (place / "genotypes.jsonl").is_file():
+            return place
     raise UserError(f"Expected the model_dir of a search. Received: {folder} (no genotypes.jsonl in it)")
 
 
@@ -30,13 +47,20 @@ def _epochs(history: list[dict], path: Path) -> list[dict]:
     return history
 
 
-def table(histories: Mapping[str, Sequence[list[dict]]], lookup=None, column: str = "cifar10_test") -> str:
+def table(
+    histories: Mapping[str, Sequence[list[dict]]],
+    lookup=None,
+    column: str = "cifar10_test",
+    selections: Mapping[str, Sequence[dict]] | None = None,
+) -> str:
     """A Markdown table: a row for each search, then mean, sample standard deviation and best accuracy of each label.
 
     Args:
         histories: label -> one history for each seed.
         lookup: an accuracy table with `query(genotype text)`, or None; without it no seed is called the best.
         column: which accuracy of that table, in percent.
+        selections: label -> `read_selection` of each seed, whose cells then stand in the table; None for those of the
+            last epochs.
 
     Raises:
         UserError: a cell or a column that the table does not have.
@@ -44,10 +68,12 @@ def table(histories: Mapping[str, Sequence[list[dict]]], lookup=None, column: st
     names = ["search", "epochs", *ACCURACIES, "entropy", IDLE_COLUMN, *([column] if lookup else []), "minutes", "cell"]
     lines = [_line(names), _line(["---"] * len(names))]
     for label, seeds in histories.items():
-        rows = [_values(history[-1], lookup, column) for history in seeds]
-        for number, (history, values) in enumerate(zip(seeds, rows, strict=True)):
-            minutes = f"{history[-1]['speed/seconds'] / 60:.1f}"
-            cell = f"`{history[-1]['genotype']}`".replace("|", "\\|")
+        chosen = selections[label] if selections else [{}] * len(seeds)
+        ends = [{**history[-1], **selection} for history, selection in zip(seeds, chosen, strict=True)]
+        rows = [_values(end, lookup, column) for end in ends]
+        for number, (history, end, values) in enumerate(zip(seeds, ends, rows, strict=True)):
+            minutes = f"{end['speed/seconds'] / 60:.1f}"
+            cell = f"`{end['genotype']}`".replace("|", "\\|")
             lines.append(_line([f"{label} {number}", str(len(history)), *_texts(values), minutes, cell]))
         if len(rows) > 1:
             columns = list(zip(*rows, strict=True))

@@ -110,10 +110,15 @@ def series(history: History, tag: str) -> tuple[np.ndarray, np.ndarray]:
 
 def operation_counts(history: History) -> tuple[np.ndarray, dict[str, np.ndarray]]:
     """Epochs [n] and, for each operation ever chosen, how many edges choose it [n], from the text of the genotypes."""
-    rows = [(row["epoch"], _OPERATION.findall(row["genotype"])) for row in history if row.get("genotype")]
+    rows = [(row["epoch"], _operations(row["genotype"])) for row in history if row.get("genotype")]
     names = sorted({name for _, chosen in rows for name in chosen}, key=_order)
     epochs = np.array([epoch for epoch, _ in rows], np.float64)
     return epochs, {name: np.array([chosen.count(name) for _, chosen in rows]) for name in names}
+
+
+def _operations(text: str) -> list[str]:
+    """The operations of a genotype's text; that of a chain is nothing but their names with commas between."""
+    return _OPERATION.findall(text) or re.findall(r"\w+", text)
 
 
 def _order(operation: str) -> tuple[int, str]:
