@@ -700,7 +700,7 @@ def test_weights_of_images_are_positive_and_one_trace_serves_all(row):
 
     @tf.function
     def step(rows, values):
-        weights = sampler.weights(rows)
+        weights = sampler.ratios(rows)
         sampler.record(rows, values)
         return tf.ones_like(values) if weights is None else weights
 
