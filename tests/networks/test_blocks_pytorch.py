@@ -93,6 +93,6 @@ def auxiliary(stride, last_norm, inputs, classes):
 )
 def test_auxiliary_heads(role, side, stride, last_norm):
     x = images(8, side, side, 6)
-    layer = build_auxiliary(Block(role, 768), x.shape, 5, NORM, role)
+    layer = build_auxiliary(Block(role, 768), 5, NORM, role)
     layer.build(x.shape)
     check_equal(single(layer), List([auxiliary(stride, last_norm, 6, 5)]), [layer], [x], evaluates=True)
