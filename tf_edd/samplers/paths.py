@@ -1,16 +1,4 @@
-"""Which paths and which images a one-shot supernet is trained on.
-
-A path is a discrete cell of each kind, as probabilities: one-hot rows [E, O], rows of zeros for edges that the cell
-does not keep. A sampler of paths draws one or several for each step from a distribution p [E, O] of each kind; a
-sampler of images gives the order of an epoch from a distribution q [N]. Both learn, if they do, once an epoch, and what
-they know lies in variables: it is in the checkpoint, and the same on all replicas.
-
-    uniform_paths       SPOS (arXiv 1904.00420): each candidate with the same probability
-    fair_paths          FairNAS (arXiv 1907.01845): as many paths a step as candidates, each candidate in one
-    importance_paths    PA of PA&DA (arXiv 2302.14772): by the norm of the candidates' gradients
-    uniform_images      each image once an epoch
-    importance_images   DA of PA&DA: by the norm of the gradient of the loss with respect to an image's outputs
-"""
+"""Samplers of paths; see the package."""
 
 import dataclasses
 from typing import Protocol
@@ -19,12 +7,11 @@ import gin
 import numpy as np
 import tensorflow as tf
 
-from tf_edd.data.sources import key_rng
 from tf_edd.errors import UserError
+from tf_edd.samplers.state import check_share, state_variable
 from tf_edd.spaces.space import CellSpec, Space
 
 Paths = dict[str, tf.Tensor]
-_IMAGES = 0xDA  # the stream of the images' order
 
 
 class PathSampler(Protocol):
@@ -50,31 +37,6 @@ class PathSampler(Protocol):
 
     def record(self, path: Paths, norms: Paths) -> None:
         """Inside the step: notes the norms of the clipped gradients, cell kind -> [E, O], summed over its cells."""
-
-    def end_epoch(self, done: int, epochs: int) -> None:
-        """Takes what was noted into the distribution, after `done` of `epochs` epochs."""
-
-
-class ImageSampler(Protocol):
-    """Gives the order of the training images."""
-
-    def build(self, size: int) -> None:
-        """Makes its variables for so many images; called once, under the strategy."""
-
-    @property
-    def variables(self) -> list[tf.Variable]:
-        """For the checkpoint."""
-
-    def order(self, seed: int, epoch: int) -> np.ndarray | None:
-        """Positions of the epoch's images; None for a random order of all."""
-
-    importance_weights: bool
-
-    def ratios(self, rows: tf.Tensor) -> tf.Tensor | None:
-        """Uniform probability / q of the images at these positions; None for 1. See `PathSampler`."""
-
-    def record(self, rows: tf.Tensor, values: tf.Tensor) -> None:
-        """Inside the step, on each replica: notes the norm of each image of its share."""
 
     def end_epoch(self, done: int, epochs: int) -> None:
         """Takes what was noted into the distribution, after `done` of `epochs` epochs."""
@@ -119,16 +81,6 @@ def _kept(cell: CellSpec, seed) -> tf.Tensor:
         for place, edge in enumerate(entering):
             flags[edge] = tf.cast(own[place] >= smallest_kept, tf.float32)
     return tf.stack(flags)[:, None]
-
-
-def _variable(value, name) -> tf.Variable:
-    return tf.Variable(
-        value,
-        dtype=tf.float32,
-        trainable=False,
-        name=name,
-        aggregation=tf.VariableAggregation.ONLY_FIRST_REPLICA,  # replicas record the same numbers
-    )
 
 
 @dataclasses.dataclass(eq=False)
@@ -219,9 +171,9 @@ class ImportancePaths:
                     f"True for this space. Received: {len(lists)} lists of candidates in cell {cell.kind!r}"
                 )
         self._prior = uniform(space)
-        self._probs = {kind: _variable(table, f"path_probs_{kind}") for kind, table in self._prior.items()}
+        self._probs = {kind: state_variable(table, f"path_probs_{kind}") for kind, table in self._prior.items()}
         self._norms = {
-            kind: _variable(np.zeros((len(table) if self.per_edge else 1, table.shape[1])), f"path_norms_{kind}")
+            kind: state_variable(np.zeros((len(table) if self.per_edge else 1, table.shape[1])), f"path_norms_{kind}")
             for kind, table in self._prior.items()
         }
 
@@ -268,85 +220,6 @@ class ImportancePaths:
             self._norms[kind].assign(np.zeros(self._norms[kind].shape, np.float32))
 
 
-@dataclasses.dataclass(eq=False)
-class UniformImages:
-    """See `uniform_images`."""
-
-    importance_weights = False
-
-    def build(self, size: int) -> None:
-        """Nothing is needed."""
-
-    @property
-    def variables(self) -> list[tf.Variable]:
-        """None: it learns nothing."""
-        return []
-
-    def order(self, seed: int, epoch: int) -> None:
-        """A random order of all."""
-
-    def ratios(self, rows: tf.Tensor) -> None:
-        """1."""
-
-    def record(self, rows: tf.Tensor, values: tf.Tensor) -> None:
-        """Nothing is learnt."""
-
-    def end_epoch(self, done: int, epochs: int) -> None:
-        """Nothing changes."""
-
-
-@dataclasses.dataclass(eq=False)
-class ImportanceImages:
-    """See `importance_images`."""
-
-    smoothing: float
-    importance_weights: bool
-
-    def build(self, size: int) -> None:
-        """Makes q, uniform, and the norms, zero."""
-        self._size = size
-        self._probs = _variable(np.full(size, 1 / size), "image_probs")
-        self._norms = _variable(np.zeros(size), "image_norms")
-
-    @property
-    def variables(self) -> list[tf.Variable]:
-        """q and the norms."""
-        return [self._probs, self._norms]
-
-    def order(self, seed: int, epoch: int) -> np.ndarray:
-        """The first epoch takes each image once, the others as many draws with replacement from q."""
-        rng = key_rng((seed, epoch, _IMAGES))
-        if epoch == 0:
-            return rng.permutation(self._size)
-        probs = self._probs.numpy().astype(np.float64)
-        return rng.choice(self._size, self._size, p=probs / probs.sum())
-
-    def ratios(self, rows: tf.Tensor) -> tf.Tensor:
-        """1 / (N q): with it the gradient is that of the mean over all images, without it the released code's."""
-        return 1 / (self._size * tf.gather(self._probs.read_value(), rows))
-
-    def record(self, rows: tf.Tensor, values: tf.Tensor) -> None:
-        """An image's norm is the value of its first visit in the epoch, then the mean of itself and the new value.
-
-        Where a batch holds an image several times, its values are averaged first.
-        """
-        sums = tf.math.unsorted_segment_sum(tf.stack([values, tf.ones_like(values)], 1), rows, self._size)
-        context = tf.distribute.get_replica_context()
-        if context.num_replicas_in_sync > 1:
-            sums = context.all_reduce(tf.distribute.ReduceOp.SUM, sums)
-        new, count = tf.math.divide_no_nan(sums[:, 0], sums[:, 1]), sums[:, 1]
-        now = self._norms.read_value()
-        self._norms.assign(tf.where(count > 0, tf.where(now > 0, (now + new) / 2, new), now))
-
-    def end_epoch(self, done: int, epochs: int) -> None:
-        """q <- tau n / sum n + (1 - tau) / N, tau = smoothing * (done - 1) / epochs; n <- 0."""
-        tau = self.smoothing * (done - 1) / epochs
-        norms = self._norms.numpy().astype(np.float64)
-        learnt = norms / norms.sum() if norms.sum() > 0 else np.full(self._size, 1 / self._size)
-        self._probs.assign((tau * learnt + (1 - tau) / self._size).astype(np.float32))
-        self._norms.assign(np.zeros(self._size, np.float32))
-
-
 @gin.configurable(module="tf_edd.samplers")
 def uniform_paths() -> UniformPaths:
     """One path a step, every candidate of every edge with the same probability (SPOS; no check of validity)."""
@@ -379,30 +252,4 @@ def importance_paths(
     Raises:
         UserError: smoothing outside [0, 1].
     """
-    return ImportancePaths(per_edge, _share("smoothing", smoothing), importance_weights)
-
-
-@gin.configurable(module="tf_edd.samplers")
-def uniform_images() -> UniformImages:
-    """Every image once an epoch, in a random order."""
-    return UniformImages()
-
-
-@gin.configurable(module="tf_edd.samplers")
-def importance_images(smoothing: float = 1.0, importance_weights: bool = False) -> ImportanceImages:
-    """Data importance sampling: images in proportion to ||softmax(outputs) - one-hot label||, mixed with uniform.
-
-    Args:
-        smoothing: largest share of the norms in q; it grows linearly from 0 over the epochs.
-        importance_weights: weigh an image's loss by 1 / (N q), which the theory asks for and the released code omits.
-
-    Raises:
-        UserError: smoothing outside [0, 1].
-    """
-    return ImportanceImages(_share("smoothing", smoothing), importance_weights)
-
-
-def _share(name, value) -> float:
-    if not 0 <= value <= 1:
-        raise UserError(f"{name} must be in [0, 1]. Received: {name}={value}")
-    return value
+    return ImportancePaths(per_edge, check_share("smoothing", smoothing), importance_weights)
