@@ -59,7 +59,16 @@ def test_batch_statistics_equal_numpy():
         probs = cell.one_hot(space)["cell"]
         outputs = np.concatenate([forward(X[i : i + 8], probs, weights) for i in range(0, 24, 8)])
         assert accuracy(cell) == pytest.approx((outputs.argmax(1) == LABELS).mean(), abs=1e-6)
-    assert accuracy.record() == {"images": 24, "batch_size": 8, "replicas": 1}
+    record = accuracy.record()
+    assert {**record, "weights": ""} == {
+        "images": 24,
+        "batch_size": 8,
+        "replicas": 1,
+        "precision": "float32",
+        "weights": "",
+    }
+    supernet.trainable_variables[0].assign_add(tf.ones_like(supernet.trainable_variables[0]))
+    assert accuracy.record()["weights"] != record["weights"]
 
 
 def test_averages_over_one_batch_are_its_statistics():

@@ -7,7 +7,7 @@ import pytest
 import tensorflow as tf
 from numpy_supernet import convolve, normalise, relu
 from scipy.special import log_softmax, rel_entr, softmax
-from tiny_search import tiny_space
+from tiny_search import run, tiny_space
 
 from tf_edd import parts  # noqa: F401
 from tf_edd.arch_logits import ArchLogits
@@ -341,6 +341,12 @@ def test_mixed_precision_keeps_the_term_in_float32(policy):
 def test_refuses_impossible_arguments(wrong):
     with pytest.raises(UserError, match=f"{next(iter(wrong))}.*Received: {next(iter(wrong))}="):
         self_distillation(**wrong)
+
+
+def test_a_warm_up_as_long_as_the_search_is_refused(tmp_path):
+    with pytest.raises(UserError, match="SelfDistillation must act in some of the 3 epochs"):
+        run(tmp_path, regularizers=(self_distillation(warm_up_epochs=3),), dry_run=True)
+    assert "parameters" in run(tmp_path, regularizers=(self_distillation(warm_up_epochs=2),), dry_run=True)
 
 
 def test_composes_with_edd_by_gin():

@@ -1,5 +1,7 @@
 """Paths and images: frequencies, fairness, and the update of the distributions against the released algorithm."""
 
+import itertools
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -175,10 +177,25 @@ def test_the_image_distribution_is_that_of_the_released_code():
     np.testing.assert_allclose(weighted.ratios(tf.constant([4, 0])), [1 / (6 * (0.5 + 0.5 / 6)), 2.0], rtol=1e-5)
 
 
-def test_an_image_twice_in_a_batch_counts_with_its_mean():
-    sampler = images(3)
-    sampler.record(tf.constant([2, 2, 0]), tf.constant([1.0, 3.0, 2.0]))
-    np.testing.assert_allclose(sampler.variables[1], [2.0, 0.0, 2.0])
+def test_an_image_more_than_once_in_a_batch_counts_as_one_visit_after_the_other():
+    sampler, norms = images(4), np.zeros(4)
+    rng = np.random.default_rng(0)
+    for _ in range(3):  # batches: in the second and third the images were visited before
+        rows, values = rng.integers(0, 3, 6), rng.uniform(0.1, 1.4, 6)
+        sampler.record(tf.constant(rows), tf.constant(values, tf.float32))
+        for row, value in zip(rows, values, strict=True):
+            norms[row] = (norms[row] + value) / 2 if norms[row] else value
+    np.testing.assert_allclose(sampler.variables[1], norms, rtol=1e-6)
+
+
+def test_the_second_moment_is_that_of_the_ratios():
+    sampler = built(samplers.importance_paths(per_edge=True))
+    assert sampler.second_moment() == pytest.approx(1, abs=1e-5) and samplers.fair_paths().second_moment() == 1
+    probs = np.random.default_rng(0).dirichlet(np.ones(5) * 5, 6)
+    sampler.variables[0].assign(probs)
+    paths = itertools.product(range(5), repeat=6)
+    ratios = [(np.prod(probs[range(6), path]), np.prod(0.2 / probs[range(6), path])) for path in paths]
+    assert sampler.second_moment() == pytest.approx(sum(p * ratio**2 for p, ratio in ratios), rel=1e-4)
 
 
 def test_orders_are_functions_of_seed_and_epoch_and_the_first_takes_each_image_once():

@@ -16,6 +16,7 @@ from tf_edd.networks.supernet import Supernet
 from tf_edd.optimizers import SGD, adam
 from tf_edd.relaxations import softmax
 from tf_edd.runtime import files
+from tf_edd.runtime.seeds import step_seed
 from tf_edd.runtime.strategy import disable_meta_optimizer
 from tf_edd.single_path import SinglePath, single_path, variance
 from tf_edd.spaces import nas_bench_201
@@ -168,6 +169,62 @@ def test_the_statistics_are_norms_of_clipped_gradients_and_of_output_errors():
     np.testing.assert_allclose(setup.images.variables[1], noted, rtol=1e-4)
 
 
+def test_importance_weights_of_paths_enter_the_gradient_and_not_the_statistic():
+    plain, weighted = (Setup(samplers.importance_paths(importance_weights=on)) for on in (False, True))
+    probs = np.float32([0.1, 0.2, 0.4, 0.2, 0.1])
+    found, noted = [], []
+    for setup in (plain, weighted):
+        setup.paths.variables[0].assign(np.tile(probs, (6, 1)))
+        path = setup.paths.sample(step_seed(0, tf.constant(0, tf.int64), "path"))[0]["cell"].numpy().argmax(axis=1)
+        found.append(step(setup)["weights/gradient_norm"])
+        noted.append(setup.paths.variables[1].numpy())
+    ratio = np.prod(0.2 / probs[path])
+    assert abs(ratio - 1) > 0.1
+    np.testing.assert_allclose(found[1], ratio * found[0], rtol=1e-4)
+    clips = [min(1.0, CLIP / norm) for norm in found]  # norms are those of clipped gradients
+    assert noted[0].max() > 0
+    np.testing.assert_allclose(noted[1] / clips[1], noted[0] / clips[0], rtol=1e-3)
+
+
+def test_drawn_gradients_are_those_of_their_paths():
+    setup = Setup(samplers.importance_paths(), samplers.importance_images())
+    probs, even = (np.tile(np.float32(row), (6, 1)) for row in ([0.05, 0.05, 0.42, 0.43, 0.05], [0.2] * 5))
+    setup.paths.variables[0].assign(probs)
+    images, labels = batch()
+    index = tf.constant(4, tf.int64)
+    choices = set()
+    for scheme, table in (("as trained", probs), ("uniform", even), ("weighted", even)):
+        choice = samplers.draw_path(SPACE, {"cell": table}, step_seed(0, index, "variance"))["cell"].numpy().argmax(1)
+        found, weight = setup.step._gradients[scheme](images, labels, tf.range(8), index)
+        expected = loss_and_gradients(setup.supernet, choice, images, labels)[2]
+        for one, other in zip(found, expected, strict=True):
+            np.testing.assert_allclose(one, other, rtol=1e-3, atol=1e-5)
+        ratio = np.prod(0.2 / probs[np.arange(6), choice])
+        np.testing.assert_allclose(weight, ratio if scheme == "weighted" else 1.0, rtol=1e-4)
+        choices.add(tuple(choice))
+    assert len(choices) == 2
+
+
+def test_gradients_of_several_paths_are_measured_as_their_mean():
+    choices = CHOICE, (2, 2, 0, 1, 3, 4)
+    setup = Setup(GivenPaths(choices))
+    images, labels = batch()
+    found, _ = setup.step._gradients["as trained"](images, labels, None, tf.constant(0, tf.int64))
+    both = [loss_and_gradients(setup.supernet, choice, images, labels)[2] for choice in choices]
+    for one, first, second in zip(found, *both, strict=True):
+        np.testing.assert_allclose(one, (first + second) / 2, rtol=1e-3, atol=1e-5)
+
+
+@pytest.mark.slow
+def test_compiled_paths_are_those_that_are_not():
+    plain, compiled = Setup(samplers.uniform_paths()), Setup(samplers.uniform_paths(), xla=True)
+    for index in range(3):
+        scalars = [step(setup, batch(index), index) for setup in (plain, compiled)]
+        assert scalars[1] == pytest.approx(scalars[0], rel=1e-3)
+    for one, other in zip(plain.variables, compiled.variables, strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-3, atol=1e-4)
+
+
 def test_importance_weights_enter_the_gradient_alone():
     setup = Setup(images=samplers.importance_images(importance_weights=True))
     setup.images.variables[0].assign(np.full(20, 1 / 40))  # weights of 1 / (20 / 40) = 2
@@ -181,8 +238,20 @@ def test_importance_weights_enter_the_gradient_alone():
 
 def test_variance_is_the_trace_of_the_covariance():
     draws = np.random.default_rng(0).normal(size=(6, 7))
-    found = variance([tf.constant(draw[:3]), tf.constant(draw[3:])] for draw in draws)
-    np.testing.assert_allclose(found[0], np.trace(np.cov(draws, rowvar=False)), rtol=1e-9)
+    found = variance(([tf.constant(draw[:3]), tf.constant(draw[3:])], 1.0) for draw in draws)
+    np.testing.assert_allclose(found["variance"], np.trace(np.cov(draws, rowvar=False)), rtol=1e-9)
+
+
+def test_weights_of_the_squares_stand_for_draws_from_another_distribution():
+    """Two gradients, drawn with p = (0.9, 0.1) and weights 0.5 / p: the variance by its definition."""
+    gradients, probs = np.array([[1.0, 2.0], [3.0, -1.0]]), np.array([0.9, 0.1])
+    weights = 0.5 / probs
+    mean = probs @ (weights[:, None] * gradients)
+    truth = probs @ np.square(weights[:, None] * gradients).sum(1) - np.square(mean).sum()
+    draws = np.random.default_rng(0).integers(0, 2, 4000)
+    found = variance(([tf.constant(gradients[i])], weights[i]) for i in draws)
+    np.testing.assert_allclose(found["variance"], truth, rtol=0.05)
+    np.testing.assert_allclose(found["squared_mean"], np.square(mean).sum(), rtol=0.05)
 
 
 def test_relative_variance_does_not_saturate_at_the_number_of_draws():
@@ -192,14 +261,14 @@ def test_relative_variance_does_not_saturate_at_the_number_of_draws():
         ratios = []
         for _ in range(400):
             draws = mean + rng.normal(size=(40, 50)) * np.sqrt(truth / 50)
-            ratios.append(variance([tf.constant(draw)] for draw in draws)[1])
+            ratios.append(variance(([tf.constant(draw)], 1.0) for draw in draws)["relative_variance"])
         np.testing.assert_allclose(np.median(ratios), truth, rtol=0.1)
 
 
 def test_draws_of_pure_noise_have_no_relative_variance():
     draws = np.array([[1.0, 2.0], [-1.0, -2.0]])
-    trace, relative = variance([tf.constant(draw)] for draw in draws)
-    assert trace == 10 and np.isnan(relative)
+    found = variance(([tf.constant(draw)], 1.0) for draw in draws)
+    assert found["variance"] == 10 and found["squared_mean"] == -5 and np.isnan(found["relative_variance"])
 
 
 def test_cells_are_assessed_by_their_mean_and_the_best_is_taken():
@@ -267,12 +336,13 @@ def test_a_search_logs_the_distribution_and_the_variance(pa_da):
     uniform, last = (np.array(rows[i]["probs"]["cell"]) for i in (0, 2))
     np.testing.assert_allclose(uniform, 0.5)
     np.testing.assert_allclose(last, [[1 / 6, 5 / 6]] * 2, atol=1e-5)  # one candidate has weights; tau = 2 / 3
-    for row in rows:
-        tags = [f"gradient/variance{suffix}" for suffix in ("", "_weighted", "_uniform")]
-        assert all(row[tag] > 0 for tag in tags)
-    first = [rows[0][tag] for tag in tags]  # tau was 0: nothing is weighed, and only the draws differ
-    np.testing.assert_allclose(first[0], first[1], rtol=1e-4)
-    assert abs(rows[2][tags[0]] - rows[2][tags[1]]) > 1e-3 * rows[2][tags[0]]
+    tags = ["gradient/variance", "gradient/variance_uniform", "gradient/variance_weighted"]
+    assert all(row[tag] > 0 for row in rows for tag in tags[:2])
+    moments = [row["gradient/weight_second_moment"] for row in rows]
+    np.testing.assert_allclose(moments, [1, (3 / 4 + 3 / 8) ** 2, (3 / 2 + 3 / 10) ** 2], rtol=1e-4)
+    assert [tags[2] in row for row in rows] == [True, True, False]  # two draws
+    np.testing.assert_allclose(rows[0][tags[0]], rows[0][tags[2]], rtol=1e-4)  # tau was 0: nothing is weighed
+    assert abs(rows[1][tags[0]] - rows[1][tags[2]]) > 1e-3 * rows[1][tags[0]]
 
 
 @pytest.mark.slow
@@ -294,6 +364,8 @@ def test_a_stopped_search_ends_as_one_that_never_was(tmp_path, pa_da, steps, sto
         ({"relaxation": softmax()}, "relaxation"),
         ({"arch_optimizer": adam(), "arch_rate": schedules.constant_rate(value=1.0)}, "arch_optimizer"),
         ({"regularizers": (lambda context: 0.0,)}, "regularizers"),
+        ({"arch_rate": schedules.constant_rate(value=1.0), "frozen_epochs": 1}, "arch_rate and no frozen_epochs"),
+        ({"rematerialize": True}, "rematerialize"),
     ],
 )
 def test_parts_of_a_bilevel_step_are_refused(tmp_path, changes, told):
@@ -319,6 +391,9 @@ def test_dry_run_tells_of_paths_and_refuses_what_the_search_would(tmp_path):
     assert "relaxation" not in told and not (tmp_path / "search").exists()
     with pytest.raises(UserError, match="takes no relaxation"):
         one_shot(tmp_path, samplers.uniform_paths(), samplers.uniform_images(), relaxation=softmax(), dry_run=True)
+    parts = {"bilevel": single_path(samplers.uniform_paths(), samplers.uniform_images(), variance_draws=5)}
+    with pytest.raises(UserError, match="at most the 4 batches"):
+        one_shot(tmp_path, None, None, dry_run=True, **parts)
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """Accuracy of discrete cells with the weights that they inherit from a supernet."""
 
 import dataclasses
+import hashlib
 from collections.abc import Mapping, Sequence
 
 import tensorflow as tf
@@ -69,9 +70,15 @@ class InheritedAccuracy:
         return self._evaluate(probs, self.images, self.batch_size, self.strategy)[1]
 
     def record(self) -> dict:
-        """What the accuracies depend on beside the weights, JSON-able."""
-        replicas = self.strategy.num_replicas_in_sync  # several leave a last, smaller batch out
-        fixed = {"images": self.images.size, "batch_size": self.batch_size, "replicas": replicas}
+        """What the accuracies depend on, JSON-able; the weights by a digest."""
+        replicas, images = self.strategy.num_replicas_in_sync, self.images.size
+        if replicas > 1:  # they leave a last, smaller batch out
+            images -= images % self.batch_size
+        digest = hashlib.sha256()
+        for variable in self.supernet.trainable_variables:
+            digest.update(variable.numpy().tobytes())
+        fixed = {"images": images, "batch_size": self.batch_size, "replicas": replicas}
+        fixed |= {"precision": self.supernet.compute_dtype, "weights": digest.hexdigest()[:16]}
         return {**fixed, "recalibration_batches": self.recalibration_batches} if self._norms else fixed
 
     def _recalibrate(self, probs: Mapping[str, tf.Tensor]) -> None:

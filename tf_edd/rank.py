@@ -14,7 +14,7 @@ from tf_edd import tabular
 from tf_edd.actions.action import check_at_least_one, writing
 from tf_edd.analysis import drawing
 from tf_edd.analysis.counting import count
-from tf_edd.analysis.ranking import draw_ranking, kendall_tau, ranking_cells
+from tf_edd.analysis.ranking import LEAST_CELLS, check_confidence, draw_ranking, kendall_tau, ranking_cells
 from tf_edd.data import portion, split
 from tf_edd.data.images import ImageData
 from tf_edd.errors import UserError
@@ -63,7 +63,7 @@ def rank(
         column: which accuracy of the table.
         cells: how many of the sample, from its beginning.
         images: "test", or "valid" for the validation half of the search.
-        batch_size: images a batch, over all replicas; batch statistics make it matter.
+        batch_size: images a batch, over all replicas and divisible by their number; batch statistics make it matter.
         statistics: of the batch norms: "batch", or "recalibrated": moving averages over training batches, for each
             cell anew.
         recalibration_batches: how many.
@@ -77,14 +77,17 @@ def rank(
         What `ranking.json` holds, or the description for a dry run.
 
     Raises:
-        UserError: no checkpoint, another space or data set, a column that the table does not have, a log of another
-            checkpoint or of other settings.
+        UserError: no checkpoint, another space or data set, a column that the table does not have or that speaks of
+            another data set, a log of another checkpoint or of other settings, impossible numbers.
     """
-    _check(images, statistics, cells=cells, batch_size=batch_size, recalibration_batches=recalibration_batches)
-    folder, strategy = Path(model_dir) / "search", tf.distribute.get_strategy()
-    space, sample = _searched_space(), ranking_cells()[:cells]
+    counts = {"cells": cells, "batch_size": batch_size, "recalibration_batches": recalibration_batches}
+    strategy = tf.distribute.get_strategy()
+    _check(images, statistics, strategy.num_replicas_in_sync, resamples=resamples, **counts)
+    check_confidence(confidence)
+    folder, space, sample = Path(model_dir) / "search", _searched_space(), ranking_cells()[:cells]
     measured = [_accuracy(table, cell, column) for cell in sample]
     pictures = _bound("data")(data_dir=data_dir)
+    _check_column(column, pictures.name)
     train, valid = _halves(folder, pictures)
     supernet, state = _restore(folder, space, pictures, statistics)
     accuracy = InheritedAccuracy(
@@ -101,9 +104,7 @@ def rank(
     if dry_run:
         return {**settings, "epoch": state["epoch"], "cells": len(sample), "column": column}
     chief = is_chief(strategy)
-    if overwrite and chief:
-        (folder / LOG).unlink(missing_ok=True)
-    inherited = _measure(accuracy, space, sample, EvaluationLog(folder / LOG, settings, chief))
+    inherited = _measure(accuracy, space, sample, EvaluationLog(folder / LOG, settings, chief, anew=overwrite))
     tau = kendall_tau(inherited, measured, confidence, resamples)
     rows = zip(sample, inherited, measured, strict=True)
     pairs = [{"cell": cell, "inherited": own, column: known} for cell, own, known in rows]
@@ -117,13 +118,23 @@ def rank(
     return result
 
 
-def _check(images: str, statistics: str, **counts: int) -> None:
+def _check(images: str, statistics: str, replicas: int, **counts: int) -> None:
     for name, value, allowed in (("images", images, PARTS), ("statistics", statistics, STATISTICS)):
         if value not in allowed:
             raise UserError(f"{name} must be one of {', '.join(allowed)}. Received: {name}={value!r}")
     check_at_least_one(**counts)
-    if counts["cells"] > len(ranking_cells()):
-        raise UserError(f"cells must not exceed the {len(ranking_cells())} of the sample. Received: {counts['cells']}")
+    if not LEAST_CELLS <= counts["cells"] <= len(ranking_cells()):
+        allowed = f"at least {LEAST_CELLS} and not exceed the {len(ranking_cells())} of the sample"
+        raise UserError(f"cells must be {allowed}. Received: cells={counts['cells']}")
+    if counts["batch_size"] % replicas:
+        raise UserError(f"batch_size must be a multiple of the {replicas} replicas. Received: {counts['batch_size']}")
+
+
+def _check_column(column: str, data: str) -> None:
+    """Refuses the accuracies of another data set of the table than that of the search."""
+    known = {name.rpartition("_")[0] for name in tabular.ACCURACIES}
+    if data in known and column.rpartition("_")[0] in known - {data}:
+        raise UserError(f"The search was on {data}: expected rank.column = '{data}_test'. Received: column={column!r}")
 
 
 def _bound(name: str) -> Any:

@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+import numbers
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol, runtime_checkable
 
@@ -225,10 +226,20 @@ def self_distillation(
     if vote not in VOTES:
         raise UserError(f"vote must be one of {', '.join(VOTES)}. Received: vote={vote!r}")
     for name, value in (("weight", weight), ("distillation_temperature", distillation_temperature)):
-        if isinstance(value, str) or not 0 < value < math.inf:
+        if not isinstance(value, numbers.Real) or not 0 < value < math.inf:
             raise UserError(f"{name} must be a number above 0. Received: {name}={value!r}")
     check_phases(phases)
     return SelfDistillation(teachers, every, vote, weight, distillation_temperature, warm_up_epochs, phases)
+
+
+def check_active(regularizers: Sequence[Regularizer], epochs: int) -> None:
+    """Raises UserError for a regularizer that acts in none of the epochs."""
+    for regularizer in regularizers:
+        if isinstance(regularizer, StatefulRegularizer) and not any(map(regularizer.active, range(epochs))):
+            raise UserError(
+                f"{type(regularizer).__name__} must act in some of the {epochs} epochs: lower its warm_up_epochs. "
+                "Received: a search without it"
+            )
 
 
 def check_phases(phases) -> None:

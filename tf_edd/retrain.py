@@ -131,7 +131,8 @@ def retrain(
     folder = open_model_dir(model_dir, PHASE, text, seed, settings, overwrite, chief)
     state, records = RetrainState(), Records(folder, network, chief)
     checkpointer = Checkpointer(folder, {"model": model, "optimizer": step.optimizer}, state, chief=chief)
-    checkpointer.restore()
+    if not overwrite:  # another worker could read what the chief is about to remove
+        checkpointer.restore()
     scorer = Scorer(lambda x: network(x, training=False), images.num_classes)
     scored = {"valid": held_out, "test": images.test}
     epoch = RetrainEpoch(step, train, augmentation, batch_size, seed, epochs, rate, drop_path_rate, scorer, scored)

@@ -23,6 +23,7 @@ from tf_edd.data import portion, split
 from tf_edd.errors import UserError
 from tf_edd.genotype import Genotype
 from tf_edd.networks.supernet import Supernet
+from tf_edd.regularizers import check_active
 from tf_edd.runtime import config as gin_config
 from tf_edd.runtime import files, seeds
 from tf_edd.runtime.checkpoint import Checkpointer
@@ -133,7 +134,10 @@ def search(
     parts = SearchParts(relaxation, temperature, discretizer, weight_rate, arch_rate)
     text = gin_config.config_text(("search", "runtime"))
     if hasattr(bilevel, "check"):
-        bilevel.check(space, relaxation, arch_optimizer, regularizers)
+        arch = {"arch_optimizer": arch_optimizer, "arch_rate": arch_rate, "frozen_epochs": frozen_epochs}
+        arch |= {"relaxation": relaxation, "regularizers": regularizers, "entropy_at": entropy_at}
+        bilevel.check(space, feed, {**arch, "rematerialize": rematerialize})
+    check_active(regularizers, epochs)
     if dry_run:
         told = describe(space, images, parts, epochs, feed, frozen_epochs, record, bilevel)
         return f"{told}\n\n{text}" if text else told
@@ -155,7 +159,8 @@ def search(
     state.selects = selector is not None
     state.temperature_state, state.temperature = temperature.init()
     checkpointer = _checkpointer(state, logits, optimizers, step, is_chief(strategy))
-    checkpointer.restore()
+    if not overwrite:  # another worker could read what the chief is about to remove
+        checkpointer.restore()
     loop = SearchEpoch(
         supernet, step, parts, optimizers, feed, frozen_epochs, entropy_at, checkpointer, checkpoint_steps
     )

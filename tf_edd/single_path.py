@@ -85,14 +85,10 @@ class SinglePath:
         """Gives the sampler of images their number.
 
         Raises:
-            UserError: images that cannot be taken in an order of its own, fewer batches than draws for the variance.
+            UserError: fewer batches than draws for the variance.
         """
-        if feed.steps < self._draws:
-            raise UserError(
-                f"variance_draws must be at most the {feed.steps} batches of an epoch. Received: {self._draws}"
-            )
+        _check_draws(self._draws, feed)
         self._images.build(feed.train.size)
-        feed.batches(self._seed, 0, 0, self.order(0))
 
     def order(self, epoch: int) -> np.ndarray | None:
         """The order of the training images in an epoch (from 0); None for a random one."""
@@ -116,26 +112,31 @@ class SinglePath:
         """Takes the epoch's statistics into the samplers, and measures the variance of the gradient that follows.
 
         Returns:
-            gradient/variance, the trace of the covariance over paths and batches of the gradient that trains, and
-            gradient/relative_variance, that divided by the squared norm of its mean, where the draws suffice for it.
-            With importance sampling also, at the same weights, gradient/variance_weighted (with importance weights, the
-            quantity that PA&DA minimises) and gradient/variance_uniform (of uniform paths and images).
+            gradient/variance, the trace of the covariance over paths and batches of the gradient that trains (with
+            several paths a step, of their mean), gradient/squared_mean, the squared norm of its mean (an estimate that
+            can fall below 0), and gradient/relative_variance, their quotient, where the draws suffice for it.
+            With importance sampling also, at the same weights, gradient/variance_uniform (of uniform paths and images),
+            and gradient/variance_weighted (with importance weights, the quantity that PA&DA minimises) as long as
+            gradient/weight_second_moment, the factor by which the weights of the paths raise it, is not above the
+            number of draws, which could not show it.
         """
         for sampler in (self._paths, self._images):
             sampler.end_epoch(state.epoch + 1, state.epochs)
         if not self._draws:
             return {}
         averages = [(variable, variable.numpy()) for variable in self._supernet.non_trainable_variables]
-        found = _named(self._variance(state, feed, "as trained"), "")
+        found = self._variance(state, feed, "as trained")
         if self.variables["paths"] or self.variables["images"]:
-            for scheme in ("weighted", "uniform"):
-                found |= _named(self._variance(state, feed, scheme)[:1], f"_{scheme}")
+            moment = self._paths.second_moment()
+            found["weight_second_moment"] = moment
+            for scheme in ("uniform", "weighted") if moment <= self._draws else ("uniform",):
+                found[f"variance_{scheme}"] = self._variance(state, feed, scheme)["variance"]
         for variable, value in averages:  # measuring leaves no trace
             variable.assign(value)
-        return found
+        return {f"gradient/{name}": value for name, value in found.items() if math.isfinite(value)}
 
-    def _variance(self, state, feed, scheme) -> list[float]:
-        """Variance and relative variance of gradients on the first batches of the next epoch."""
+    def _variance(self, state, feed, scheme) -> dict[str, float]:
+        """See `variance`, of gradients on the first batches of the next epoch."""
         epoch = state.epoch + 1
         order = None if scheme == "uniform" else self.order(epoch)
         batches = feed.batches(state.seed, epoch, 0, order)
@@ -176,7 +177,10 @@ class SinglePath:
         clipped = reduce_and_clip(self._optimizer, gradients, self._clip)
         union = {kind: tf.add_n([path[kind] for path in paths]) for kind in paths[0]}
         apply_clipped(self._optimizer, clipped, self._variables, self._used(union))
-        self._paths.record(union, self._candidate_norms(clipped.norms))
+        norms = clipped.norms
+        if self._paths.importance_weights:  # p is to follow the gradient, not the gradient over p
+            norms = norms / self._paths.ratio(paths[0])
+        self._paths.record(union, self._candidate_norms(norms))
         if rows is not None:
             self._images.record(rows, values)
         share = clipped.norm / self._strategy.num_replicas_in_sync
@@ -236,24 +240,32 @@ class SinglePath:
         }
 
     def _drawn_gradients(self, scheme, images, labels, rows, index):
+        """A gradient, and the weight of its squared norm.
+
+        Paths from p with their importance weights w have E_p norm(w g)^2 = E_uniform w norm(g)^2: uniform paths, which
+        the weights do not hide, tell it with far fewer draws.
+        """
         with no_collection():
-            gradients = self._strategy.run(self._replica_gradients, args=(scheme, images, labels, rows, index))
-        return [self._strategy.experimental_local_results(gradient)[0] for gradient in gradients]
+            found = self._strategy.run(self._replica_gradients, args=(scheme, images, labels, rows, index))
+        return tf.nest.map_structure(lambda value: self._strategy.experimental_local_results(value)[0], found)
 
     def _replica_gradients(self, scheme, images, labels, rows, index):
         seed = step_seed(self._seed, index, "variance")
-        space = self._supernet.space
-        paths = [draw_path(space, uniform(space), seed)] if scheme == "uniform" else self._paths.sample(seed)
+        space, weight = self._supernet.space, tf.ones([])
         if scheme == "as trained":
-            gradients = self._passes(images, labels, rows, paths)[3]
+            paths = self._paths.sample(seed)
+            gradients, count = self._passes(images, labels, rows, paths)[3], len(paths)
         else:
-            given = (paths[0], rows) if scheme == "weighted" else (None, None)
-            gradients = self._pass(images, labels, paths[0], self._weights(*given, labels))[3]
-        scale = tf.cast(self._optimizer.scale_loss(1.0), tf.float32)
+            path, count = draw_path(space, uniform(space), seed), 1
+            if weighted := scheme == "weighted":
+                ratio = self._paths.ratio(path)
+                weight = weight if ratio is None else ratio
+            gradients = self._pass(images, labels, path, self._weights(None, rows if weighted else None, labels))[3]
+        scale = count * tf.cast(self._optimizer.scale_loss(1.0), tf.float32)
         context = tf.distribute.get_replica_context()
         if context.num_replicas_in_sync > 1:
             gradients = context.all_reduce(tf.distribute.ReduceOp.SUM, list(gradients))
-        return [tf.cast(gradient, tf.float32) / scale for gradient in gradients]
+        return [tf.cast(gradient, tf.float32) / scale for gradient in gradients], weight
 
 
 @dataclasses.dataclass(frozen=True)
@@ -283,6 +295,11 @@ def _three(batch):
     return batch if len(batch) == 3 else (*batch, None)
 
 
+def _check_draws(draws, feed):
+    if feed.steps < draws:
+        raise UserError(f"variance_draws must be at most the {feed.steps} batches of an epoch. Received: {draws}")
+
+
 def _check_parts(supernet, optimizer):
     if not hasattr(getattr(optimizer, "inner_optimizer", optimizer), "only"):
         raise UserError(
@@ -296,30 +313,26 @@ def _check_parts(supernet, optimizer):
         )
 
 
-def _named(found, suffix) -> dict[str, float]:
-    """Tag -> value, of those that are finite."""
-    tags = (f"gradient/variance{suffix}", f"gradient/relative_variance{suffix}")
-    return {tag: value for tag, value in zip(tags, found, strict=False) if math.isfinite(value)}
+def variance(drawn) -> dict[str, float]:
+    """The variance of gradients g with weights w of their squared norms: E w norm(g)^2 - norm(E g)^2.
 
-
-def variance(drawn) -> list[float]:
-    """Trace of the covariance of gradients, and that divided by the squared norm of their mean, both without bias.
-
-    The second is NaN where the draws are too few to tell the mean from 0.
+    With weights of 1 it is the trace of the covariance. `variance` and `squared_mean` = norm(E g)^2 have no bias; the
+    second can fall below 0. `relative_variance`, their quotient, has one where the draws are few for it, and is NaN
+    where they do not tell the mean from 0.
 
     Args:
-        drawn: lists of tensors, at least two.
+        drawn: at least two pairs of gradients, a list of tensors, and a weight.
     """
-    count, total, squares = 0, None, 0.0
-    for gradients in drawn:
+    count, total, squares, weighted = 0, None, 0.0, 0.0
+    for gradients, weight in drawn:
         values = [gradient.numpy().astype(np.float64) for gradient in gradients]
         total = values if total is None else [a + b for a, b in zip(total, values, strict=True)]
-        squares += sum(float(np.square(value).sum()) for value in values)
+        square = sum(float(np.square(value).sum()) for value in values)
+        squares, weighted = squares + square, weighted + float(weight) * square
         count += 1
-    mean = sum(float(np.square(value / count).sum()) for value in total)
-    trace = (squares - count * mean) / (count - 1)
-    signal = mean - trace / count  # the mean of the draws has a share of their noise
-    return [trace, trace / signal if signal > 0 else math.nan]
+    mean = (sum(float(np.square(value).sum()) for value in total) - squares) / (count * (count - 1))
+    found = weighted / count - mean
+    return {"variance": found, "squared_mean": mean, "relative_variance": found / mean if mean > 0 else math.nan}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -337,21 +350,29 @@ class SinglePathBuilder:
         self, supernet, logits, relaxation, weight_optimizer, arch_optimizer, *, regularizers=(), xla=False, seed=0
     ) -> SinglePath:
         """The step; there are no logits to move."""
-        self.check(supernet.space, relaxation, arch_optimizer, regularizers)
         samplers = copy.copy(self.paths), copy.copy(self.images)  # they keep the state of one search
         settings = self.weight_gradient_clip, self.assessed_cells, self.variance_draws
         return SinglePath(supernet, weight_optimizer, *samplers, *settings, xla, seed)
 
-    def check(self, space, relaxation, arch_optimizer, regularizers) -> None:
-        """Refuses parts of a bilevel step, and samplers that do not fit the space.
+    def check(self, space, feed, parts) -> None:
+        """Refuses parts of a bilevel step, samplers that do not fit the space, and data that do not fit the samplers.
+
+        Args:
+            space: of the search.
+            feed: its data (`tf_edd.search_epoch.Feed`).
+            parts: arguments of `search` that steps with logits need, by name.
 
         Raises:
             UserError: any of these.
         """
-        unused = {"relaxation": relaxation, "arch_optimizer": arch_optimizer, "regularizers": regularizers or None}
-        if given := [name for name, part in unused.items() if part is not None]:
-            raise UserError(f"single_path takes no {' and no '.join(given)}: bind None. Received: {given}")
+        if given := [name for name, part in parts.items() if part]:
+            raise UserError(f"single_path takes no {' and no '.join(given)}: bind nothing or None. Received: {given}")
         copy.copy(self.paths).build(space)
+        _check_draws(self.variance_draws, feed)
+        images = copy.copy(self.images)
+        images.build(feed.train.size)
+        if (order := images.order(0, 0)) is not None:
+            feed.batches(0, 0, 0, order)
 
 
 @gin.configurable(module="tf_edd.single_path")

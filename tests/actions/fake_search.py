@@ -3,6 +3,7 @@
 import numpy as np
 
 from tf_edd.discretizers import argmax
+from tf_edd.relaxations import softmax
 from tf_edd.search_state import SearchState
 from tf_edd.spaces.nas_bench_201 import PRIMITIVES, nas_bench_201
 from tf_edd.spaces.space import CellSpec, Edge, Space
@@ -23,7 +24,8 @@ STEPS = 10
 
 
 def new_state(folder, space=None, epochs=3) -> SearchState:
-    return SearchState(folder, space or nas_bench_201(), epochs=epochs, seed=7, config=CONFIG)
+    relaxation = softmax()
+    return SearchState(folder, space or nas_bench_201(), epochs=epochs, seed=7, config=CONFIG, relaxation=relaxation)
 
 
 def two_kinds() -> Space:

@@ -31,6 +31,14 @@ def test_warns_when_skip_connections_take_over_and_not_again_while_they_stay(tmp
     assert "Epoch 2: skip_connect takes 4 of 6 edges" in message and str(state.genotype) in message
 
 
+def test_silent_about_cells_that_sampled_paths_have_met(tmp_path, warnings):
+    state, action = new_state(tmp_path), collapse_warning(patience=1)
+    state.relaxation = None
+    for _ in range(3):
+        advance(state, [action], SKIPS)
+    assert not warnings
+
+
 def test_warns_again_after_a_recovery(tmp_path, warnings):
     state, action = new_state(tmp_path), collapse_warning()
     for probs in (SKIPS, HEALTHY, SKIPS):

@@ -1,12 +1,16 @@
 """The action in a search: what it records, what it refuses, and that a resume goes on with the same numbers."""
 
+import types
+
 import pytest
+import tensorflow as tf
 from tensorboard.backend.event_processing.plugin_event_accumulator import EventAccumulator
 from tensorboard.util import tensor_util
 from tiny_search import Stop, StopAt, outcome, run
 
 from tf_edd.actions import default_actions, genotype_log, sharpness, tensorboard
 from tf_edd.errors import UserError
+from tf_edd.relaxations import softmax
 from tf_edd.runtime import files
 
 TAGS = ("sharpness/eigenvalue", "sharpness/loss_difference")
@@ -76,6 +80,32 @@ def test_bad_arguments_are_refused(name, value):
 def test_more_images_than_there_are_end_the_search_at_its_beginning(tmp_path):
     with pytest.raises(UserError, match="fit into the 64 validation images. Received: batches=9"):
         run(tmp_path, actions=(sharpness(batches=9, batch_size=8),))
+
+
+def test_half_precision_is_refused():
+    supernet = types.SimpleNamespace(compute_dtype="bfloat16")
+    with pytest.raises(UserError, match="runtime.precision = 'float32'.* bfloat16"):
+        sharpness().begin(types.SimpleNamespace(relaxation=softmax(), supernet=supernet))
+
+
+def test_gradients_that_are_not_derivatives_end_the_search_at_its_beginning(tmp_path):
+    with pytest.raises(UserError, match="not its derivative"):
+        run(tmp_path, relaxation=Bent(), actions=(sharpness(batch_size=8),))
+    assert not (tmp_path / "search" / "genotypes.jsonl").exists()
+
+
+class Bent:
+    """Softmax with a gradient that is no derivative: its own derivative is not symmetric."""
+
+    def __call__(self, logits, temperature, seed):
+        return self.mean(logits, temperature)
+
+    def mean(self, logits, temperature):
+        @tf.custom_gradient
+        def bent(values):
+            return tf.nn.softmax(values / temperature), lambda upstream: upstream * (1 + tf.roll(values, 1, -1))
+
+        return bent(logits)
 
 
 def test_the_standard_list_measures_first():

@@ -1,6 +1,6 @@
-"""Program for test_distribution.py: `launch.search` that also saves, in every worker, the logits it ends with.
+"""Program for test_distribution.py: `launch.search` that also saves, in every worker, what it ends with.
 
-The environment variable LOGITS names the .npy file.
+The environment variable RESULT names the .npy file: the logits, or the weights where there are none.
 """
 
 import os
@@ -16,13 +16,29 @@ kept = []
 
 @gin.configurable(module="tests")
 def keep_logits(*args, bilevel=gin.REQUIRED, **kwargs):
-    kept.append(args[1])
+    kept.append(lambda: args[1].numpy()["cell"])
     return bilevel(*args, **kwargs)
+
+
+class KeepWeights:
+    """A builder of steps without logits."""
+
+    def __init__(self, builder):
+        self._builder, self.phases, self.check = builder, builder.phases, builder.check
+
+    def __call__(self, supernet, *args, **kwargs):
+        kept.append(lambda: np.concatenate([np.ravel(value) for value in supernet.trainable_variables]))
+        return self._builder(supernet, *args, **kwargs)
+
+
+@gin.configurable(module="tests")
+def keep_weights(bilevel=gin.REQUIRED):
+    return KeepWeights(bilevel)
 
 
 def main():
     program.main()
-    np.save(os.environ["LOGITS"], kept[0].numpy()["cell"])
+    np.save(os.environ["RESULT"], kept[0]())
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ Writes what both reach into an .npz file: keys `<strategy>/<name>`.
 """
 
 import sys
+from types import SimpleNamespace
 
 import keras
 import numpy as np
@@ -11,6 +12,7 @@ import tensorflow as tf
 
 from tf_edd.arch_logits import ArchLogits
 from tf_edd.bilevel import Bilevel
+from tf_edd.genes import Genes
 from tf_edd.networks.supernet import Supernet
 from tf_edd.optimizers import SGD, Adam
 from tf_edd.relaxations import sparse_noisy_softmax
@@ -18,16 +20,36 @@ from tf_edd.runtime.strategy import disable_meta_optimizer, make_strategy, repli
 from tf_edd.samplers import importance_images, importance_paths
 from tf_edd.single_path import SinglePath
 from tf_edd.spaces import Block, CellSpec, Edge, Space, darts, nas_bench_201
+from tf_edd.supernet_evaluation import SupernetEvaluator
 
 STEPS, BATCH = 5, 8
 
 
-def batches(seed, with_rows=False):
+def batches(seed, rows=None):
     rng = np.random.default_rng(seed)
     images = rng.normal(size=(STEPS * BATCH, 8, 8, 3)).astype(np.float32)
     labels = rng.integers(0, 3, STEPS * BATCH).astype(np.int32)
-    rows = (np.arange(STEPS * BATCH),) if with_rows else ()
-    return tf.data.Dataset.from_tensor_slices((images, labels, *rows)).batch(BATCH)
+    columns = (images, labels) if rows is None else (images[rows], labels[rows], rows)
+    return tf.data.Dataset.from_tensor_slices(columns).batch(BATCH)
+
+
+class StoredImages:
+    """Of a ranking: in stored order."""
+
+    size = STEPS * BATCH
+
+    def batches(self, batch_size, seed, epoch, **options):
+        return batches(1)
+
+
+class RowFeed:
+    """Of a measurement of the variance: the images in the order that it asks for."""
+
+    def __init__(self, strategy):
+        self.strategy = strategy
+
+    def batches(self, seed, epoch, skip, order=None):
+        return ((batch,) for batch in replica_batches(batches(1, order), self.strategy))
 
 
 def assign_random(variables):
@@ -66,22 +88,27 @@ def path_space():
 
 
 def run_paths(strategy):
-    """The same number of steps of PA&DA: weights, and what its samplers have noted."""
+    """The same number of steps of PA&DA: weights, what its samplers have noted, and what is measured afterwards."""
     with strategy.scope():
         keras.utils.set_random_seed(1)
         supernet = Supernet(path_space(), 3)
         supernet.build((None, 8, 8, 3))
         optimizer = SGD(learning_rate=0.1, weight_decay=1e-3)
-        samplers = importance_paths(), importance_images()
+        samplers = importance_paths(importance_weights=True), importance_images(importance_weights=True)
         step = SinglePath(supernet, optimizer, *samplers, clip=0.5)
         samplers[1].build(STEPS * BATCH)
         start = flat([variable.numpy() for variable in supernet.trainable_variables])
-        for index, batch in enumerate(replica_batches(batches(1, with_rows=True), strategy)):
+        for index, batch in enumerate(replica_batches(batches(1, np.arange(STEPS * BATCH)), strategy)):
             step.step(batch, tf.constant(index, tf.int64))
-        noted = {f"paths/{n}": variables for n, variables in step.variables.items()}
-        velocities = {"paths/velocities": [v.numpy() for v in optimizer.velocities]}
-        noted |= {"paths/start": [start], "paths/weights": supernet.trainable_variables, **velocities}
-        return {key: flat([np.asarray(value) for value in values]) for key, values in noted.items()}
+        noted = dict(step.variables)
+        noted |= {"start": [start], "weights": supernet.trainable_variables, "velocities": optimizer.velocities}
+        noted = {f"paths/{name}": flat([np.asarray(value) for value in values]) for name, values in noted.items()}
+        measured = step.end_epoch(SimpleNamespace(epoch=1, epochs=4, seed=0, step=STEPS), RowFeed(strategy))
+        genes, evaluate = Genes(supernet.space), SupernetEvaluator(supernet)
+        cells = [genes.decode(genes.sample(np.random.default_rng(number))) for number in range(6)]
+        losses = [evaluate(cell.one_hot(supernet.space), StoredImages(), BATCH, strategy)[0] for cell in cells]
+        variances = [measured[f"gradient/variance{scheme}"] for scheme in ("", "_weighted", "_uniform")]
+        return noted | {"paths/variances": np.array(variances), "paths/losses": np.array(losses)}
 
 
 def flat(values):

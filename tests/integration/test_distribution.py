@@ -83,6 +83,17 @@ def test_two_devices_reproduce_one_on_sampled_paths(five_steps, what):
 
 
 @pytest.mark.slow
+def test_two_devices_measure_as_one(five_steps):
+    """Variances of the gradient on sampled paths, and losses of cells with inherited weights."""
+    one, two = (five_steps[f"{name}/paths/variances"] for name in ("one", "mirrored"))
+    np.testing.assert_allclose(two, one, rtol=1e-3)
+    assert len(set(one.tolist())) == 3 and min(one) > 0
+    one, two = (five_steps[f"{name}/paths/losses"] for name in ("one", "mirrored"))
+    np.testing.assert_allclose(two, one, rtol=1e-4)
+    assert len(set(one.tolist())) > 2
+
+
+@pytest.mark.slow
 def test_metrics_are_those_of_the_global_batch(five_steps):
     tags = [key.removeprefix("one/") for key in five_steps if key.startswith("one/scalars/")]
     assert len(tags) == 6
@@ -135,17 +146,17 @@ FILES = ("datasets/digits.gin", "recipes/nb201_small.gin", "methods/edd_darts.gi
 ARGUMENTS = [f"--gin_file={name}" for name in FILES] + [f"--gin_param={key}={value}" for key, value in BINDINGS.items()]
 
 
-def search_alone(folder):
-    """The same search in one process; returns its logits."""
-    environment = {"LOGITS": str(folder / "alone.npy")}
-    arguments = ["--strategy=one", *ARGUMENTS, f"--model_dir={folder / 'alone'}"]
+def search_alone(folder, arguments=ARGUMENTS):
+    """The same search in one process; returns what it saves."""
+    environment = {"RESULT": str(folder / "alone.npy")}
+    arguments = ["--strategy=one", *arguments, f"--model_dir={folder / 'alone'}"]
     finish([start("distributed_search.py", *arguments, log=folder / "log", **environment)], [folder / "log"], 900)
     return np.load(folder / "alone.npy")
 
 
-def search(folder, tasks, ports):
+def search(folder, tasks, ports, arguments=ARGUMENTS):
     """Runs one worker for each task, each with a model_dir of its own."""
-    arguments = ["--strategy=multi_worker", *ARGUMENTS]
+    arguments = ["--strategy=multi_worker", *arguments]
     cluster = {"worker": [f"localhost:{port}" for port in ports]}
     logs = [folder / f"log{task}" for task in tasks]
     processes = [
@@ -155,7 +166,7 @@ def search(folder, tasks, ports):
             *arguments,
             log=log,
             TF_CONFIG=json.dumps({"cluster": cluster, "task": {"type": "worker", "index": task}}),
-            LOGITS=str(folder / f"logits{task}.npy"),
+            RESULT=str(folder / f"result{task}.npy"),
         )
         for task, log in zip(tasks, logs, strict=True)
     ]
@@ -165,7 +176,7 @@ def search(folder, tasks, ports):
 @pytest.mark.slow
 def test_two_workers_complete_a_search_and_agree(tmp_path):
     search(tmp_path, [0, 1], free_ports(2))
-    first, second = (np.load(tmp_path / f"logits{task}.npy") for task in (0, 1))
+    first, second = (np.load(tmp_path / f"result{task}.npy") for task in (0, 1))
     np.testing.assert_array_equal(first, second)
     assert first.shape == (6, 5) and np.abs(first).max() > 1e-3
     # Each worker took its own half of every batch: eight steps of Adam at 3e-4 would part by ten times as much.
@@ -175,3 +186,40 @@ def test_two_workers_complete_a_search_and_agree(tmp_path):
     assert not (tmp_path / "1").exists()  # only the chief writes
     metrics = json.loads((tmp_path / "0" / "search" / "results.json").read_text())["metrics"]
     assert 1.0 < metrics["loss/weights"] < 5.0 and 0 <= metrics["accuracy/valid"] <= 1
+
+
+ONE_SHOT = {
+    "search.bilevel": "@keep_weights()",
+    "keep_weights.bilevel": "@single_path()",
+    "single_path.variance_draws": 2,
+    "search.actions": "[@genotype_log()]",
+    "epochs": 2,
+    "search.train": 64,
+    "search.valid": 64,
+    "search.batch_size": 16,
+    "nas_bench_201.init_channels": 4,
+    "evolutionary_search.population": 4,
+    "evolutionary_search.generations": 2,
+    "evolutionary_search.parents": 2,
+    "evolutionary_search.mutants": 2,
+    "evolutionary_search.crossovers": 2,
+}
+
+
+@pytest.mark.slow
+def test_two_workers_train_sampled_paths_and_evolve_as_one(tmp_path):
+    files = ("datasets/digits.gin", "recipes/nb201_one_shot_small.gin", "methods/pa_da.gin")
+    files += ("selectors/evolution_small.gin",)
+    arguments = [f"--gin_file={name}" for name in files]
+    arguments += [f"--gin_param={key}={value}" for key, value in ONE_SHOT.items()]
+    search(tmp_path, [0, 1], free_ports(2), arguments)
+    first, second = (np.load(tmp_path / f"result{task}.npy") for task in (0, 1))
+    np.testing.assert_array_equal(first, second)  # what the workers reduce is the same for all
+    np.testing.assert_allclose(first, search_alone(tmp_path, arguments), rtol=0, atol=1e-4)
+    folders = tmp_path / "0" / "search", tmp_path / "alone" / "search"
+    chosen, alone = ([json.loads(line) for line in (f / "selection.jsonl").read_text().splitlines()] for f in folders)
+    assert len(chosen) == 1 + 8  # the settings and two generations
+    for together, by_itself in zip(chosen[1:5], alone[1:5], strict=True):  # before there are parents to be ranked
+        assert together["candidate"] == by_itself["candidate"]
+        assert together["fitness"] == pytest.approx(by_itself["fitness"], abs=1 / 64 + 1e-6)
+    assert not (tmp_path / "1").exists()

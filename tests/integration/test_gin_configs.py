@@ -62,7 +62,9 @@ def combinations():
     methods = [name for name in names("methods") if binds(name, "search.relaxation = @")]
     single_path = [name for name in names("methods") if binds(name, "single_path.paths")]
     searches = [(DIGITS, "recipes/nb201_small_edd.gin")]
-    searches += [(DIGITS, "recipes/nb201_one_shot_small.gin", method) for method in single_path]
+    small = "recipes/nb201_one_shot_small.gin"
+    searches += [(DIGITS, small, method) for method in single_path]
+    searches += [(DIGITS, small, single_path[0], name) for name in names("selectors")]
     searches += [(DIGITS, f"recipes/{space}_one_shot_search.gin", single_path[0]) for space in ("nb201", "darts")]
     first_order = [name for name in names("methods") if name not in {*single_path, *BASES}]
     searches += [(method, PROXYLESS) for method in first_order]
@@ -97,7 +99,7 @@ def large():
 
 def bindings_for(files, folder):
     """What a file leaves to its user."""
-    if "datasets/image_folder.gin" in files:
+    if any("datasets/image_folder.gin" in included(name) for name in files):
         return ['image_folder.directory = "photos"']
     if any(name.startswith("tables/") for name in files):
         cell = CELL.replace("none", "skip_connect")

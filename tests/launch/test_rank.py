@@ -132,7 +132,10 @@ def test_a_dry_run_writes_nothing(searched):
     "binding, told",
     [
         ("rank.column = 'svhn_test'", "column must be one of cifar10_valid, "),
-        ("rank.cells = 201", "cells must not exceed the 200"),
+        ("rank.cells = 201", "cells must be at least 10 and not exceed the 200"),
+        ("rank.cells = 5", "cells must be at least 10"),
+        ("rank.confidence = 95", "confidence must lie between 0 and 1"),
+        ("rank.resamples = 0", "resamples must be"),
         ("rank.images = 'train'", "images must be one of test, valid"),
         ("rank.statistics = 'moving'", "statistics must be one of"),
         ("nas_bench_201.init_channels = 8", "Expected an intact checkpoint of supernet.*none that fits"),

@@ -28,6 +28,18 @@ def test_a_kill_in_the_first_line_is_a_new_beginning(tmp_path):
     assert EvaluationLog(tmp_path / "log.jsonl", SETTINGS).left == 1
 
 
+def test_anew_takes_nothing_and_replaces_the_file(tmp_path):
+    EvaluationLog(tmp_path / "log.jsonl", SETTINGS)("a", lambda: 1.0)
+    other = {**SETTINGS, "seed": 9}
+    with pytest.raises(UserError, match="seed"):
+        EvaluationLog(tmp_path / "log.jsonl", other)
+    worker = EvaluationLog(tmp_path / "log.jsonl", other, chief=False, anew=True)
+    assert worker.left == 0 and worker("b", lambda: 2.0) == 2.0
+    assert EvaluationLog(tmp_path / "log.jsonl", SETTINGS).left == 1  # the worker has not written
+    assert EvaluationLog(tmp_path / "log.jsonl", other, anew=True)("b", lambda: 2.0) == 2.0
+    assert EvaluationLog(tmp_path / "log.jsonl", other).left == 1
+
+
 def test_another_candidate_is_refused(tmp_path):
     EvaluationLog(tmp_path / "log.jsonl", SETTINGS)("a", lambda: 1.0)
     with pytest.raises(UserError, match="line 2: expected b. Received: a"):

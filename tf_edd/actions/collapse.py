@@ -26,7 +26,9 @@ class _CollapseWarning:
         """Nothing to judge yet."""
 
     def epoch(self, state: SearchState, metrics: dict[str, float]) -> None:
-        """Judges the current cell."""
+        """Judges the current cell; not one that sampled paths have met by chance."""
+        if state.relaxation is None:
+            return
         for operation in IDLE:
             shares = [(kind, *_share(state.genotype, operation, kind)) for kind in _judged(state)]
             begun = [
@@ -105,6 +107,8 @@ def _unchanged(state: SearchState, epochs: int) -> str:
 @gin.configurable(module="tf_edd.actions")
 def collapse_warning(max_share: float = 0.5, patience: int = 10) -> _CollapseWarning:
     """Warns, once each time it begins, of a cell that collapses or a search that stands still.
+
+    Silent where there are no architecture logits: the cell of an epoch is then one of some that were drawn.
 
     Args:
         max_share: share of the edges that each of `skip_connect`, `none` and `noise` may take without a warning: of all

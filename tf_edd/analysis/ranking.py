@@ -72,8 +72,9 @@ def kendall_tau(
         seed: of them.
 
     Raises:
-        UserError: unequal numbers, fewer than `LEAST_CELLS`, or values that are all equal.
+        UserError: unequal numbers, fewer than `LEAST_CELLS`, values that are all equal, or no confidence level.
     """
+    check_confidence(confidence)
     first, second = np.asarray(inherited, float), np.asarray(measured, float)
     if first.shape != second.shape or first.ndim != 1 or len(first) < LEAST_CELLS:
         raise UserError(
@@ -96,6 +97,12 @@ def kendall_tau(
     if not np.isfinite([low, high]).all():  # all resamples alike, as where both orders are the same
         low, high = np.nanquantile(result.bootstrap_distribution, [(1 - confidence) / 2, (1 + confidence) / 2])
     return Tau(_tau(first, second), float(low), float(high), confidence, len(first))
+
+
+def check_confidence(confidence: float) -> None:
+    """Raises UserError unless it lies between 0 and 1."""
+    if isinstance(confidence, str) or not 0 < confidence < 1:
+        raise UserError(f"confidence must lie between 0 and 1. Received: confidence={confidence!r}")
 
 
 def _tau(first, second) -> float:

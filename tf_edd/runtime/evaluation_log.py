@@ -26,16 +26,17 @@ class EvaluationLog:
         path: the file; it is made with the first measurement.
         settings: JSON-able, what the measurements depend on; a file with other settings is refused.
         chief: whether this process writes.
+        anew: takes nothing from a file that is there; the first measurement replaces it.
 
     Raises:
         UserError: a file that is damaged before its last line, or that belongs to other settings (the difference is
             shown).
     """
 
-    def __init__(self, path, settings: Mapping, chief: bool = True):
+    def __init__(self, path, settings: Mapping, chief: bool = True, anew: bool = False):
         self._path, self._chief = Path(path), chief
         self._settings = json.loads(json.dumps(settings))  # as it will be read back: tuples are lists
-        lines = files.read_appended(self._path) if self._path.exists() else []
+        lines = files.read_appended(self._path) if self._path.exists() and not anew else []
         if lines:
             self._check_settings(lines[0])
         self._started = bool(lines)

@@ -98,15 +98,21 @@ class ImportanceImages:
     def record(self, rows: tf.Tensor, values: tf.Tensor) -> None:
         """An image's norm is the value of its first visit in the epoch, then the mean of itself and the new value.
 
-        Where a batch holds an image several times, its values are averaged first.
+        The visits of a batch that holds an image several times count one after the other, in closed form: the j-th of
+        k values has the weight 2^-(k - j + 1), the first of an epoch twice that.
         """
-        sums = tf.math.unsorted_segment_sum(tf.stack([values, tf.ones_like(values)], 1), rows, self._size)
+        rows = tf.cast(rows, tf.int32)
         context = tf.distribute.get_replica_context()
         if context.num_replicas_in_sync > 1:
-            sums = context.all_reduce(tf.distribute.ReduceOp.SUM, sums)
-        new, count = tf.math.divide_no_nan(sums[:, 0], sums[:, 1]), sums[:, 1]
+            rows, values = context.all_gather(rows, axis=0), context.all_gather(values, axis=0)
         now = self._norms.read_value()
-        self._norms.assign(tf.where(count > 0, tf.where(now > 0, (now + new) / 2, new), now))
+        same = tf.cast(rows[:, None] == rows[None], tf.float32)
+        earlier, later = (tf.reduce_sum(tf.linalg.band_part(same, *band), 1) - 1 for band in ((-1, 0), (0, -1)))
+        first = (earlier == 0) & (tf.gather(now, rows) == 0)
+        weights = tf.pow(2.0, -later - tf.where(first, 0.0, 1.0))
+        visits = tf.stack([weights * values, tf.ones_like(values)], 1)
+        sums = tf.math.unsorted_segment_sum(visits, rows, self._size)
+        self._norms.assign(now * tf.pow(2.0, -sums[:, 1]) + sums[:, 0])
 
     def end_epoch(self, done: int, epochs: int) -> None:
         """q <- tau n / sum n + (1 - tau) / N, tau = smoothing * (done - 1) / epochs; n <- 0."""

@@ -35,6 +35,9 @@ class PathSampler(Protocol):
     def ratio(self, path: Paths) -> tf.Tensor | None:
         """Uniform probability / p of a path; None for 1. The step weighs with it if there are importance weights."""
 
+    def second_moment(self) -> float:
+        """E ratio^2 over paths from p."""
+
     def record(self, path: Paths, norms: Paths) -> None:
         """Inside the step: notes the norms of the clipped gradients, cell kind -> [E, O], summed over its cells."""
 
@@ -108,6 +111,10 @@ class UniformPaths:
 
     def ratio(self, path: Paths) -> None:
         """1."""
+
+    def second_moment(self) -> float:
+        """1."""
+        return 1.0
 
     def record(self, path: Paths, norms: Paths) -> None:
         """Nothing is learnt."""
@@ -195,6 +202,19 @@ class ImportancePaths:
         tables = [(path[kind] > 0, self._prior[kind], probs.read_value()) for kind, probs in self._probs.items()]
         logs = [tf.where(on, tf.math.log(prior) - tf.math.log(probs), 0.0) for on, prior, probs in tables]
         return tf.exp(tf.add_n([tf.reduce_sum(log) for log in logs]))
+
+    def second_moment(self) -> float:
+        """E ratio^2 over paths from p, the product over the edges of sum_o prior_o^2 / p_o; 1 while p is uniform.
+
+        So many times as large as that of uniform paths is the second moment of a gradient with importance weights, were
+        all paths' gradients alike. Where nodes keep some of their edges only, an upper bound.
+        """
+        moment = 1.0
+        for kind, prior in self._prior.items():
+            squares = np.square(prior.astype(np.float64))
+            terms = np.divide(squares, self._probs[kind].numpy(), out=np.zeros_like(squares), where=prior > 0)
+            moment *= float(np.prod(terms.sum(axis=1)))
+        return moment
 
     def record(self, path: Paths, norms: Paths) -> None:
         """G <- (G + S) / 2 for the candidates that the path uses and that have weights.
