@@ -33,7 +33,7 @@ setup(
         "pillow>=10",
     ],
     extras_require={
-        "test": ["pytest>=8", "pytest-xdist>=3.5"],
+        "test": ["pytest>=8", "pytest-xdist>=3.7"],
         "lint": ["ruff>=0.6"],
         "benchmark": ["torch>=2.2"],
         "nats_bench": ["nats_bench>=1.8"],

@@ -51,3 +51,8 @@ def retrained_dir(tmp_path_factory) -> Path:
     program.retrain(folder, cell)
     gin.clear_config()
     return folder
+
+
+def pytest_collection_modifyitems(items):
+    """The folders with the longest tests first: what is begun last should be short, or one core waits for the other."""
+    items.sort(key=lambda item: not {"integration", "launch"} & set(item.path.parts))

@@ -19,10 +19,11 @@ from tf_edd.runtime import files
 from tf_edd.runtime.seeds import step_seed
 from tf_edd.runtime.strategy import disable_meta_optimizer
 from tf_edd.single_path import SinglePath, single_path, variance
-from tf_edd.spaces import nas_bench_201
+from tf_edd.spaces import Block, Space, nas_bench_201
 
-SPACE = nas_bench_201(4, 1)
-RATE, MOMENTUM, DECAY, CLIP = 0.1, 0.9, 1e-2, 0.7
+CELLS = [Block("cell", 4, cell="cell")] * 2
+SPACE = Space("two_cells", nas_bench_201(4, 1).cells, (Block("stem", 4), *CELLS, Block("head", 4)))
+RATE, MOMENTUM, DECAY, CLIP = 0.1, 0.9, 1e-2, 0.3
 CHOICE = (3, 1, 2, 0, 4, 3)
 
 
@@ -51,9 +52,9 @@ class GivenPaths(samplers.UniformPaths):
 
 
 class Setup:
-    def __init__(self, paths=None, images=None, **settings):
+    def __init__(self, paths=None, images=None, space=SPACE, **settings):
         keras.utils.set_random_seed(3)
-        self.supernet = Supernet(SPACE, 3)
+        self.supernet = Supernet(space, 3)
         self.supernet.build((None, 8, 8, 3))
         self.optimizer = SGD(RATE, MOMENTUM, weight_decay=DECAY)
         self.paths, self.images = paths or GivenPaths((CHOICE,)), images or samplers.uniform_images()
@@ -217,7 +218,7 @@ def test_gradients_of_several_paths_are_measured_as_their_mean():
 
 @pytest.mark.slow
 def test_compiled_paths_are_those_that_are_not():
-    plain, compiled = Setup(samplers.uniform_paths()), Setup(samplers.uniform_paths(), xla=True)
+    plain, compiled = (Setup(samplers.uniform_paths(), space=tiny_space(), xla=xla) for xla in (False, True))
     for index in range(3):
         scalars = [step(setup, batch(index), index) for setup in (plain, compiled)]
         assert scalars[1] == pytest.approx(scalars[0], rel=1e-3)
