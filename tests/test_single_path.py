@@ -10,6 +10,7 @@ import tensorflow as tf
 from tiny_search import EPOCHS, Stop, outcome, run, stop_at_save, tiny_space
 
 from tf_edd import samplers, schedules, temperature
+from tf_edd.analysis.gradient_variance import variance
 from tf_edd.discretizers import argmax
 from tf_edd.errors import UserError
 from tf_edd.networks.supernet import Supernet
@@ -18,7 +19,7 @@ from tf_edd.relaxations import softmax
 from tf_edd.runtime import files
 from tf_edd.runtime.seeds import step_seed
 from tf_edd.runtime.strategy import disable_meta_optimizer
-from tf_edd.single_path import SinglePath, single_path, variance
+from tf_edd.single_path import SinglePath, single_path
 from tf_edd.spaces import Block, Space, nas_bench_201
 
 CELLS = [Block("cell", 4, cell="cell")] * 2

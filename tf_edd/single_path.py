@@ -15,6 +15,7 @@ import gin
 import numpy as np
 import tensorflow as tf
 
+from tf_edd.analysis.gradient_variance import variance
 from tf_edd.errors import UserError
 from tf_edd.gradients import apply_clipped, reduce_and_clip, share_of_accuracy, share_of_mean
 from tf_edd.runtime.seeds import step_seed
@@ -82,12 +83,7 @@ class SinglePath:
         return {"paths": self._paths.variables, "images": self._images.variables}
 
     def prepare(self, feed) -> None:
-        """Gives the sampler of images their number.
-
-        Raises:
-            UserError: fewer batches than draws for the variance.
-        """
-        _check_draws(self._draws, feed)
+        """Gives the sampler of images their number."""
         self._images.build(feed.train.size)
 
     def order(self, epoch: int) -> np.ndarray | None:
@@ -295,11 +291,6 @@ def _three(batch):
     return batch if len(batch) == 3 else (*batch, None)
 
 
-def _check_draws(draws, feed):
-    if feed.steps < draws:
-        raise UserError(f"variance_draws must be at most the {feed.steps} batches of an epoch. Received: {draws}")
-
-
 def _check_parts(supernet, optimizer):
     if not hasattr(getattr(optimizer, "inner_optimizer", optimizer), "only"):
         raise UserError(
@@ -311,28 +302,6 @@ def _check_parts(supernet, optimizer):
             "Sampled paths keep no moving averages on several replicas, which run all candidates: set "
             "search.running_statistics = False. Received: True"
         )
-
-
-def variance(drawn) -> dict[str, float]:
-    """The variance of gradients g with weights w of their squared norms: E w norm(g)^2 - norm(E g)^2.
-
-    With weights of 1 it is the trace of the covariance. `variance` and `squared_mean` = norm(E g)^2 have no bias; the
-    second can fall below 0. `relative_variance`, their quotient, has one where the draws are few for it, and is NaN
-    where they do not tell the mean from 0.
-
-    Args:
-        drawn: at least two pairs of gradients, a list of tensors, and a weight.
-    """
-    count, total, squares, weighted = 0, None, 0.0, 0.0
-    for gradients, weight in drawn:
-        values = [gradient.numpy().astype(np.float64) for gradient in gradients]
-        total = values if total is None else [a + b for a, b in zip(total, values, strict=True)]
-        square = sum(float(np.square(value).sum()) for value in values)
-        squares, weighted = squares + square, weighted + float(weight) * square
-        count += 1
-    mean = (sum(float(np.square(value).sum()) for value in total) - squares) / (count * (count - 1))
-    found = weighted / count - mean
-    return {"variance": found, "squared_mean": mean, "relative_variance": found / mean if mean > 0 else math.nan}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -368,7 +337,10 @@ class SinglePathBuilder:
         if given := [name for name, part in parts.items() if part]:
             raise UserError(f"single_path takes no {' and no '.join(given)}: bind nothing or None. Received: {given}")
         copy.copy(self.paths).build(space)
-        _check_draws(self.variance_draws, feed)
+        if feed.steps < self.variance_draws:
+            raise UserError(
+                f"variance_draws must be at most the {feed.steps} batches of an epoch. Received: {self.variance_draws}"
+            )
         images = copy.copy(self.images)
         images.build(feed.train.size)
         if (order := images.order(0, 0)) is not None:

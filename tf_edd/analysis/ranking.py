@@ -8,6 +8,7 @@ first n are a uniform sample too.
 import dataclasses
 import functools
 import json
+import numbers
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -101,7 +102,7 @@ def kendall_tau(
 
 def check_confidence(confidence: float) -> None:
     """Raises UserError unless it lies between 0 and 1."""
-    if isinstance(confidence, str) or not 0 < confidence < 1:
+    if not isinstance(confidence, numbers.Real) or not 0 < confidence < 1:
         raise UserError(f"confidence must lie between 0 and 1. Received: confidence={confidence!r}")
 
 
