@@ -1,11 +1,23 @@
 """Fixtures shared by all tests."""
 
 import os
+import sys
 from pathlib import Path
 
 import pytest
 
+if "PYTEST_XDIST_WORKER" in os.environ:  # several test processes share the cores: with one thread each they do not wait
+    os.environ.setdefault("TF_NUM_INTRAOP_THREADS", "1")
+
 SHARED = Path(os.environ.get("TF_EDD_SHARED", Path(__file__).resolve().parents[2] / "shared"))
+
+
+@pytest.fixture(autouse=True, scope="session")
+def no_graph_optimizer():
+    """As in the programs on a CPU: its time would be that of many tests."""
+    tensorflow = sys.modules.get("tensorflow")  # tests without TensorFlow do not wait for it
+    if tensorflow is not None:
+        tensorflow.config.optimizer.set_experimental_options({"disable_meta_optimizer": True})
 
 
 @pytest.fixture(scope="session")

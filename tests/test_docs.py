@@ -15,7 +15,7 @@ import tensorflow as tf
 from launch import common
 from tf_edd import parts  # noqa: F401 (registers what the gin files name)
 from tf_edd.errors import UserError
-from tf_edd.runtime import config, files, strategy
+from tf_edd.runtime import config, files
 from tf_edd.search import search
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -215,9 +215,7 @@ def example(tmp_path, monkeypatch):
     (tmp_path / "my_method.gin").write_text(block(guide, "gin", "`my_method.gin`"), encoding="utf-8")
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(tmp_path)
-    strategy.disable_meta_optimizer()  # as the programs do on a CPU
-    yield tmp_path
-    strategy.disable_meta_optimizer(False)
+    return tmp_path
 
 
 TINY = ["search.epochs = 1", "search.batch_size = 32", "search.train = 32", "search.valid = 32"]

@@ -4,14 +4,13 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from numpy_supernet import forward
-from tiny_search import tiny_space
+from tiny_search import at_once, tiny_space
 
 from tf_edd.errors import UserError
 from tf_edd.genes import Genes
 from tf_edd.inherited import InheritedAccuracy
 from tf_edd.networks.supernet import Supernet
 from tf_edd.operations.batch_norm import BatchNorm
-from tf_edd.runtime.strategy import disable_meta_optimizer
 from tf_edd.spaces import nas_bench_201
 
 rng = np.random.default_rng(0)
@@ -21,21 +20,13 @@ TINY = tiny_space()
 CELLS = [Genes(TINY).decode(code) for code in ((0, 1), (1, 0), (1, 1))]
 
 
-@pytest.fixture(autouse=True)
-def no_graph_optimizer():
-    """Its time is that of a test."""
-    disable_meta_optimizer()
-    yield
-    disable_meta_optimizer(False)
-
-
 class StoredImages:
     """The images in stored order, in every epoch."""
 
     size = len(X)
 
     def batches(self, batch_size, seed, epoch, shuffle=True, drop_remainder=True, augment=()):
-        return tf.data.Dataset.from_tensor_slices((X, LABELS)).batch(batch_size, drop_remainder)
+        return at_once(tf.data.Dataset.from_tensor_slices((X, LABELS)).batch(batch_size, drop_remainder))
 
 
 def build(running_statistics, space=TINY):

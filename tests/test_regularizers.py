@@ -20,7 +20,6 @@ from tf_edd.optimizers import SGD
 from tf_edd.regularizers import StepContext, self_distillation
 from tf_edd.relaxations import sparse_noisy_softmax
 from tf_edd.runtime import config
-from tf_edd.runtime.strategy import disable_meta_optimizer
 
 RATES = {"weights": 0.5, "arch": 0.3}
 SIZE, CLASSES = 4, 3
@@ -28,12 +27,10 @@ SIZE, CLASSES = 4, 3
 
 @pytest.fixture(autouse=True)
 def plain_machine():
-    """Float32 and empty gin before and after each test, and no graph optimizer, whose time is that of a test."""
+    """Float32 and empty gin before and after each test."""
     keras.config.set_dtype_policy("float32")
-    disable_meta_optimizer()
     yield
     keras.config.set_dtype_policy("float32")
-    disable_meta_optimizer(False)
     gin.clear_config()
 
 

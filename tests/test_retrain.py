@@ -314,8 +314,9 @@ def test_curves_show_what_was_measured(whole):
 def test_two_replicas_equal_one(tmp_path):
     program = """
         import sys, numpy as np
-        from tf_edd.runtime.strategy import make_strategy, use_logical_cpus
+        from tf_edd.runtime.strategy import disable_meta_optimizer, make_strategy, use_logical_cpus
         use_logical_cpus(2)
+        disable_meta_optimizer()
         from tf_edd.data import digits
         from tf_edd.optimizers import sgd
         from tf_edd.retrain import retrain
@@ -340,8 +341,9 @@ def test_two_replicas_equal_one_with_side_branch_and_drop_path(tmp_path):
     """Dropped with probability 0 in the first epoch; in the second, replicas draw masks of their own."""
     program = """
         import sys
-        from tf_edd.runtime.strategy import make_strategy, use_logical_cpus
+        from tf_edd.runtime.strategy import disable_meta_optimizer, make_strategy, use_logical_cpus
         use_logical_cpus(2)
+        disable_meta_optimizer()
         from test_retrain import branched
         from tf_edd.schedules import constant_rate
         for name, epochs in (("one", (1,)), ("mirrored", (1, 2))):

@@ -13,7 +13,6 @@ from tf_edd.genotype import from_text
 from tf_edd.inherited import InheritedAccuracy
 from tf_edd.limits import final_size
 from tf_edd.runtime import files
-from tf_edd.runtime.strategy import disable_meta_optimizer
 from tf_edd.selection import selected_metrics
 
 ALL = [
@@ -21,14 +20,6 @@ ALL = [
     for first in ("skip_connect", "nor_conv_1x1")
     for second in ("skip_connect", "nor_conv_1x1")
 ]
-
-
-@pytest.fixture(autouse=True, scope="module")
-def no_graph_optimizer():
-    """Its time is that of a test."""
-    disable_meta_optimizer()
-    yield
-    disable_meta_optimizer(False)
 
 
 class Spy:

@@ -18,7 +18,6 @@ from tf_edd.optimizers import SGD, adam
 from tf_edd.relaxations import softmax
 from tf_edd.runtime import files
 from tf_edd.runtime.seeds import step_seed
-from tf_edd.runtime.strategy import disable_meta_optimizer
 from tf_edd.single_path import SinglePath, single_path
 from tf_edd.spaces import Block, Space, nas_bench_201
 
@@ -26,14 +25,6 @@ CELLS = [Block("cell", 4, cell="cell")] * 2
 SPACE = Space("two_cells", nas_bench_201(4, 1).cells, (Block("stem", 4), *CELLS, Block("head", 4)))
 RATE, MOMENTUM, DECAY, CLIP = 0.1, 0.9, 1e-2, 0.3
 CHOICE = (3, 1, 2, 0, 4, 3)
-
-
-@pytest.fixture(autouse=True, scope="module")
-def no_graph_optimizer():
-    """Its time is that of a test."""
-    disable_meta_optimizer()
-    yield
-    disable_meta_optimizer(False)
 
 
 @dataclasses.dataclass(eq=False)

@@ -12,7 +12,6 @@ from tf_edd.discretizers import argmax
 from tf_edd.networks.supernet import Supernet
 from tf_edd.optimizers import SGD
 from tf_edd.runtime.seeds import step_seed
-from tf_edd.runtime.strategy import disable_meta_optimizer
 from tf_edd.single_path import SinglePath
 from tf_edd.spaces import darts, nas_bench_201, proxyless
 
@@ -21,14 +20,6 @@ MOBILE = proxyless((4,), (2,), (2,), stem_width=4, stem_stride=1, first_width=4,
 DARTS = darts(4, 3, 1)
 NB201 = nas_bench_201(4, 1)
 SEED = 5
-
-
-@pytest.fixture(autouse=True, scope="module")
-def no_graph_optimizer():
-    """Its time is that of a test."""
-    disable_meta_optimizer()
-    yield
-    disable_meta_optimizer(False)
 
 
 @pytest.fixture

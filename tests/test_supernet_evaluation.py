@@ -3,6 +3,7 @@
 import numpy as np
 import tensorflow as tf
 from numpy_supernet import forward
+from tiny_search import at_once
 
 from tf_edd.networks.supernet import Supernet
 from tf_edd.spaces import nas_bench_201
@@ -18,7 +19,7 @@ class StoredImages:
 
     def batches(self, batch_size, seed, epoch, shuffle, drop_remainder):
         assert not shuffle
-        return tf.data.Dataset.from_tensor_slices((X, LABELS)).batch(batch_size, drop_remainder)
+        return at_once(tf.data.Dataset.from_tensor_slices((X, LABELS)).batch(batch_size, drop_remainder))
 
 
 def tables():

@@ -31,6 +31,15 @@ def noisy_space() -> Space:
     return Space("noisy", tuple(cells), skeleton.blocks)
 
 
+def at_once(dataset):
+    """The data set without the thread that tunes it, for which a finished iterator waits."""
+    import tensorflow as tf
+
+    options = tf.data.Options()
+    options.autotune.enabled = False
+    return dataset.with_options(options)
+
+
 def run(folder, **changes):
     """`search` with small parts; `changes` replace arguments."""
     arguments = {

@@ -96,10 +96,9 @@ def test_products_equal_second_differences_in_numpy(benchmark):
 
 @pytest.mark.parametrize("which, pick", [("algebraic", np.max), ("magnitude", lambda v: v[np.abs(v).argmax()])])
 @pytest.mark.parametrize("space", ["benchmark", "small_darts"])
-def test_eigenvalue_of_the_dense_hessian(space, which, pick, benchmark, small):
-    _, measured = benchmark if space == "benchmark" else small
-    logits = point(measured.size)
-    values = np.linalg.eigvalsh(dense(measured, logits))
+def test_eigenvalue_of_the_dense_hessian(space, which, pick, dense_hessians):
+    measured, logits, hessian = dense_hessians[space]
+    values = np.linalg.eigvalsh(hessian)
     found = sharpness.dominant_eigenvalue(
         lambda vector: measured.product(vector, logits, TEMPERATURE), measured.size, which, tolerance=1e-6
     )
@@ -109,6 +108,14 @@ def test_eigenvalue_of_the_dense_hessian(space, which, pick, benchmark, small):
 @pytest.fixture(scope="module")
 def small():
     return surface(small_darts())
+
+
+@pytest.fixture(scope="module")
+def dense_hessians(benchmark, small):
+    """Surface, logits and Hessian of either space."""
+    surfaces = {"benchmark": benchmark[1], "small_darts": small[1]}
+    at = {name: (measured, point(measured.size)) for name, measured in surfaces.items()}
+    return {name: (measured, logits, dense(measured, logits)) for name, (measured, logits) in at.items()}
 
 
 def dense(measured, logits):

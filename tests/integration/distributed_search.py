@@ -7,10 +7,12 @@ import os
 
 import gin
 import numpy as np
+from distributed_steps import two_stages
 
 from launch import common
 from launch import search as program
 
+gin.external_configurable(two_stages, module="tests")
 kept = []
 
 

@@ -132,7 +132,7 @@ def test_several_replicas_refuse_xla_and_auto_leaves_it_off(in_process, monkeypa
     monkeypatch.setattr(strategies, "make_strategy", lambda name: TwoReplicas())
     monkeypatch.setattr(strategies.tf.distribute, "get_strategy", TwoReplicas)
     monkeypatch.setattr(strategies.tf.config, "list_physical_devices", lambda kind: ["GPU:0", "GPU:1"])
-    arguments = ["--gin_param=runtime.meta_optimizer='on'"]  # what other tests run with
+    arguments = ["--gin_param=runtime.meta_optimizer='off'"]  # what other tests run with
     status, error = in_process(lambda: common.setup(("runtime",)), *arguments, "--gin_param=runtime.xla='on'")
     assert status == 2 and "needs a strategy of one replica. Received: runtime.xla on with 2 replicas" in error
     sessions = []

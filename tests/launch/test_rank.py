@@ -20,7 +20,6 @@ from tf_edd.inherited import InheritedAccuracy
 from tf_edd.networks.supernet import Supernet
 from tf_edd.rank import rank
 from tf_edd.runtime import config, files
-from tf_edd.runtime.strategy import disable_meta_optimizer
 from tf_edd.search import search
 from tf_edd.spaces import nas_bench_201
 from tf_edd.supernet_evaluation import SupernetEvaluator
@@ -36,10 +35,8 @@ FILES = ["datasets/digits.gin", "recipes/nb201_small.gin", "methods/edd_darts.gi
 
 @pytest.fixture(autouse=True, scope="module")
 def plain_machine():
-    """No graph optimizer, whose time is that of a test, and no configuration left behind."""
-    disable_meta_optimizer()
+    """No configuration is left behind."""
     yield
-    disable_meta_optimizer(False)
     gin.clear_config()
 
 

@@ -19,7 +19,7 @@ def _restore_globals():
     yield
     gin.clear_config()
     keras.config.set_dtype_policy("float32")
-    module.disable_meta_optimizer(False)
+    module.disable_meta_optimizer()
 
 
 def in_new_process(code, **environment):
