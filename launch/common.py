@@ -1,4 +1,7 @@
-"""What the launch programs share: flags for where and on what machine, the start, and errors without tracebacks."""
+"""What the launch programs share: flags for where and on what machine, the start, and errors without tracebacks.
+
+TensorFlow is imported in the programs' `main`, through `launch.startup`: --help and a misspelt flag do not wait for it.
+"""
 
 from __future__ import annotations
 
@@ -13,20 +16,15 @@ from typing import TYPE_CHECKING
 from absl import app, flags, logging
 
 from tf_edd.errors import UserError
+from tf_edd.runtime import STRATEGIES
 
-if TYPE_CHECKING:  # TensorFlow is imported where it is used: launch.query answers without it
+if TYPE_CHECKING:
     import tensorflow as tf
 
     from tf_edd.runtime.strategy import Runtime
 
 FLAGS = flags.FLAGS
 flags.disclaim_key_flags()  # so that --help of a program shows the flags that it took from here
-
-
-def _define_strategy() -> None:
-    from tf_edd.runtime.strategy import STRATEGIES
-
-    flags.DEFINE_enum("strategy", "auto", STRATEGIES, "How devices share the work.")
 
 
 _DEFINITIONS = {
@@ -36,7 +34,7 @@ _DEFINITIONS = {
     "gin_param": lambda: flags.DEFINE_multi_string("gin_param", [], "Gin binding; may be repeated, overrides files."),
     "gin_search_path": lambda: flags.DEFINE_multi_string("gin_search_path", [], "More folders to find gin files in."),
     "seed": lambda: flags.DEFINE_integer("seed", 0, "Seed of everything random.", lower_bound=0, upper_bound=2**32 - 1),
-    "strategy": _define_strategy,
+    "strategy": lambda: flags.DEFINE_enum("strategy", "auto", STRATEGIES, "How devices share the work."),
     "logical_cpus": lambda: flags.DEFINE_integer("logical_cpus", 1, "Split the CPU to try Mirrored.", lower_bound=1),
     "deterministic": lambda: flags.DEFINE_bool("deterministic", False, "Bit-equal repetition; slower."),
     "dry_run": lambda: flags.DEFINE_bool("dry_run", False, "Print what would run; write nothing."),

@@ -18,7 +18,7 @@ import copy
 import gin
 from absl import flags
 
-from launch import common, startup  # noqa: F401
+from launch import common
 from tf_edd import genotype as genotypes
 from tf_edd.analysis.counting import count, count_supernet
 from tf_edd.errors import UserError
@@ -65,6 +65,8 @@ def main() -> None:
     shape = FLAGS.image_shape
     if len(shape) != 3 or not all(side.isdecimal() and int(side) > 0 for side in shape):
         raise UserError(f"--image_shape must be height, width and channels. Received: {','.join(shape)}")
+    from launch import startup  # noqa: F401
+
     common.parse_gin(())
     print(describe(FLAGS.genotype, tuple(map(int, shape)), FLAGS.classes))
 

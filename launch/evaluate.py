@@ -13,9 +13,7 @@ import json
 
 from absl import flags
 
-from launch import common, startup  # noqa: F401
-from tf_edd.evaluate import evaluate
-from tf_edd.retrain_records import recorded_config
+from launch import common
 
 common.define_flags("model_dir", "data_dir", "gin", "machine")
 FLAGS = flags.FLAGS
@@ -30,6 +28,10 @@ def define_flags() -> None:
 
 def main() -> None:
     """Measures and prints."""
+    from launch import startup  # noqa: F401
+    from tf_edd.evaluate import evaluate
+    from tf_edd.retrain_records import recorded_config
+
     session = common.setup(("evaluate",), recorded_config(FLAGS.model_dir))
     with session.strategy.scope():
         result = evaluate(FLAGS.model_dir, saved_model=FLAGS.saved_model, data_dir=FLAGS.data_dir)

@@ -16,10 +16,7 @@ stand in model_card.json. Without --gin_file the data set is the one that the re
 
 from absl import flags, logging
 
-from launch import common, startup  # noqa: F401
-from tf_edd.export import export
-from tf_edd.retrain_records import recorded_config
-from tf_edd.runtime.strategy import grow_memory
+from launch import common
 
 common.define_flags("model_dir", "data_dir", "gin", "overwrite")
 FLAGS = flags.FLAGS
@@ -27,6 +24,11 @@ FLAGS = flags.FLAGS
 
 def main() -> None:
     """Exports and checks."""
+    from launch import startup  # noqa: F401
+    from tf_edd.export import export
+    from tf_edd.retrain_records import recorded_config
+    from tf_edd.runtime.strategy import grow_memory
+
     common.parse_gin(("export",), recorded_config(FLAGS.model_dir))
     grow_memory()  # the check in a new process needs memory of the GPU too
     card = export(FLAGS.model_dir, data_dir=FLAGS.data_dir, overwrite=FLAGS.overwrite)

@@ -13,13 +13,9 @@ from pathlib import Path
 
 from absl import flags, logging
 
-from launch import common, startup  # noqa: F401
+from launch import common
 from tf_edd import genotype as genotypes
-from tf_edd.evaluate import evaluate
-from tf_edd.export import CARD, export
-from tf_edd.retrain import retrain
-from tf_edd.runtime import config, files, model_dir
-from tf_edd.search import search
+from tf_edd.runtime import config, files
 
 common.define_flags("model_dir", "data_dir", "gin", "machine", "dry_run")
 FLAGS = flags.FLAGS
@@ -46,6 +42,8 @@ def report(folder: str) -> str:
 
 def unfinished(session: common.Session) -> list[str]:
     """The phases of --model_dir that are left; a finished one of another configuration is refused."""
+    from tf_edd.runtime import model_dir
+
     run = {"seed": session.seed, "settings": {"deterministic": session.deterministic}}
     texts = {phase: config.config_text(roots) for phase, roots in RECORDED.items()}
     return [phase for phase, text in texts.items() if not model_dir.finished(FLAGS.model_dir, phase, text, **run)]
@@ -53,6 +51,12 @@ def unfinished(session: common.Session) -> list[str]:
 
 def main() -> None:
     """Runs the phases that are not finished."""
+    from launch import startup  # noqa: F401
+    from tf_edd.evaluate import evaluate
+    from tf_edd.export import CARD, export
+    from tf_edd.retrain import retrain
+    from tf_edd.search import search
+
     session = common.setup(("search", "retrain", "evaluate", "export"), ("quickstart.gin",))
     machine = {"seed": session.seed, "deterministic": session.deterministic, "xla": session.runtime.jit_compile}
     folder, where = FLAGS.model_dir, {"data_dir": FLAGS.data_dir}

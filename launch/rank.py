@@ -22,9 +22,7 @@ from pathlib import Path
 
 from absl import flags, logging
 
-from launch import common, startup  # noqa: F401
-from tf_edd.analysis.ranking import Tau
-from tf_edd.rank import FIGURE, RESULT, rank
+from launch import common
 
 common.define_flags("model_dir", "data_dir", "gin", "machine", "dry_run", "overwrite")
 FLAGS = flags.FLAGS
@@ -38,6 +36,10 @@ def searched_config(model_dir: str) -> list[str]:
 
 def main() -> None:
     """Ranks, or describes it."""
+    from launch import startup  # noqa: F401
+    from tf_edd.analysis.ranking import Tau
+    from tf_edd.rank import FIGURE, RESULT, rank
+
     session = common.setup(("rank",), recorded=searched_config(FLAGS.model_dir))
     with session.strategy.scope():
         given = {"data_dir": FLAGS.data_dir, "overwrite": FLAGS.overwrite, "dry_run": FLAGS.dry_run}

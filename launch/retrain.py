@@ -25,8 +25,7 @@ model_dir/retrain; launch.evaluate and launch.export take it from there.
 
 from absl import flags, logging
 
-from launch import common, startup  # noqa: F401
-from tf_edd.retrain import retrain
+from launch import common
 
 common.define_flags("model_dir", "data_dir", "gin", "machine", "dry_run", "overwrite")
 FLAGS = flags.FLAGS
@@ -46,6 +45,9 @@ def describe(values: dict) -> str:
 
 def main() -> None:
     """Trains, or describes the training."""
+    from launch import startup  # noqa: F401
+    from tf_edd.retrain import retrain
+
     session = common.setup(("retrain",))
     with session.strategy.scope():
         results = retrain(FLAGS.model_dir, FLAGS.genotype, **common.run_arguments(session))

@@ -14,8 +14,7 @@ launch.retrain reads; look at the search with: tensorboard --logdir model_dir
 
 from absl import flags, logging
 
-from launch import common, startup  # noqa: F401
-from tf_edd.search import search
+from launch import common
 
 common.define_flags("model_dir", "data_dir", "gin", "machine", "dry_run", "overwrite")
 FLAGS = flags.FLAGS
@@ -23,6 +22,9 @@ FLAGS = flags.FLAGS
 
 def main() -> None:
     """Searches, or describes the search."""
+    from launch import startup  # noqa: F401
+    from tf_edd.search import search
+
     session = common.setup(("search",))
     with session.strategy.scope():
         result = search(FLAGS.model_dir, **common.run_arguments(session))

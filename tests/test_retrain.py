@@ -326,7 +326,7 @@ def test_two_replicas_equal_one(tmp_path):
         for name in ("one", "mirrored"):
             with make_strategy(name).scope():
                 retrain(f"{sys.argv[1]}/{name}", cell, space=nas_bench_201(4, 1), data=digits, optimizer=sgd(),
-                        rate=constant_rate(0.01), epochs=1, batch_size=256, weight_gradient_clip=1.0)
+                        rate=constant_rate(0.01), epochs=1, batch_size=512, weight_gradient_clip=1.0)
     """
     subprocess.run([sys.executable, "-c", textwrap.dedent(program), str(tmp_path)], check=True, cwd=ROOT)
     one, two = (files.read_json(tmp_path / name / "retrain" / "results.json") for name in ("one", "mirrored"))
@@ -349,7 +349,7 @@ def test_two_replicas_equal_one_with_side_branch_and_drop_path(tmp_path):
         for name, epochs in (("one", (1,)), ("mirrored", (1, 2))):
             with make_strategy(name).scope():
                 for count in epochs:
-                    branched(f"{sys.argv[1]}/{name}_{count}", epochs=count, rate=constant_rate(0.01), batch_size=256,
+                    branched(f"{sys.argv[1]}/{name}_{count}", epochs=count, rate=constant_rate(0.01), batch_size=512,
                              weight_gradient_clip=1.0, deterministic=False)
     """
     path = os.pathsep.join((str(ROOT), str(ROOT / "tests")))

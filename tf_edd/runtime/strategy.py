@@ -11,8 +11,8 @@ import tensorflow as tf
 from absl import logging
 
 from tf_edd.errors import UserError
+from tf_edd.runtime import STRATEGIES
 
-STRATEGIES = ("auto", "one", "mirrored", "multi_worker")
 PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")
 SWITCH = ("auto", "on", "off")
 CPU_INFO = Path("/proc/cpuinfo")  # Linux; other systems do not tell
