@@ -7,7 +7,7 @@ import os
 
 import gin
 import numpy as np
-from distributed_steps import two_stages
+from tiny_search import two_stages
 
 from launch import common
 from launch import search as program

@@ -10,7 +10,7 @@ from types import SimpleNamespace
 import keras
 import numpy as np
 import tensorflow as tf
-from tiny_search import at_once
+from tiny_search import at_once, two_stages
 
 from tf_edd.arch_logits import ArchLogits
 from tf_edd.bilevel import Bilevel
@@ -25,12 +25,6 @@ from tf_edd.spaces import Block, CellSpec, Edge, Space, darts, nas_bench_201
 from tf_edd.supernet_evaluation import SupernetEvaluator
 
 STEPS, BATCH = 5, 8
-
-
-def two_stages(space):
-    """NAS-Bench-201 with one cell a stage, without the third stage."""
-    stem, *stages, _ = space.blocks
-    return dataclasses.replace(space, blocks=(stem, *stages[:3], Block("head", stages[2].channels)))
 
 
 def small_darts():

@@ -6,6 +6,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from tiny_search import two_stages
 
 from tf_edd import spaces
 from tf_edd.networks.cell import SearchCell
@@ -29,7 +30,11 @@ def noisy_space() -> Space:
     return Space("noisy", tuple(cells), spaces.darts(4, 3, 2).blocks)
 
 
-SPACES = {"nas_bench_201": spaces.nas_bench_201(4, 1), "darts": spaces.darts(4, 3, 1), "noisy": noisy_space()}
+SPACES = {
+    "nas_bench_201": two_stages(spaces.nas_bench_201(4, 1)),
+    "darts": spaces.darts(4, 3, 1),
+    "noisy": noisy_space(),
+}
 
 
 def build(space, shared=True, **settings):
@@ -128,7 +133,7 @@ def test_the_chosen_candidate_alone_is_run():
 
 
 def test_edges_of_one_shape_are_traced_once():
-    supernet = build(SPACES["nas_bench_201"])
+    supernet = build(spaces.nas_bench_201(4, 1))
     run(supernet)
     (traces,) = {layer.traces for layer in supernet.blocks if isinstance(layer, SearchCell)}
     # 3 cells of 6 edges, of 3 numbers of channels.
