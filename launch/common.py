@@ -1,6 +1,7 @@
 """What the launch programs share: flags for where and on what machine, the start, and errors without tracebacks.
 
-TensorFlow is imported in the programs' `main`, through `launch.startup`: --help and a misspelt flag do not wait for it.
+`parse_gin` loads TensorFlow and all parts; programs import what needs them behind it: --help and a misspelt flag do not
+wait for that.
 """
 
 from __future__ import annotations
@@ -94,10 +95,17 @@ def parse_gin(roots: Sequence[str], default_files: Sequence[str] = (), recorded:
     Raises:
         UserError: as `tf_edd.runtime.config.parse`.
     """
+    from launch import startup  # noqa: F401 (first: it registers the parts, and mutes TensorFlow's start-up notes)
     from tf_edd.runtime import config
 
     given = FLAGS.gin_file or list(default_files)
     config.parse([*recorded, *given], FLAGS.gin_param, FLAGS.gin_search_path, roots)
+
+
+def recorded_config(model_dir: str | None, phase: str) -> list[str]:
+    """The gin file that a phase in `model_dir` was started with, if there is one, as `parse_gin` takes it."""
+    path = Path(model_dir or "") / phase / "config.gin"
+    return [str(path)] if model_dir and path.is_file() else []
 
 
 def setup(roots: Sequence[str], default_files: Sequence[str] = (), recorded: Sequence[str] = ()) -> Session:
@@ -111,10 +119,10 @@ def setup(roots: Sequence[str], default_files: Sequence[str] = (), recorded: Seq
     Raises:
         UserError: a bad configuration, or a machine without what the flags ask for.
     """
+    parse_gin(roots, default_files, recorded)
     from tf_edd.runtime import seeds
     from tf_edd.runtime import strategy as strategies
 
-    parse_gin(roots, default_files, recorded)
     if FLAGS.logical_cpus > 1:
         strategies.use_logical_cpus(FLAGS.logical_cpus)
     strategy = strategies.make_strategy(FLAGS.strategy)

@@ -65,8 +65,6 @@ def main() -> None:
     shape = FLAGS.image_shape
     if len(shape) != 3 or not all(side.isdecimal() and int(side) > 0 for side in shape):
         raise UserError(f"--image_shape must be height, width and channels. Received: {','.join(shape)}")
-    from launch import startup  # noqa: F401
-
     common.parse_gin(())
     print(describe(FLAGS.genotype, tuple(map(int, shape)), FLAGS.classes))
 

@@ -28,11 +28,9 @@ def define_flags() -> None:
 
 def main() -> None:
     """Measures and prints."""
-    from launch import startup  # noqa: F401
+    session = common.setup(("evaluate",), common.recorded_config(FLAGS.model_dir, "retrain"))
     from tf_edd.evaluate import evaluate
-    from tf_edd.retrain_records import recorded_config
 
-    session = common.setup(("evaluate",), recorded_config(FLAGS.model_dir))
     with session.strategy.scope():
         result = evaluate(FLAGS.model_dir, saved_model=FLAGS.saved_model, data_dir=FLAGS.data_dir)
     if session.chief:

@@ -24,12 +24,10 @@ FLAGS = flags.FLAGS
 
 def main() -> None:
     """Exports and checks."""
-    from launch import startup  # noqa: F401
+    common.parse_gin(("export",), common.recorded_config(FLAGS.model_dir, "retrain"))
     from tf_edd.export import export
-    from tf_edd.retrain_records import recorded_config
     from tf_edd.runtime.strategy import grow_memory
 
-    common.parse_gin(("export",), recorded_config(FLAGS.model_dir))
     grow_memory()  # the check in a new process needs memory of the GPU too
     card = export(FLAGS.model_dir, data_dir=FLAGS.data_dir, overwrite=FLAGS.overwrite)
     check = card["reloaded"]

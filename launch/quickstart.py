@@ -28,51 +28,44 @@ def report(folder: str) -> str:
     cell = genotypes.Genotype.from_json(files.read_json(f"{folder}/search/genotype.json"))
     card = files.read_json(f"{folder}/export/model_card.json")
     evaluation = files.read_json(f"{folder}/retrain/evaluation.json")
-    return "\n".join(
-        [
-            f"Searched cell   {cell}",
-            f"Test accuracy   {evaluation['accuracy']:.4f} on {evaluation['images']} images of {evaluation['data']}",
-            f"Reloaded        {card['reloaded']['accuracy']:.4f} from the SavedModel in a new process",
-            f"The cell        {folder}/search/cell.png   trajectories {folder}/search/trajectories.png",
-            f"The model       {folder}/export/saved_model   (Keras: {folder}/export/model.keras)",
-            f"TensorBoard     tensorboard --logdir {folder}",
-        ]
-    )
+    return f"""\
+Searched cell   {cell}
+Test accuracy   {evaluation["accuracy"]:.4f} on {evaluation["images"]} images of {evaluation["data"]}
+Reloaded        {card["reloaded"]["accuracy"]:.4f} from the SavedModel in a new process
+The cell        {folder}/search/cell.png   trajectories {folder}/search/trajectories.png
+The model       {folder}/export/saved_model   (Keras: {folder}/export/model.keras)
+TensorBoard     tensorboard --logdir {folder}"""
 
 
 def unfinished(session: common.Session) -> list[str]:
     """The phases of --model_dir that are left; a finished one of another configuration is refused."""
-    from tf_edd.runtime import model_dir
+    from tf_edd.runtime.model_dir import finished  # behind the flags, see `common`
 
     run = {"seed": session.seed, "settings": {"deterministic": session.deterministic}}
     texts = {phase: config.config_text(roots) for phase, roots in RECORDED.items()}
-    return [phase for phase, text in texts.items() if not model_dir.finished(FLAGS.model_dir, phase, text, **run)]
+    return [phase for phase, text in texts.items() if not finished(FLAGS.model_dir, phase, text, **run)]
 
 
 def main() -> None:
     """Runs the phases that are not finished."""
-    from launch import startup  # noqa: F401
+    session = common.setup(("search", "retrain", "evaluate", "export"), ("quickstart.gin",))
     from tf_edd.evaluate import evaluate
     from tf_edd.export import CARD, export
     from tf_edd.retrain import retrain
     from tf_edd.search import search
 
-    session = common.setup(("search", "retrain", "evaluate", "export"), ("quickstart.gin",))
     machine = {"seed": session.seed, "deterministic": session.deterministic, "xla": session.runtime.jit_compile}
-    folder, where = FLAGS.model_dir, {"data_dir": FLAGS.data_dir}
+    folder, where, phases = FLAGS.model_dir, {"data_dir": FLAGS.data_dir}, {"search": search, "retrain": retrain}
     with session.strategy.scope():
         if FLAGS.dry_run:
             print(search(folder, **where, **machine, dry_run=True))
             return
-        left = unfinished(session)
-        if "search" in left:
-            search(folder, **where, **machine)
-        if "retrain" in left:
-            retrain(folder, **where, **machine)
+        for phase in unfinished(session):
+            phases[phase](folder, **where, **machine)
         evaluate(folder, **where)
+    if session.chief and not (Path(folder) / "export" / CARD).exists():
+        export(folder, **where)
     if session.chief:
-        if not (Path(folder) / "export" / CARD).exists():
-            export(folder, **where)
         print(report(folder))
 
 

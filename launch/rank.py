@@ -28,19 +28,12 @@ common.define_flags("model_dir", "data_dir", "gin", "machine", "dry_run", "overw
 FLAGS = flags.FLAGS
 
 
-def searched_config(model_dir: str) -> list[str]:
-    """The gin file that the search was started with, if there is one."""
-    path = Path(model_dir) / "search" / "config.gin"
-    return [str(path)] if path.is_file() else []
-
-
 def main() -> None:
     """Ranks, or describes it."""
-    from launch import startup  # noqa: F401
+    session = common.setup(("rank",), recorded=common.recorded_config(FLAGS.model_dir, "search"))
     from tf_edd.analysis.ranking import Tau
     from tf_edd.rank import FIGURE, RESULT, rank
 
-    session = common.setup(("rank",), recorded=searched_config(FLAGS.model_dir))
     with session.strategy.scope():
         given = {"data_dir": FLAGS.data_dir, "overwrite": FLAGS.overwrite, "dry_run": FLAGS.dry_run}
         result = rank(FLAGS.model_dir, **given)

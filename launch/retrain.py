@@ -45,10 +45,9 @@ def describe(values: dict) -> str:
 
 def main() -> None:
     """Trains, or describes the training."""
-    from launch import startup  # noqa: F401
+    session = common.setup(("retrain",))
     from tf_edd.retrain import retrain
 
-    session = common.setup(("retrain",))
     with session.strategy.scope():
         results = retrain(FLAGS.model_dir, FLAGS.genotype, **common.run_arguments(session))
     if FLAGS.dry_run:

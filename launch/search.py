@@ -22,10 +22,9 @@ FLAGS = flags.FLAGS
 
 def main() -> None:
     """Searches, or describes the search."""
-    from launch import startup  # noqa: F401
+    session = common.setup(("search",))
     from tf_edd.search import search
 
-    session = common.setup(("search",))
     with session.strategy.scope():
         result = search(FLAGS.model_dir, **common.run_arguments(session))
     if FLAGS.dry_run:

@@ -164,12 +164,6 @@ def load_network(folder: Path) -> keras.Model:
         raise UserError(f"Expected a network of this version of tf_edd. Received: {path} ({error})") from error
 
 
-def recorded_config(model_dir) -> list[str]:
-    """The gin file that the retraining in `model_dir` was started with, for programs that are given none."""
-    path = Path(model_dir or "") / "retrain" / "config.gin"
-    return [str(path)] if model_dir and path.is_file() else []
-
-
 def draw_curves(history: list[dict]) -> Figure:
     """Loss and accuracy over the epochs: training images, the held-out part if there is one, test images."""
     figure = Figure(figsize=(10, 4), dpi=120, layout="constrained", facecolor="white")

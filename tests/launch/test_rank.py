@@ -11,7 +11,7 @@ import pytest
 import scipy.stats
 import tensorflow as tf
 
-from launch.rank import searched_config
+from launch.common import recorded_config
 from tf_edd import data, parts  # noqa: F401 (registers what the gin files name)
 from tf_edd.analysis.ranking import ranking_cells
 from tf_edd.errors import UserError
@@ -53,7 +53,7 @@ def searched(tmp_path_factory):
 
 def run(folder, *more, **arguments):
     table = f'nb201_table.path = "{folder / "table.csv"}"'
-    config.parse([*searched_config(folder), "tables/nb201_rank.gin"], [table, *RANK, *more], roots=("rank",))
+    config.parse([*recorded_config(folder, "search"), "tables/nb201_rank.gin"], [table, *RANK, *more], roots=("rank",))
     return rank(folder, **arguments)
 
 
