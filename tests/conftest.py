@@ -15,9 +15,10 @@ SHARED = Path(os.environ.get("TF_EDD_SHARED", Path(__file__).resolve().parents[2
 @pytest.fixture(autouse=True, scope="session")
 def no_graph_optimizer():
     """As in the programs on a CPU: its time would be that of many tests."""
-    tensorflow = sys.modules.get("tensorflow")  # tests without TensorFlow do not wait for it
-    if tensorflow is not None:
-        tensorflow.config.optimizer.set_experimental_options({"disable_meta_optimizer": True})
+    if "tensorflow" in sys.modules:  # tests without TensorFlow do not wait for it
+        from tf_edd.runtime.strategy import disable_meta_optimizer
+
+        disable_meta_optimizer()
 
 
 @pytest.fixture(scope="session")

@@ -3,6 +3,7 @@
 import dataclasses
 
 import numpy as np
+import tensorflow as tf
 
 from tf_edd import bilevel, data, discretizers, optimizers, relaxations, schedules, temperature
 from tf_edd.actions import genotype_log
@@ -23,12 +24,16 @@ def tiny_space() -> Space:
 
 def noisy_space() -> Space:
     """S4 with one node a cell: a normal and two reduction cells, of two edges each."""
-    skeleton = darts(4, 3, 1)
+    return dataclasses.replace(with_candidates(darts(4, 3, 1), NOISY), name="noisy")
+
+
+def with_candidates(space, primitives) -> Space:
+    """The space with these candidates on every edge."""
     cells = [
-        dataclasses.replace(cell, edges=tuple(dataclasses.replace(edge, primitives=NOISY) for edge in cell.edges))
-        for cell in skeleton.cells
+        dataclasses.replace(cell, edges=tuple(dataclasses.replace(edge, primitives=primitives) for edge in cell.edges))
+        for cell in space.cells
     ]
-    return Space("noisy", tuple(cells), skeleton.blocks)
+    return dataclasses.replace(space, cells=tuple(cells))
 
 
 def two_stages(space):
@@ -39,8 +44,6 @@ def two_stages(space):
 
 def at_once(dataset):
     """The data set without the thread that tunes it, for which a finished iterator waits."""
-    import tensorflow as tf
-
     options = tf.data.Options()
     options.autotune.enabled = False
     return dataset.with_options(options)
@@ -82,8 +85,6 @@ def outcome(model_dir) -> dict:
 
 def checkpointed(folder) -> dict[str, bytes]:
     """Name -> bytes of every variable of the newest checkpoint: weights, logits, slots of both optimizers."""
-    import tensorflow as tf
-
     prefix = tf.train.latest_checkpoint(str(folder))
     names = [name for name, _ in tf.train.list_variables(prefix) if "OBJECT_GRAPH" not in name]
     values = {name: np.asarray(tf.train.load_variable(prefix, name)) for name in names if "python_state" not in name}

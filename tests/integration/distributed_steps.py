@@ -3,14 +3,13 @@
 Writes what both reach into an .npz file: keys `<strategy>/<name>`.
 """
 
-import dataclasses
 import sys
 from types import SimpleNamespace
 
 import keras
 import numpy as np
 import tensorflow as tf
-from tiny_search import at_once, two_stages
+from tiny_search import at_once, two_stages, with_candidates
 
 from tf_edd.arch_logits import ArchLogits
 from tf_edd.bilevel import Bilevel
@@ -25,17 +24,7 @@ from tf_edd.spaces import Block, CellSpec, Edge, Space, darts, nas_bench_201
 from tf_edd.supernet_evaluation import SupernetEvaluator
 
 STEPS, BATCH = 5, 8
-
-
-def small_darts():
-    """The DARTS space with one node a cell and one candidate of each kind."""
-    space = darts(4, 3, 1)
-    kept = ("max_pool_3x3", "skip_connect", "sep_conv_3x3", "dil_conv_5x5")
-    cells = [
-        dataclasses.replace(cell, edges=tuple(dataclasses.replace(edge, primitives=kept) for edge in cell.edges))
-        for cell in space.cells
-    ]
-    return dataclasses.replace(space, cells=tuple(cells))
+ONE_OF_EACH = ("max_pool_3x3", "skip_connect", "sep_conv_3x3", "dil_conv_5x5")
 
 
 def batches(seed, rows=None):
@@ -146,6 +135,9 @@ if __name__ == "__main__":
         # One strategy for both: a second one would number its collectives like the first, whose shapes are remembered.
         strategy = make_strategy(name)
         found = run(strategy) | run_paths(strategy)
-        found |= {f"darts/{key}": value for key, value in run(strategy, space=small_darts()).items()}
+        found |= {
+            f"darts/{key}": value
+            for key, value in run(strategy, space=with_candidates(darts(4, 3, 1), ONE_OF_EACH)).items()
+        }
         results |= {f"{name}/{key}": value for key, value in found.items()}
     np.savez(sys.argv[1], **results)
