@@ -6,10 +6,12 @@ import numpy as np
 import tensorflow as tf
 
 from benchmarks.setting import SUITES, Setting
-from tf_edd import data, relaxations, temperature
+from tf_edd import data
 from tf_edd.data.images import Images
 from tf_edd.data.normalisation import KNOWN_MOMENTS
 from tf_edd.data.sources import ArraySource
+from tf_edd.relaxations import relaxations
+from tf_edd.schedules import temperature
 
 REPEATS = 300
 CIFAR10_IMAGES = 50_000

@@ -4,10 +4,10 @@
     python benchmarks/same_numbers.py --only=edd_nb201,mobile
     python benchmarks/same_numbers.py --record         # write a new record, after a change that is meant
 
-For a rebuilding that is to change no number: every epoch's genotype, probabilities and metrics, the logits and a hash of
-all variables of every checkpoint, and of a retraining also what its export reaches. The runs take the embedded digits
-and about five minutes. Equality to the bit holds on one kind of processor, with one number of threads and one version of
-TensorFlow; the record names them. Elsewhere record both commits.
+For a rebuilding that is to change no number: every epoch's genotype, probabilities and metrics, the logits and a hash
+of all variables of every checkpoint, and of a retraining also what its export reaches. The runs take the embedded
+digits and about five minutes. Equality to the bit holds on one kind of processor, with one number of threads and one
+version of TensorFlow; the record names them. Elsewhere record both commits.
 
 Exits with 1 where something differs, and names the first difference of each run.
 """

@@ -19,10 +19,10 @@ import gin
 from absl import flags
 
 from launch import common
-from tf_edd import genotype as genotypes
 from tf_edd.analysis.counting import count, count_supernet
+from tf_edd.architectures import genotype as genotypes
 from tf_edd.errors import UserError
-from tf_edd.spaces.fit import check_images
+from tf_edd.spaces.check_images import check_images
 
 common.define_flags("gin")
 FLAGS = flags.FLAGS

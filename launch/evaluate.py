@@ -29,7 +29,7 @@ def define_flags() -> None:
 def main() -> None:
     """Measures and prints."""
     session = common.setup(("evaluate",), common.recorded_config(FLAGS.model_dir, "retrain"))
-    from tf_edd.evaluate import evaluate
+    from tf_edd.training.evaluate import evaluate
 
     with session.strategy.scope():
         result = evaluate(FLAGS.model_dir, saved_model=FLAGS.saved_model, data_dir=FLAGS.data_dir)

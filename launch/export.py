@@ -25,8 +25,8 @@ FLAGS = flags.FLAGS
 def main() -> None:
     """Exports and checks."""
     common.parse_gin(("export",), common.recorded_config(FLAGS.model_dir, "retrain"))
-    from tf_edd.export import export
     from tf_edd.runtime.strategy import grow_memory
+    from tf_edd.training.export import export
 
     grow_memory()  # the check in a new process needs memory of the GPU too
     card = export(FLAGS.model_dir, data_dir=FLAGS.data_dir, overwrite=FLAGS.overwrite)

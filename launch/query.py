@@ -15,10 +15,10 @@ benchmark's network on CIFAR-10: 16 channels, 5 cells per stage, 32x32 images, 1
 from absl import flags
 
 from launch.common import launch
-from tf_edd import genotype as genotypes
 from tf_edd.analysis.counting import count
+from tf_edd.architectures import genotype as genotypes
+from tf_edd.architectures.table import open_table
 from tf_edd.spaces import nas_bench_201
-from tf_edd.tabular import open_table
 
 FLAGS = flags.FLAGS
 IMAGE_SHAPE, NUM_CLASSES = (32, 32, 3), 10

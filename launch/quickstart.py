@@ -14,7 +14,7 @@ from pathlib import Path
 from absl import flags, logging
 
 from launch import common
-from tf_edd import genotype as genotypes
+from tf_edd.architectures import genotype as genotypes
 from tf_edd.runtime import config, files
 
 common.define_flags("model_dir", "data_dir", "gin", "machine", "dry_run")
@@ -49,10 +49,10 @@ def unfinished(session: common.Session) -> list[str]:
 def main() -> None:
     """Runs the phases that are not finished."""
     session = common.setup(("search", "retrain", "evaluate", "export"), ("quickstart.gin",))
-    from tf_edd.evaluate import evaluate
-    from tf_edd.export import CARD, export
-    from tf_edd.retrain import retrain
-    from tf_edd.search import search
+    from tf_edd.search.search import search
+    from tf_edd.training.evaluate import evaluate
+    from tf_edd.training.export import CARD, export
+    from tf_edd.training.retrain import retrain
 
     machine = {"seed": session.seed, "deterministic": session.deterministic, "xla": session.runtime.jit_compile}
     folder, where, phases = FLAGS.model_dir, {"data_dir": FLAGS.data_dir}, {"search": search, "retrain": retrain}

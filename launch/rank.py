@@ -32,7 +32,7 @@ def main() -> None:
     """Ranks, or describes it."""
     session = common.setup(("rank",), recorded=common.recorded_config(FLAGS.model_dir, "search"))
     from tf_edd.analysis.ranking import Tau
-    from tf_edd.rank import FIGURE, RESULT, rank
+    from tf_edd.search.rank import FIGURE, RESULT, rank
 
     with session.strategy.scope():
         given = {"data_dir": FLAGS.data_dir, "overwrite": FLAGS.overwrite, "dry_run": FLAGS.dry_run}

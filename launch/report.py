@@ -45,7 +45,7 @@ def main() -> None:
     histories = read_searches(FLAGS.search)
     lookup = None
     if FLAGS.table:
-        from tf_edd.tabular import open_table
+        from tf_edd.architectures.table import open_table
 
         lookup = open_table(FLAGS.table)
     selections = read_searches(FLAGS.search, comparison.read_selection)

@@ -46,7 +46,7 @@ def describe(values: dict) -> str:
 def main() -> None:
     """Trains, or describes the training."""
     session = common.setup(("retrain",))
-    from tf_edd.retrain import retrain
+    from tf_edd.training.retrain import retrain
 
     with session.strategy.scope():
         results = retrain(FLAGS.model_dir, FLAGS.genotype, **common.run_arguments(session))

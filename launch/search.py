@@ -23,7 +23,7 @@ FLAGS = flags.FLAGS
 def main() -> None:
     """Searches, or describes the search."""
     session = common.setup(("search",))
-    from tf_edd.search import search
+    from tf_edd.search.search import search
 
     with session.strategy.scope():
         result = search(FLAGS.model_dir, **common.run_arguments(session))

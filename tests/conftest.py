@@ -46,9 +46,13 @@ def retrained_dir(tmp_path_factory) -> Path:
     """A model_dir with a tiny network retrained for two epochs on the digits, configured by gin; do not change it."""
     import gin  # here, so that tests which need no TensorFlow do not load it
 
-    from tf_edd import data, evaluate, export, optimizers, schedules, search, spaces  # noqa: F401 (for gin)
-    from tf_edd import retrain as program
+    from tf_edd import data, spaces  # noqa: F401 (for gin)
+    from tf_edd.optimizers import optimizers  # noqa: F401 (for gin)
     from tf_edd.runtime import config
+    from tf_edd.schedules import learning_rate as schedules  # noqa: F401 (for gin)
+    from tf_edd.search import search  # noqa: F401 (for gin)
+    from tf_edd.training import evaluate, export  # noqa: F401 (for gin)
+    from tf_edd.training import retrain as program
 
     folder = tmp_path_factory.mktemp("retrained")
     cell = "|nor_conv_3x3~0|+|none~0|skip_connect~1|+|skip_connect~0|none~1|avg_pool_3x3~2|"

@@ -13,10 +13,13 @@ import pytest
 import tensorflow as tf
 
 from launch import common
-from tf_edd import parts  # noqa: F401 (registers what the gin files name)
 from tf_edd.errors import UserError
-from tf_edd.runtime import config, files
-from tf_edd.search import search
+from tf_edd.runtime import (
+    config,
+    files,
+    parts,  # noqa: F401 (registers what the gin files name)
+)
+from tf_edd.search.search import search
 
 ROOT = Path(__file__).resolve().parents[1]
 GIN = ROOT / "gin_configs"

@@ -5,12 +5,18 @@ import dataclasses
 import numpy as np
 import tensorflow as tf
 
-from tf_edd import bilevel, data, discretizers, optimizers, relaxations, schedules, temperature
+from tf_edd import data
 from tf_edd.actions import genotype_log
+from tf_edd.discretizers import discretizers
+from tf_edd.optimizers import optimizers
+from tf_edd.relaxations import relaxations
 from tf_edd.runtime import files
 from tf_edd.runtime.checkpoint import Checkpointer
-from tf_edd.search import search
+from tf_edd.schedules import learning_rate as schedules
+from tf_edd.schedules import temperature
+from tf_edd.search.search import search
 from tf_edd.spaces import Block, CellSpec, Edge, Space, darts
+from tf_edd.steps import first_order as bilevel
 
 EPOCHS, STEPS, BATCH = 3, 4, 16
 NOISY = ("noise", "sep_conv_3x3")

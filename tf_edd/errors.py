@@ -1,4 +1,8 @@
-"""Errors that a user can act on: each says what was expected and what was received."""
+"""Errors that a user can act on, and the checks that raise them in the same words everywhere."""
+
+import math
+import numbers
+from collections.abc import Collection
 
 
 class UserError(ValueError):
@@ -6,3 +10,35 @@ class UserError(ValueError):
 
     The launch programs print the message alone, without a traceback, and exit with status 2.
     """
+
+
+def require_count(least: int = 1, note: str = "", **values) -> None:
+    """Raises UserError for a value that is not an integer of at least `least`; `note` names what else is allowed."""
+    for name, value in values.items():
+        if not isinstance(value, numbers.Integral) or isinstance(value, bool) or value < least:
+            raise UserError(f"{name} must be an integer of at least {least}{note}. Received: {name}={value!r}")
+
+
+def require_positive(note: str = "", **values) -> None:
+    """Raises UserError for a value that is not a finite number above 0."""
+    for name, value in values.items():
+        if not _is_number(value) or not 0 < value < math.inf:
+            raise UserError(f"{name} must be a positive number{note}. Received: {name}={value!r}")
+
+
+def require_share(below_one: bool = False, **values) -> None:
+    """Raises UserError for a value outside [0, 1], or [0, 1) with `below_one`."""
+    for name, value in values.items():
+        if not _is_number(value) or not 0 <= value <= 1 or (below_one and value == 1):
+            raise UserError(f"{name} must lie in [0, 1{')' if below_one else ']'}. Received: {name}={value!r}")
+
+
+def require_one_of(allowed: Collection, **values) -> None:
+    """Raises UserError for a value that is not among those allowed."""
+    for name, value in values.items():
+        if value not in allowed:
+            raise UserError(f"{name} must be one of {', '.join(map(repr, allowed))}. Received: {name}={value!r}")
+
+
+def _is_number(value) -> bool:
+    return isinstance(value, numbers.Real) and not isinstance(value, bool)

@@ -5,14 +5,15 @@ import itertools
 import tensorflow as tf
 
 from benchmarks import setting as s
-from tf_edd import relaxations, samplers
-from tf_edd.arch_logits import ArchLogits
-from tf_edd.bilevel import Bilevel
+from tf_edd import samplers
+from tf_edd.architectures.logits import ArchLogits
 from tf_edd.networks.supernet import Supernet
-from tf_edd.optimizers import SGD, Adam
+from tf_edd.optimizers.optimizers import SGD, Adam
+from tf_edd.relaxations import relaxations
 from tf_edd.runtime.strategy import make_strategy, runtime
-from tf_edd.single_path import SinglePath
 from tf_edd.spaces import nas_bench_201
+from tf_edd.steps.first_order import Bilevel
+from tf_edd.steps.sampled_paths import SinglePath
 
 
 def build(setting: s.Setting, method: str):

@@ -3,14 +3,14 @@
 import tensorflow as tf
 
 from benchmarks import setting as s
-from tf_edd import relaxations
-from tf_edd.arch_logits import ArchLogits
-from tf_edd.bilevel import Bilevel
+from tf_edd.architectures.logits import ArchLogits
 from tf_edd.networks.supernet import Supernet
-from tf_edd.optimizers import SGD, Adam
-from tf_edd.regularizers import self_distillation
+from tf_edd.optimizers.optimizers import SGD, Adam
+from tf_edd.regularizers.regularizers import self_distillation
+from tf_edd.relaxations import relaxations
 from tf_edd.runtime.strategy import make_strategy, runtime
 from tf_edd.spaces import darts, nas_bench_201
+from tf_edd.steps.first_order import Bilevel
 
 _SPACES = {"nas_bench_201": nas_bench_201, "darts": darts}
 

@@ -3,12 +3,12 @@
 import tensorflow as tf
 
 from benchmarks import setting as s
-from tf_edd import genotype
+from tf_edd.architectures import genotype
 from tf_edd.networks.final_network import build_final_network
-from tf_edd.optimizers import SGD
-from tf_edd.retrain_step import TrainStep
+from tf_edd.optimizers.optimizers import SGD
 from tf_edd.runtime.strategy import make_strategy, runtime
 from tf_edd.spaces import darts
+from tf_edd.training.train_step import TrainStep
 
 
 def build(setting: s.Setting):

@@ -2,9 +2,9 @@
 
 import numpy as np
 
-from tf_edd.discretizers import argmax
-from tf_edd.relaxations import softmax
-from tf_edd.search_state import SearchState
+from tf_edd.actions.search_state import SearchState
+from tf_edd.discretizers.discretizers import argmax
+from tf_edd.relaxations.relaxations import softmax
 from tf_edd.spaces.nas_bench_201 import PRIMITIVES, nas_bench_201
 from tf_edd.spaces.space import CellSpec, Edge, Space
 

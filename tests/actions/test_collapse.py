@@ -6,8 +6,8 @@ from absl import logging as absl_logging
 from fake_search import advance, new_state, one_hot, resumed
 
 from tf_edd.actions import collapse_warning, genotype_log
+from tf_edd.architectures.genotype import Genotype, from_text
 from tf_edd.errors import UserError
-from tf_edd.genotype import Genotype, from_text
 from tf_edd.spaces import darts, proxyless
 
 NONE, SKIP, CONV = 0, 1, 3

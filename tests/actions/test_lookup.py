@@ -4,8 +4,8 @@ from fake_search import advance, new_state, two_kinds
 
 import tf_edd.actions
 from tf_edd.actions import default_actions, table_lookup
+from tf_edd.architectures.table import Table, load_table
 from tf_edd.errors import UserError
-from tf_edd.tabular import Table, load_table
 
 
 class Recorder:

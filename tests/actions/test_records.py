@@ -5,8 +5,8 @@ import pytest
 from fake_search import advance, metrics_at, new_state, probabilities, resumed
 
 from tf_edd.actions import genotype_log
+from tf_edd.architectures.genotype import load
 from tf_edd.errors import UserError
-from tf_edd.genotype import load
 
 
 def lines(folder):

@@ -10,7 +10,7 @@ from tiny_search import Stop, StopAt, outcome, run
 
 from tf_edd.actions import default_actions, genotype_log, sharpness, tensorboard
 from tf_edd.errors import UserError
-from tf_edd.relaxations import softmax
+from tf_edd.relaxations.relaxations import softmax
 from tf_edd.runtime import files
 
 TAGS = ("sharpness/eigenvalue", "sharpness/loss_difference")

@@ -12,9 +12,9 @@ from tensorboard.util import tensor_util
 from tf_edd.actions import tensorboard
 from tf_edd.actions.hparams import flat_bindings
 from tf_edd.actions.lookup import table_lookup
+from tf_edd.architectures.table import Table
 from tf_edd.errors import UserError
 from tf_edd.spaces import proxyless
-from tf_edd.tabular import Table
 
 
 def read(folder) -> EventAccumulator:

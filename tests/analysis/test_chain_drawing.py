@@ -8,8 +8,8 @@ from matplotlib.patches import FancyBboxPatch, PathPatch
 from tf_edd.analysis import drawing
 from tf_edd.analysis.chain_drawing import draw_chain, draw_chain_heat_map
 from tf_edd.analysis.pictures import draw_architecture, draw_probabilities
+from tf_edd.architectures.genotype import from_text, load
 from tf_edd.errors import UserError
-from tf_edd.genotype import from_text, load
 from tf_edd.spaces import darts, nas_bench_201, proxyless
 
 SPACE = proxyless()

@@ -8,8 +8,8 @@ import itertools
 import pytest
 
 from tf_edd.analysis.counting import Counts, activation_memory, count, count_supernet
+from tf_edd.architectures.genotype import Genotype, from_text, load
 from tf_edd.errors import UserError
-from tf_edd.genotype import Genotype, from_text, load
 from tf_edd.spaces import Block, CellSpec, Edge, Space, darts, darts_imagenet, nas_bench_201, proxyless, s1, s3
 
 CIFAR10 = ((32, 32, 3), 10)
@@ -70,7 +70,7 @@ def test_cell_of_the_benchmarks_manual():
 
 
 def test_resnet_point_of_the_benchmark(nb201_table_path):
-    from tf_edd.tabular import load_table
+    from tf_edd.architectures.table import load_table
 
     genotype = from_text(load_table(nb201_table_path).arch(11472), SPACE)
     counts = count(SPACE, genotype, *CIFAR10)

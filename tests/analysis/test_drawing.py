@@ -9,8 +9,8 @@ from matplotlib.colors import to_hex
 from matplotlib.patches import FancyArrowPatch
 
 from tf_edd.analysis import drawing
+from tf_edd.architectures.genotype import Genotype, from_text, load
 from tf_edd.errors import UserError
-from tf_edd.genotype import Genotype, from_text, load
 from tf_edd.runtime import files
 from tf_edd.spaces import CellSpec, Edge, Space, darts, nas_bench_201
 

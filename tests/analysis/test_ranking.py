@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 from tf_edd.analysis import drawing, ranking
+from tf_edd.architectures.genotype import from_text
+from tf_edd.architectures.table import open_table
 from tf_edd.errors import UserError
-from tf_edd.genotype import from_text
 from tf_edd.spaces import nas_bench_201
-from tf_edd.tabular import open_table
 
 
 def counted(first, second):

@@ -6,12 +6,13 @@ import pytest
 import tensorflow as tf
 from numpy_supernet import forward
 
-from tf_edd import relaxations, spaces
+from tf_edd import spaces
 from tf_edd.analysis import sharpness
 from tf_edd.errors import UserError
 from tf_edd.networks.cell import SearchCell
 from tf_edd.networks.stateless import SharedTraces
 from tf_edd.networks.supernet import Supernet
+from tf_edd.relaxations import relaxations
 from tf_edd.spaces import Block, CellSpec, Edge, Space
 
 rng = np.random.default_rng(0)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from tf_edd.analysis import drawing, trajectories
-from tf_edd.genotype import from_text
+from tf_edd.architectures.genotype import from_text
 from tf_edd.spaces import proxyless
 
 FIRST = "|nor_conv_3x3~0|+|none~0|avg_pool_3x3~1|+|skip_connect~0|nor_conv_3x3~1|nor_conv_1x1~2|"

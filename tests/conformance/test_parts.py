@@ -14,14 +14,19 @@ import pytest
 import tensorflow as tf
 from tiny_search import tiny_space
 
-from tf_edd import discretizers, evolution, operations, regularizers, relaxations, samplers, spaces, temperature
+from tf_edd import operations, samplers, spaces
 from tf_edd.analysis.counting import count_supernet
-from tf_edd.arch_logits import ArchLogits
-from tf_edd.bilevel import Bilevel
-from tf_edd.genotype import Genotype
+from tf_edd.architectures.genotype import Genotype
+from tf_edd.architectures.logits import ArchLogits
+from tf_edd.discretizers import discretizers
 from tf_edd.networks.supernet import Supernet
-from tf_edd.optimizers import SGD
+from tf_edd.optimizers.optimizers import SGD
+from tf_edd.regularizers import regularizers
+from tf_edd.relaxations import relaxations
+from tf_edd.schedules import temperature
+from tf_edd.selectors import evolution
 from tf_edd.spaces import CellSpec, Edge, Space
+from tf_edd.steps.first_order import Bilevel
 
 
 @dataclasses.dataclass(frozen=True)

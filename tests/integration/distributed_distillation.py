@@ -8,7 +8,7 @@ import sys
 import numpy as np
 from distributed_steps import run
 
-from tf_edd.regularizers import self_distillation
+from tf_edd.regularizers.regularizers import self_distillation
 from tf_edd.runtime.strategy import disable_meta_optimizer, make_strategy, use_logical_cpus
 from tf_edd.spaces import Block, CellSpec, Edge, Space
 

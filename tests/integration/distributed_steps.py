@@ -11,17 +11,17 @@ import numpy as np
 import tensorflow as tf
 from tiny_search import at_once, two_stages, with_candidates
 
-from tf_edd.arch_logits import ArchLogits
-from tf_edd.bilevel import Bilevel
-from tf_edd.genes import Genes
+from tf_edd.architectures.genes import Genes
+from tf_edd.architectures.logits import ArchLogits
+from tf_edd.evaluation.supernet_evaluator import SupernetEvaluator
 from tf_edd.networks.supernet import Supernet
-from tf_edd.optimizers import SGD, Adam
-from tf_edd.relaxations import sparse_noisy_softmax
+from tf_edd.optimizers.optimizers import SGD, Adam
+from tf_edd.relaxations.relaxations import sparse_noisy_softmax
 from tf_edd.runtime.strategy import disable_meta_optimizer, make_strategy, replica_batches, use_logical_cpus
 from tf_edd.samplers import importance_images, importance_paths
-from tf_edd.single_path import SinglePath
 from tf_edd.spaces import Block, CellSpec, Edge, Space, darts, nas_bench_201
-from tf_edd.supernet_evaluation import SupernetEvaluator
+from tf_edd.steps.first_order import Bilevel
+from tf_edd.steps.sampled_paths import SinglePath
 
 STEPS, BATCH = 5, 8
 ONE_OF_EACH = ("max_pool_3x3", "skip_connect", "sep_conv_3x3", "dil_conv_5x5")

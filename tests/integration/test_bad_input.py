@@ -15,7 +15,7 @@ from PIL import Image
 from tiny_search import EPOCHS, STEPS, outcome, run
 
 from launch import common, query, retrain, search
-from tf_edd import tabular
+from tf_edd.architectures import table as tabular
 from tf_edd.errors import UserError
 from tf_edd.runtime import files
 

@@ -16,7 +16,7 @@ from tiny_search import EPOCHS, STEPS, Stop, StopAt, noisy_space, outcome, run, 
 from tf_edd.actions import genotype_log
 from tf_edd.networks import supernet
 from tf_edd.networks.cell import SearchCell
-from tf_edd.regularizers import self_distillation
+from tf_edd.regularizers.regularizers import self_distillation
 from tf_edd.runtime import files
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -7,15 +7,19 @@ from PIL import Image
 from tensorboard.backend.event_processing.plugin_event_accumulator import EventAccumulator
 from tiny_search import noisy_space, run
 
-from tf_edd import data, optimizers, relaxations, schedules, temperature
+from tf_edd import data
 from tf_edd.actions import collapse_warning, drawings, genotype_log, tensorboard
 from tf_edd.analysis.counting import count
-from tf_edd.evaluate import evaluate
-from tf_edd.export import export
-from tf_edd.genotype import Genotype, load
-from tf_edd.retrain import retrain
+from tf_edd.architectures.genotype import Genotype, load
+from tf_edd.optimizers import optimizers
+from tf_edd.relaxations import relaxations
 from tf_edd.runtime import files
+from tf_edd.schedules import learning_rate as schedules
+from tf_edd.schedules import temperature
 from tf_edd.spaces import darts
+from tf_edd.training.evaluate import evaluate
+from tf_edd.training.export import export
+from tf_edd.training.retrain import retrain
 
 KINDS = ("normal", "reduce")
 

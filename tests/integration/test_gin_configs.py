@@ -8,16 +8,18 @@ import numpy as np
 import pytest
 
 import gin_configs
-from tf_edd import parts  # noqa: F401
+from tf_edd.architectures.genotype import Genotype
+from tf_edd.architectures.table import ACCURACIES, COLUMNS
 from tf_edd.data import ImageData
 from tf_edd.data.normalisation import Moments
 from tf_edd.data.sources import ArraySource
-from tf_edd.genotype import Genotype
-from tf_edd.retrain import retrain
-from tf_edd.runtime import config
+from tf_edd.runtime import (
+    config,
+    parts,  # noqa: F401
+)
 from tf_edd.runtime.files import write_lines
-from tf_edd.search import search
-from tf_edd.tabular import ACCURACIES, COLUMNS
+from tf_edd.search.search import search
+from tf_edd.training.retrain import retrain
 
 FOLDER = Path(gin_configs.__file__).resolve().parent
 CELL = "|nor_conv_3x3~0|+|none~0|skip_connect~1|+|skip_connect~0|none~1|avg_pool_3x3~2|"

@@ -5,15 +5,19 @@ import pytest
 import tensorflow as tf
 from tiny_search import run
 
-from tf_edd import data, optimizers, relaxations, schedules, temperature
+from tf_edd import data
 from tf_edd.actions import collapse_warning, drawings, genotype_log, tensorboard
 from tf_edd.analysis.counting import count
-from tf_edd.evaluate import evaluate
-from tf_edd.export import export
-from tf_edd.genotype import load
-from tf_edd.retrain import retrain
+from tf_edd.architectures.genotype import load
+from tf_edd.optimizers import optimizers
+from tf_edd.relaxations import relaxations
 from tf_edd.runtime import files
+from tf_edd.schedules import learning_rate as schedules
+from tf_edd.schedules import temperature
 from tf_edd.spaces import proxyless
+from tf_edd.training.evaluate import evaluate
+from tf_edd.training.export import export
+from tf_edd.training.retrain import retrain
 
 SPACE = proxyless((4, 4), (2, 1), (1, 2), stem_width=4, stem_stride=1, first_width=4, head_width=8)
 

@@ -26,7 +26,7 @@ def test_memory_of_a_gpu_grows_before_the_export_uses_it(monkeypatch):
     card = {"reloaded": {"accuracy": 1.0, "images": 1, "max_logit_difference": 0.0}}
     monkeypatch.setattr(program.common, "parse_gin", lambda *_: calls.append("gin"))
     monkeypatch.setattr("tf_edd.runtime.strategy.grow_memory", lambda: calls.append("memory"))
-    monkeypatch.setattr("tf_edd.export.export", lambda *_, **__: calls.append("export") or card)
+    monkeypatch.setattr("tf_edd.training.export.export", lambda *_, **__: calls.append("export") or card)
     with flagsaver.flagsaver():
         program.FLAGS(["program", "--model_dir=run"])
         program.main()

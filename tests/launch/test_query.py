@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from launch.query import describe
+from tf_edd.architectures.genotype import from_text
 from tf_edd.errors import UserError
-from tf_edd.genotype import from_text
 from tf_edd.spaces import nas_bench_201
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -12,18 +12,22 @@ import scipy.stats
 import tensorflow as tf
 
 from launch.common import recorded_config
-from tf_edd import data, parts  # noqa: F401 (registers what the gin files name)
+from tf_edd import data  # noqa: F401 (registers what the gin files name)
 from tf_edd.analysis.ranking import ranking_cells
+from tf_edd.architectures.genotype import from_text
+from tf_edd.architectures.table import ACCURACIES, COLUMNS
 from tf_edd.errors import UserError
-from tf_edd.genotype import from_text
-from tf_edd.inherited import InheritedAccuracy
+from tf_edd.evaluation.inherited_accuracy import InheritedAccuracy
+from tf_edd.evaluation.supernet_evaluator import SupernetEvaluator
 from tf_edd.networks.supernet import Supernet
-from tf_edd.rank import rank
-from tf_edd.runtime import config, files
-from tf_edd.search import search
+from tf_edd.runtime import (
+    config,
+    files,
+    parts,  # noqa: F401 (registers what the gin files name)
+)
+from tf_edd.search.rank import rank
+from tf_edd.search.search import search
 from tf_edd.spaces import nas_bench_201
-from tf_edd.supernet_evaluation import SupernetEvaluator
-from tf_edd.tabular import ACCURACIES, COLUMNS
 
 ROOT = Path(__file__).resolve().parents[2]
 CELLS = 12

@@ -42,7 +42,7 @@ def test_dry_run_prints_the_recipe_and_writes_nothing(tmp_path):
 
 @pytest.mark.slow
 def test_trains_the_searched_cell_and_refuses_to_repeat(tmp_path):
-    from tf_edd.genotype import from_text
+    from tf_edd.architectures.genotype import from_text
     from tf_edd.spaces import nas_bench_201
 
     files.write_json(tmp_path / "genotype.json", from_text(CELL, nas_bench_201()).to_json())

@@ -6,7 +6,7 @@ from torch_reference import check_equal, torch
 
 from benchmarks.peers import darts_final_torch, darts_torch
 from benchmarks.setting import Setting
-from tf_edd.genotype import load
+from tf_edd.architectures.genotype import load
 from tf_edd.networks.final_network import build_final_network
 from tf_edd.networks.supernet import Supernet
 from tf_edd.spaces import darts

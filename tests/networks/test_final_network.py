@@ -7,8 +7,8 @@ import scipy.ndimage
 import tensorflow as tf
 
 from tf_edd.analysis.counting import count
+from tf_edd.architectures.genotype import Genotype, from_text
 from tf_edd.errors import UserError
-from tf_edd.genotype import Genotype, from_text
 from tf_edd.networks.final_network import NORM, FinalCell, build_final_network
 from tf_edd.networks.supernet import Supernet
 from tf_edd.spaces import nas_bench_201

@@ -6,8 +6,8 @@ import pytest
 import tensorflow as tf
 
 from tf_edd.analysis.counting import count
+from tf_edd.architectures.genotype import Genotype, load
 from tf_edd.errors import UserError
-from tf_edd.genotype import Genotype, load
 from tf_edd.networks.final_network import FinalCell, build_final_network, inference_model, set_drop_path
 from tf_edd.networks.supernet import Supernet
 from tf_edd.spaces import darts, darts_imagenet, nas_bench_201, s4

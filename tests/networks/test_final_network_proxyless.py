@@ -6,7 +6,7 @@ import pytest
 import tensorflow as tf
 
 from tf_edd.analysis.counting import count
-from tf_edd.genotype import from_text
+from tf_edd.architectures.genotype import from_text
 from tf_edd.networks.final_network import FinalCell, build_final_network, set_drop_path
 from tf_edd.networks.supernet import Supernet
 from tf_edd.spaces import proxyless

@@ -5,9 +5,9 @@ import os
 import gin
 import pytest
 
-from tf_edd import parts as _parts  # noqa: F401  (defines the configurables)
 from tf_edd.errors import UserError
 from tf_edd.runtime import config, gin_graph
+from tf_edd.runtime import parts as _parts  # noqa: F401  (defines the configurables)
 
 ROOT = "rt_root"
 BASE = (f"{ROOT}.schedule = @rt_constant()", f"{ROOT}.epochs = 3")

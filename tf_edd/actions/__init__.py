@@ -12,7 +12,7 @@ from tf_edd.actions.lookup import table_lookup
 from tf_edd.actions.records import genotype_log
 from tf_edd.actions.sharpness import sharpness
 from tf_edd.actions.summaries import tensorboard
-from tf_edd.tabular import Table
+from tf_edd.architectures.table import Table
 
 __all__ = [
     "Action",

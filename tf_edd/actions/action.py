@@ -7,9 +7,9 @@ from typing import Protocol
 
 import tensorflow as tf
 
+from tf_edd.actions.search_state import SearchState
 from tf_edd.errors import UserError
 from tf_edd.runtime import files
-from tf_edd.search_state import SearchState
 
 
 class Action(Protocol):

@@ -7,9 +7,9 @@ import numpy as np
 from absl import logging
 
 from tf_edd.actions.action import check_at_least_one
+from tf_edd.actions.search_state import SearchState
+from tf_edd.architectures.genotype import IDLE, Genotype
 from tf_edd.errors import UserError
-from tf_edd.genotype import IDLE, Genotype
-from tf_edd.search_state import SearchState
 
 DIGITS = 2
 

@@ -3,9 +3,10 @@
 import gin
 from matplotlib.figure import Figure
 
-from tf_edd.actions.action import check_at_least_one, writing
+from tf_edd.actions.action import check_at_least_one
+from tf_edd.runtime.writing import writing
+from tf_edd.actions.search_state import SearchState
 from tf_edd.analysis import drawing, pictures, trajectories
-from tf_edd.search_state import SearchState
 
 
 class _Drawings:

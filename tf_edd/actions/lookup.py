@@ -2,9 +2,9 @@
 
 import gin
 
-from tf_edd import tabular
+from tf_edd.actions.search_state import SearchState
+from tf_edd.architectures import table as tabular
 from tf_edd.errors import UserError
-from tf_edd.search_state import SearchState
 
 
 class _TableLookup:

@@ -3,8 +3,8 @@
 import gin
 import numpy as np
 
+from tf_edd.actions.search_state import SearchState
 from tf_edd.runtime import files
-from tf_edd.search_state import SearchState
 
 LOG = "genotypes.jsonl"
 GENOTYPE = "genotype.json"

@@ -6,10 +6,10 @@ import gin
 import numpy as np
 
 from tf_edd.actions.action import check_at_least_one
+from tf_edd.actions.search_state import SearchState
 from tf_edd.analysis import sharpness as measure
 from tf_edd.errors import UserError
 from tf_edd.networks.supernet import SHARED_FROM, count_edges
-from tf_edd.search_state import SearchState
 
 
 class _Sharpness:

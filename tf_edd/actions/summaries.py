@@ -6,12 +6,12 @@ import gin
 import tensorflow as tf
 from tensorboard.compat.proto import event_pb2
 
-from tf_edd import relaxations
 from tf_edd.actions import hparams
-from tf_edd.actions.action import writing
+from tf_edd.runtime.writing import writing
+from tf_edd.actions.search_state import SearchState
 from tf_edd.analysis import drawing, pictures
+from tf_edd.relaxations import relaxations
 from tf_edd.runtime import config
-from tf_edd.search_state import SearchState
 
 VALID_TAGS = ("accuracy/valid", "accuracy/discretized", "loss/valid")
 

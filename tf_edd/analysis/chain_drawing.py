@@ -10,8 +10,8 @@ from matplotlib.patches import FancyBboxPatch, Patch, PathPatch
 from matplotlib.path import Path
 
 from tf_edd.analysis.drawing import DPI, FAINT, FAMILIES, INK, annotate, color, family, label
+from tf_edd.architectures.genotype import Genotype
 from tf_edd.errors import UserError
-from tf_edd.genotype import Genotype
 from tf_edd.spaces.space import Block, Space
 
 FIXED = {"mobile_stem": "conv 3×3", "mobile_first": "MB1 3×3", "mobile_head": "conv 1×1", "classifier": "pool, linear"}

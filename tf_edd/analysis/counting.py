@@ -10,8 +10,8 @@ A new primitive is a line in `PRIMITIVES`, a new block of the macro skeleton one
 import dataclasses
 from collections.abc import Callable
 
+from tf_edd.architectures.genotype import Genotype
 from tf_edd.errors import UserError
-from tf_edd.genotype import Genotype
 from tf_edd.spaces.space import Block, CellSpec, Space
 
 

@@ -14,8 +14,8 @@ from matplotlib.figure import Figure
 from matplotlib.patches import FancyArrowPatch, FancyBboxPatch, Patch
 from matplotlib.path import Path as Curve
 
+from tf_edd.architectures.genotype import Genotype
 from tf_edd.errors import UserError
-from tf_edd.genotype import Genotype
 from tf_edd.runtime.files import TEMPORARY
 from tf_edd.spaces.space import CellSpec, Space
 

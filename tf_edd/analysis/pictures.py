@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 
 from tf_edd.analysis.chain_drawing import draw_chain, draw_chain_heat_map
 from tf_edd.analysis.drawing import draw_cell, draw_heat_map
-from tf_edd.genotype import Genotype
+from tf_edd.architectures.genotype import Genotype
 from tf_edd.spaces.space import Space
 
 NETWORK = "network"

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from tf_edd.analysis.drawing import DPI, FAINT, FIGURE_WIDTH, INK, color, label
-from tf_edd.genotype import IDLE
+from tf_edd.architectures.genotype import IDLE
 
 History = Sequence[Mapping]
 

@@ -3,14 +3,14 @@
 import keras
 import tensorflow as tf
 
-from tf_edd.genotype import Genotype
+from tf_edd.architectures.genotype import Genotype
 from tf_edd.networks.auxiliary import build_auxiliary
 from tf_edd.networks.blocks import build_block
 from tf_edd.networks.drop_path import DropPath
 from tf_edd.networks.preprocess import Preprocess
 from tf_edd.operations import PREPARATIONS, PRIMITIVES, Identity
 from tf_edd.operations.conv import strided_shape
-from tf_edd.spaces.fit import check_auxiliary
+from tf_edd.spaces.check_images import check_auxiliary
 from tf_edd.spaces.space import CellSpec, Space
 
 NORM = {"affine": True, "running_statistics": True}

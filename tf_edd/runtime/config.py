@@ -22,12 +22,12 @@ _FLAGS = {name: f"--{name}" for name in ("model_dir", "data_dir", "overwrite")}
 _RUN = {**_FLAGS, **{name: f"--{name}" for name in ("seed", "deterministic", "dry_run")}, "xla": "runtime.xla"}
 _FROM_SEARCH = ("relaxation", "weight_optimizer", "arch_optimizer", "regularizers")
 SUPPLIED = {
-    "tf_edd.search": _RUN,
-    "tf_edd.retrain": {**_RUN, "genotype": "--genotype"},
-    "tf_edd.evaluate": {"model_dir": "--model_dir", "data_dir": "--data_dir", "saved_model": "--saved_model"},
-    "tf_edd.export": _FLAGS,
-    "tf_edd.rank": {**_FLAGS, "dry_run": "--dry_run"},
-    "tf_edd.bilevel.first_order": {
+    "tf_edd.search.search": _RUN,
+    "tf_edd.training.retrain": {**_RUN, "genotype": "--genotype"},
+    "tf_edd.training.evaluate": {"model_dir": "--model_dir", "data_dir": "--data_dir", "saved_model": "--saved_model"},
+    "tf_edd.training.export": _FLAGS,
+    "tf_edd.search.rank": {**_FLAGS, "dry_run": "--dry_run"},
+    "tf_edd.steps.first_order.first_order": {
         "seed": "--seed",
         "xla": "runtime.xla",
         **{name: f"search.{name}" for name in _FROM_SEARCH},

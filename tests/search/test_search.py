@@ -1,0 +1,200 @@
+"""tf_edd.search.search: what the loop records, checked against independent computations; resumes that are refused."""
+
+import copy
+import math
+
+import keras
+import numpy as np
+import pytest
+from tiny_search import BATCH, EPOCHS, STEPS, Stop, StopAt, outcome, run, tiny_space
+
+from tf_edd.errors import UserError
+from tf_edd.runtime import files
+from tf_edd.spaces import darts_imagenet
+
+TAGS = {
+    *("loss/weights", "loss/arch", "loss/valid", "accuracy/train", "accuracy/valid", "accuracy/discretized"),
+    *("arch/entropy", "arch/entropy_cell", "arch/temperature", "arch/exp_increment", "arch/exp_temperature"),
+    *("arch/logit_gradient_norm", "arch/skip_count", "arch/none_count", "arch/noise_count"),
+    *("arch/skip_count_cell", "arch/none_count_cell", "arch/noise_count_cell"),
+    *("speed/images_per_second", "speed/seconds"),
+}
+
+
+class Spy:
+    """An action that remembers what it saw."""
+
+    def __init__(self):
+        self.logits, self.probs, self.rows, self.calls = [], [], [], []
+
+    def begin(self, state):
+        self.calls.append("begin")
+
+    def epoch(self, state, metrics):
+        self.calls.append(state.epoch)
+        self.logits.append(copy.deepcopy(state.logits["cell"]))
+        self.probs.append(copy.deepcopy(state.probs["cell"]))
+        self.rows.append(dict(state.history[-1]))
+
+    def end(self, state):
+        self.calls.append("end")
+        self.last = state.probs["cell"], state.logits["cell"]
+
+
+@pytest.fixture(scope="module")
+def searched(tmp_path_factory):
+    """A search of four epochs whose first epoch is frozen."""
+    spy, folder = Spy(), tmp_path_factory.mktemp("searched")
+    genotype = run(folder, epochs=4, frozen_epochs=1, actions=(spy,))
+    return spy, genotype, folder
+
+
+def test_actions_are_called_in_order_and_every_tag_is_there(searched):
+    spy, _, _ = searched
+    assert spy.calls == ["begin", 1, 2, 3, 4, "end"]
+    for row in spy.rows[1:]:
+        assert row.keys() >= TAGS and all(math.isfinite(row[tag]) for tag in TAGS)
+    assert TAGS - spy.rows[0].keys() == {"loss/arch", "arch/logit_gradient_norm"}  # the frozen epoch
+
+
+def test_the_frozen_epoch_leaves_the_logits(searched):
+    spy, _, _ = searched
+    drawn = 1e-3 * np.random.default_rng(np.random.SeedSequence([3, 0xA])).standard_normal((2, 2))
+    np.testing.assert_array_equal(spy.logits[0], drawn.astype(np.float32))
+    assert np.abs(spy.logits[1] - spy.logits[0]).max() > 1e-3
+
+
+def test_temperatures_are_those_of_algorithm_2_fed_with_the_recorded_entropies(searched):
+    spy, _, _ = searched
+    expected_logit, gain, momentum = 1e-3 / math.sqrt(2 * math.pi), 0.06, 0.5
+    temperatures, decay = [1.0, 1.0], 0.0  # the frozen epoch, and the first one of the schedule
+    for k, row in enumerate(spy.rows[1:-1], start=1):
+        decay = gain * (1 - momentum) * row["arch/entropy"] + momentum * decay
+        temperatures.append(expected_logit / math.log(math.exp(expected_logit) + k * decay))
+        assert row["arch/exp_increment"] == pytest.approx(decay, rel=1e-12)
+    np.testing.assert_allclose([row["arch/temperature"] for row in spy.rows], temperatures, rtol=1e-9)
+    assert temperatures[-1] < 0.1  # or the comparison says little
+
+
+def test_probabilities_entropy_and_genotype_follow_from_the_logits(searched):
+    spy, genotype, _ = searched
+    for logits, probs, row in zip(spy.logits, spy.probs, spy.rows, strict=True):
+        exponents = np.float64(logits) / row["arch/temperature"]
+        expected = np.exp(exponents - exponents.max(1, keepdims=True))
+        expected /= expected.sum(1, keepdims=True)
+        np.testing.assert_allclose(probs, expected, rtol=1e-4, atol=1e-7)
+        entropy = -(expected * np.log(np.maximum(expected, 1e-300))).sum(1).mean()
+        assert row["arch/entropy"] == pytest.approx(entropy, rel=1e-4, abs=1e-6)
+        operations = [tiny_space().cells[0].edges[0].primitives[best] for best in expected.argmax(1)]
+        assert row["genotype"] == f"|{operations[0]}~0|+|{operations[1]}~1|"
+        assert row["arch/skip_count"] == row["arch/skip_count_cell"] == operations.count("skip_connect")
+    assert str(genotype) == spy.rows[-1]["genotype"]
+
+
+def test_the_result_files(searched):
+    spy, genotype, folder = searched
+    assert files.read_json(folder / "search" / "genotype.json") == genotype.to_json()
+    results = files.read_json(folder / "search" / "results.json")
+    assert results["genotype"] == str(genotype) and results["metrics"]["loss/valid"] == spy.rows[-1]["loss/valid"]
+
+
+def test_a_finished_search_is_refused_and_nothing_changes(searched):
+    folder = searched[2]
+    before = {path: path.stat().st_mtime_ns for path in folder.rglob("*")}
+    with pytest.raises(UserError, match="is finished"):
+        run(folder, epochs=4)
+    assert {path: path.stat().st_mtime_ns for path in folder.rglob("*")} == before
+
+
+def test_a_foreign_folder_is_refused(tmp_path):
+    (tmp_path / "thesis.tex").write_text("do not touch")
+    with pytest.raises(UserError, match="other files .thesis.tex"):
+        run(tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["thesis.tex"]
+
+
+@pytest.mark.slow
+def test_the_seed_decides_whatever_was_drawn_before_and_overwrite_starts_anew(tmp_path):
+    run(tmp_path / "a", epochs=1)
+    keras.utils.set_random_seed(99)
+    run(tmp_path / "b", epochs=1, seed=4)
+    first, other = outcome(tmp_path / "a"), outcome(tmp_path / "b")
+    assert first["variables"].keys() == other["variables"].keys()
+    differing = [name for name, value in first["variables"].items() if other["variables"][name] != value]
+    assert any(name.startswith("logits") for name in differing)
+    assert any(name.startswith("supernet") for name in differing)
+    run(tmp_path / "b", epochs=1, overwrite=True)
+    assert outcome(tmp_path / "b") == first
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "changes, told",
+    [
+        ({"epochs": EPOCHS + 1}, [f"-epochs: {EPOCHS}", f"+epochs: {EPOCHS + 1}"]),
+        ({"seed": 5}, ["-seed: 3", "+seed: 5"]),
+        ({"batch_size": 2 * BATCH}, [f"-batch_size: {BATCH}", f"+batch_size: {2 * BATCH}"]),
+    ],
+)
+def test_another_configuration_is_refused_with_the_difference(tmp_path, changes, told):
+    with pytest.raises(Stop):
+        run(tmp_path, actions=(StopAt("begin"),))
+    with pytest.raises(UserError) as error:
+        run(tmp_path, **changes)
+    assert all(line in str(error.value).splitlines() for line in told), error.value
+
+
+def test_single_level_draws_the_training_half_twice(tmp_path):
+    spy = Spy()
+    run(tmp_path, epochs=1, valid=None, actions=(spy,))
+    record = files.read_json(tmp_path / "search" / "record.json")["settings"]["halves"]
+    assert record["train"] == STEPS * BATCH and record["valid"] is None
+    # other batches of the same images in the two phases
+    assert spy.rows[0]["loss/weights"] != spy.rows[0]["loss/arch"]
+
+
+def test_rematerialisation_changes_nothing(tmp_path):
+    losses = []
+    for rematerialize in (False, True):
+        folder = tmp_path / str(rematerialize)
+        run(folder, epochs=1, rematerialize=rematerialize)
+        losses.append(outcome(folder)["history"][0])
+    for tag in ("loss/weights", "loss/arch", "loss/valid", "arch/logit_gradient_norm"):
+        np.testing.assert_allclose(losses[1][tag], losses[0][tag], rtol=1e-5, err_msg=tag)
+
+
+def test_dry_run_tells_the_composition_and_writes_nothing(tmp_path):
+    folder = tmp_path / "run"
+    text = run(folder, frozen_epochs=1, dry_run=True)
+    rows = {line.split("  ")[0].strip(): line.split("  ", 1)[1].strip() for line in text.splitlines()}
+    assert rows["steps"] == f"{EPOCHS} epochs x {STEPS} steps of {BATCH} + {BATCH} images"
+    assert rows["frozen"] == "the logits in the first 1 epochs"
+    assert rows["space"].startswith("tiny, 4 architectures") and "GiB" in rows["activations"]
+    assert not folder.exists()
+
+
+@pytest.mark.parametrize("dry_run", [True, False])
+def test_images_too_small_for_the_network_are_refused_before_anything_is_written(tmp_path, dry_run):
+    """Five halvings of the digits' 8x8 pixels."""
+    with pytest.raises(UserError, match="by 32.*32x32 pixels. Received: images of 8x8"):
+        run(tmp_path / "run", space=darts_imagenet(4, 3), dry_run=dry_run)
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    "changes, told",
+    [
+        ({"batch_size": 65}, "must fit into both halves"),
+        ({"batch_size": 0}, "batch_size=0"),
+        ({"epochs": 0}, "epochs=0"),
+        ({"frozen_epochs": EPOCHS}, f"frozen_epochs={EPOCHS}"),
+        ({"frozen_epochs": -1}, "frozen_epochs=-1"),
+        ({"entropy_at": 0.0}, "entropy_at=0.0"),
+        ({"checkpoint_steps": -1}, "checkpoint_steps=-1"),
+        ({"train": 1400, "valid": 1400}, "must not exceed the 1438 images"),
+    ],
+)
+def test_numbers_out_of_range(tmp_path, changes, told):
+    with pytest.raises(UserError, match=told):
+        run(tmp_path / "run", **changes)
+    assert not (tmp_path / "run").exists()

@@ -1,0 +1,399 @@
+"""Training of sampled paths: gradients, what stays untouched, statistics, variance, crash safety."""
+
+import dataclasses
+import types
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from tiny_search import EPOCHS, Stop, outcome, run, stop_at_save, tiny_space
+
+from tf_edd import samplers
+from tf_edd.analysis.gradient_variance import variance
+from tf_edd.discretizers.discretizers import argmax
+from tf_edd.errors import UserError
+from tf_edd.networks.supernet import Supernet
+from tf_edd.optimizers.optimizers import SGD, adam
+from tf_edd.relaxations.relaxations import softmax
+from tf_edd.runtime import files
+from tf_edd.runtime.seeds import step_seed
+from tf_edd.schedules import learning_rate as schedules
+from tf_edd.schedules import temperature
+from tf_edd.spaces import Block, Space, nas_bench_201
+from tf_edd.steps.sampled_paths import SinglePath, single_path
+
+CELLS = [Block("cell", 4, cell="cell")] * 2
+SPACE = Space("two_cells", nas_bench_201(4, 1).cells, (Block("stem", 4), *CELLS, Block("head", 4)))
+RATE, MOMENTUM, DECAY, CLIP = 0.1, 0.9, 1e-2, 0.3
+CHOICE = (3, 1, 2, 0, 4, 3)
+
+
+@dataclasses.dataclass(eq=False)
+class GivenPaths(samplers.UniformPaths):
+    """Always these paths; remembers what is recorded."""
+
+    choices: tuple
+
+    def sample(self, seed):
+        return [{"cell": tf.constant(np.eye(5)[list(choice)], tf.float32)} for choice in self.choices]
+
+    def build(self, space):
+        self.norms = tf.Variable(tf.zeros((6, 5)))
+
+    def record(self, path, norms):
+        self.norms.assign(norms["cell"])
+
+
+class Setup:
+    def __init__(self, paths=None, images=None, space=SPACE, **settings):
+        keras.utils.set_random_seed(3)
+        self.supernet = Supernet(space, 3)
+        self.supernet.build((None, 8, 8, 3))
+        self.optimizer = SGD(RATE, MOMENTUM, weight_decay=DECAY)
+        self.paths, self.images = paths or GivenPaths((CHOICE,)), images or samplers.uniform_images()
+        self.step = SinglePath(self.supernet, self.optimizer, self.paths, self.images, clip=CLIP, **settings)
+        self.images.build(20)
+
+    @property
+    def variables(self):
+        return self.supernet.trainable_variables
+
+    def owners(self):
+        """Per variable its (edge, operation), or None."""
+        found = {id(v): (e, o) for _, e, o, op in self.supernet.candidates() for v in op.trainable_variables}
+        return [found.get(id(variable)) for variable in self.variables]
+
+
+def batch(seed=1, size=8):
+    rng = np.random.default_rng(seed)
+    images = tf.constant(rng.normal(size=(size, 8, 8, 3)), tf.float32)
+    return images, tf.constant(rng.integers(0, 3, size), tf.int32)
+
+
+def step(setup, data=None, index=0):
+    return {tag: float(v) for tag, v in setup.step.step(data or batch(), tf.constant(index, tf.int64)).items()}
+
+
+def loss_and_gradients(supernet, choice, images, labels):
+    """With all candidates run, and no function around it."""
+    table = tf.constant(np.eye(5)[list(choice)], tf.float32)
+    with tf.GradientTape() as tape:
+        outputs = supernet(images, {"cell": table}, training=True)
+        loss = tf.reduce_mean(keras.losses.sparse_categorical_crossentropy(labels, outputs, from_logits=True))
+    zero = tf.UnconnectedGradients.ZERO
+    gradients = tape.gradient(loss, [v.value for v in supernet.trainable_variables], unconnected_gradients=zero)
+    return float(loss), outputs.numpy(), [gradient.numpy() for gradient in gradients]
+
+
+@pytest.mark.parametrize("choices", [(CHOICE,), (CHOICE, (2, 2, 0, 1, 3, 4))], ids=["one path", "two paths"])
+def test_steps_are_sgd_on_the_sum_of_the_paths_and_leave_the_rest_alone(choices):
+    setup = Setup(GivenPaths(choices))
+    velocities = [np.zeros(v.shape) for v in setup.variables]
+    used = [owner is None or any(c[owner[0]] == owner[1] for c in choices) for owner in setup.owners()]
+    assert 0 < used.count(False) < len(used)
+    for number in range(3):
+        images, labels = batch(number)
+        values = [v.numpy() for v in setup.variables]
+        found = [loss_and_gradients(setup.supernet, choice, images, labels) for choice in choices]
+        gradients = [sum(parts) for parts in zip(*(gradients for _, _, gradients in found), strict=True)]
+        norm = np.sqrt(sum(np.square(g).sum() for g in gradients))
+        scalars = step(setup, (images, labels), number)
+        np.testing.assert_allclose(scalars["weights/gradient_norm"], norm, rtol=1e-4)
+        np.testing.assert_allclose(scalars["loss/weights"], np.mean([loss for loss, _, _ in found]), rtol=1e-5)
+        assert norm > CLIP
+        for i, value in enumerate(values):
+            if used[i]:
+                velocities[i] = MOMENTUM * velocities[i] + gradients[i] * CLIP / norm + DECAY * value
+                np.testing.assert_allclose(setup.variables[i], value - RATE * velocities[i], rtol=1e-4, atol=2e-6)
+            else:
+                np.testing.assert_array_equal(setup.variables[i], value)
+                np.testing.assert_array_equal(setup.optimizer.velocities[i], 0)
+
+
+def test_a_candidate_rests_with_its_momentum():
+    setup = Setup()
+    step(setup)
+    slots = [v.numpy() for v in setup.optimizer.velocities]
+    setup.paths.choices = ((2,) * 6,)
+    again = SinglePath(setup.supernet, setup.optimizer, setup.paths, setup.images, clip=CLIP)
+    values = [v.numpy() for v in setup.variables]
+    again.step(batch(2), tf.constant(1, tf.int64))
+    resting = [i for i, owner in enumerate(setup.owners()) if owner is not None and owner[1] == 3]
+    moved = [i for i in resting if np.abs(slots[i]).max() > 0]
+    assert moved  # they had a velocity to go on with
+    for i in resting:
+        np.testing.assert_array_equal(setup.variables[i], values[i])
+        np.testing.assert_array_equal(setup.optimizer.velocities[i], slots[i])
+
+
+def test_only_the_path_is_run():
+    setup = Setup()
+    for variable, owner in zip(setup.variables, setup.owners(), strict=True):
+        if owner is not None and CHOICE[owner[0]] != owner[1]:
+            variable.assign(np.full(variable.shape, np.nan))
+    assert np.isfinite(list(step(setup).values())).all()
+    for variable, owner in zip(setup.variables, setup.owners(), strict=True):
+        if owner is None or CHOICE[owner[0]] == owner[1]:
+            assert np.isfinite(variable.numpy()).all()
+
+
+def test_one_trace_for_all_paths():
+    setup = Setup(samplers.uniform_paths())
+    losses = {step(setup, index=index)["loss/weights"] for index in range(6)}
+    assert len(losses) == 6
+    assert setup.step.functions["weights"].experimental_get_tracing_count() == 1
+
+
+def test_the_statistics_are_norms_of_clipped_gradients_and_of_output_errors():
+    setup = Setup(images=samplers.importance_images())
+    images, labels = batch()
+    _, outputs, gradients = loss_and_gradients(setup.supernet, CHOICE, images, labels)
+    norm = np.sqrt(sum(np.square(g).sum() for g in gradients))
+    expected = np.zeros((6, 5))
+    for owner, gradient in zip(setup.owners(), gradients, strict=True):
+        if owner is not None:
+            expected[owner] += np.linalg.norm(gradient) * CLIP / norm
+    rows = np.array([0, 3, 5, 7, 11, 13, 17, 19])
+    step(setup, (images, labels, tf.constant(rows)))
+    assert (expected > 0).sum() == 3
+    np.testing.assert_allclose(setup.paths.norms, expected, rtol=1e-4)
+    errors = np.exp(outputs) / np.exp(outputs).sum(axis=1, keepdims=True) - np.eye(3)[labels]
+    noted = np.zeros(20)
+    noted[rows] = np.sqrt(np.square(errors).sum(axis=1))
+    np.testing.assert_allclose(setup.images.variables[1], noted, rtol=1e-4)
+
+
+def test_importance_weights_of_paths_enter_the_gradient_and_not_the_statistic():
+    plain, weighted = (Setup(samplers.importance_paths(importance_weights=on)) for on in (False, True))
+    probs = np.float32([0.1, 0.2, 0.4, 0.2, 0.1])
+    found, noted = [], []
+    for setup in (plain, weighted):
+        setup.paths.variables[0].assign(np.tile(probs, (6, 1)))
+        path = setup.paths.sample(step_seed(0, tf.constant(0, tf.int64), "path"))[0]["cell"].numpy().argmax(axis=1)
+        found.append(step(setup)["weights/gradient_norm"])
+        noted.append(setup.paths.variables[1].numpy())
+    ratio = np.prod(0.2 / probs[path])
+    assert abs(ratio - 1) > 0.1
+    np.testing.assert_allclose(found[1], ratio * found[0], rtol=1e-4)
+    clips = [min(1.0, CLIP / norm) for norm in found]  # norms are those of clipped gradients
+    assert noted[0].max() > 0
+    np.testing.assert_allclose(noted[1] / clips[1], noted[0] / clips[0], rtol=1e-3)
+
+
+def test_drawn_gradients_are_those_of_their_paths():
+    setup = Setup(samplers.importance_paths(), samplers.importance_images())
+    probs, even = (np.tile(np.float32(row), (6, 1)) for row in ([0.05, 0.05, 0.42, 0.43, 0.05], [0.2] * 5))
+    setup.paths.variables[0].assign(probs)
+    images, labels = batch()
+    index = tf.constant(4, tf.int64)
+    choices = set()
+    for scheme, table in (("as trained", probs), ("uniform", even), ("weighted", even)):
+        choice = samplers.draw_path(SPACE, {"cell": table}, step_seed(0, index, "variance"))["cell"].numpy().argmax(1)
+        found, weight = setup.step._gradients[scheme](images, labels, tf.range(8), index)
+        expected = loss_and_gradients(setup.supernet, choice, images, labels)[2]
+        for one, other in zip(found, expected, strict=True):
+            np.testing.assert_allclose(one, other, rtol=1e-3, atol=1e-5)
+        ratio = np.prod(0.2 / probs[np.arange(6), choice])
+        np.testing.assert_allclose(weight, ratio if scheme == "weighted" else 1.0, rtol=1e-4)
+        choices.add(tuple(choice))
+    assert len(choices) == 2
+
+
+def test_gradients_of_several_paths_are_measured_as_their_mean():
+    choices = CHOICE, (2, 2, 0, 1, 3, 4)
+    setup = Setup(GivenPaths(choices))
+    images, labels = batch()
+    found, _ = setup.step._gradients["as trained"](images, labels, None, tf.constant(0, tf.int64))
+    both = [loss_and_gradients(setup.supernet, choice, images, labels)[2] for choice in choices]
+    for one, first, second in zip(found, *both, strict=True):
+        np.testing.assert_allclose(one, (first + second) / 2, rtol=1e-3, atol=1e-5)
+
+
+@pytest.mark.slow
+def test_compiled_paths_are_those_that_are_not():
+    plain, compiled = (Setup(samplers.uniform_paths(), space=tiny_space(), xla=xla) for xla in (False, True))
+    for index in range(3):
+        scalars = [step(setup, batch(index), index) for setup in (plain, compiled)]
+        assert scalars[1] == pytest.approx(scalars[0], rel=1e-3)
+    for one, other in zip(plain.variables, compiled.variables, strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-3, atol=1e-4)
+
+
+def test_importance_weights_enter_the_gradient_alone():
+    setup = Setup(images=samplers.importance_images(importance_weights=True))
+    setup.images.variables[0].assign(np.full(20, 1 / 40))  # weights of 1 / (20 / 40) = 2
+    images, labels = batch()
+    loss, _, gradients = loss_and_gradients(setup.supernet, CHOICE, images, labels)
+    scalars = step(setup, (images, labels, tf.range(8)))
+    np.testing.assert_allclose(scalars["loss/weights"], loss, rtol=1e-5)
+    norm = np.sqrt(sum(np.square(g).sum() for g in gradients))
+    np.testing.assert_allclose(scalars["weights/gradient_norm"], 2 * norm, rtol=1e-4)
+
+
+def test_variance_is_the_trace_of_the_covariance():
+    draws = np.random.default_rng(0).normal(size=(6, 7))
+    found = variance(([tf.constant(draw[:3]), tf.constant(draw[3:])], 1.0) for draw in draws)
+    np.testing.assert_allclose(found["variance"], np.trace(np.cov(draws, rowvar=False)), rtol=1e-9)
+
+
+def test_weights_of_the_squares_stand_for_draws_from_another_distribution():
+    """Two gradients, drawn with p = (0.9, 0.1) and weights 0.5 / p: the variance by its definition."""
+    gradients, probs = np.array([[1.0, 2.0], [3.0, -1.0]]), np.array([0.9, 0.1])
+    weights = 0.5 / probs
+    mean = probs @ (weights[:, None] * gradients)
+    truth = probs @ np.square(weights[:, None] * gradients).sum(1) - np.square(mean).sum()
+    draws = np.random.default_rng(0).integers(0, 2, 4000)
+    found = variance(([tf.constant(gradients[i])], weights[i]) for i in draws)
+    np.testing.assert_allclose(found["variance"], truth, rtol=0.05)
+    np.testing.assert_allclose(found["squared_mean"], np.square(mean).sum(), rtol=0.05)
+
+
+def test_relative_variance_does_not_saturate_at_the_number_of_draws():
+    rng = np.random.default_rng(0)
+    mean = np.ones(50) / np.sqrt(50)  # of norm 1
+    for truth in (0.5, 5.0, 20.0):
+        ratios = []
+        for _ in range(400):
+            draws = mean + rng.normal(size=(40, 50)) * np.sqrt(truth / 50)
+            ratios.append(variance(([tf.constant(draw)], 1.0) for draw in draws)["relative_variance"])
+        np.testing.assert_allclose(np.median(ratios), truth, rtol=0.1)
+
+
+def test_draws_of_pure_noise_have_no_relative_variance():
+    draws = np.array([[1.0, 2.0], [-1.0, -2.0]])
+    found = variance(([tf.constant(draw)], 1.0) for draw in draws)
+    assert found["variance"] == 10 and found["squared_mean"] == -5 and np.isnan(found["relative_variance"])
+
+
+def test_cells_are_assessed_by_their_mean_and_the_best_is_taken():
+    setup, asked = Setup(assessed_cells=5), []
+
+    def evaluate(table):
+        asked.append(table["cell"].argmax(axis=1))
+        return 2.0 * len(asked), [0.1, 0.4, 0.2, 0.4, 0.3][len(asked) - 1]
+
+    state = types.SimpleNamespace(epoch=2, space=SPACE)
+    cell, found = setup.step.assess(state, evaluate, argmax())
+    np.testing.assert_array_equal(cell.one_hot(SPACE)["cell"].argmax(axis=1), asked[1])
+    assert found == {"loss/valid": 6.0, "accuracy/valid": pytest.approx(0.28), "accuracy/discretized": 0.4}
+    assert len({tuple(choice) for choice in asked}) == 5
+
+
+def test_measuring_the_variance_moves_no_average():
+    keras.utils.set_random_seed(0)
+    supernet = Supernet(tiny_space(), 3, running_statistics=True)
+    supernet.build((None, 8, 8, 3))
+    paths, images = samplers.importance_paths(), samplers.importance_images()
+    step = SinglePath(supernet, SGD(RATE), paths, images, variance_draws=2)
+    feed = GivenFeed()
+    step.prepare(feed)
+    before = [variable.numpy() for variable in supernet.variables]
+    found = step.end_epoch(types.SimpleNamespace(epoch=0, epochs=2, seed=0, step=3), feed)
+    assert {"gradient/variance", "gradient/variance_weighted", "gradient/variance_uniform"} <= set(found)
+    assert supernet.non_trainable_variables
+    for value, variable in zip(before, supernet.variables, strict=True):
+        np.testing.assert_array_equal(value, variable)
+
+
+class GivenFeed:
+    """Two batches of four images."""
+
+    train = types.SimpleNamespace(size=8)
+    steps = 2
+
+    def batches(self, seed, epoch, skip, order=None):
+        images, labels = batch()
+        for rows in ([0, 1, 2, 3], [4, 5, 6, 7]) if order is None else order.reshape(2, 4):
+            part = tf.gather(images, rows), tf.gather(labels, rows)
+            yield ((*part, *(() if order is None else (tf.constant(rows),))),)
+
+
+def one_shot(folder, paths, images, **changes):
+    changes = {"temperature": temperature.constant(), **changes}
+    parts = {"relaxation": None, "arch_optimizer": None, "arch_rate": None}
+    if "bilevel" not in changes:
+        parts["bilevel"] = single_path(paths, images, assessed_cells=3, variance_draws=2)
+    return run(folder, **{**parts, **changes})
+
+
+@pytest.fixture(scope="module")
+def pa_da(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("pa_da")
+    one_shot(folder, samplers.importance_paths(), samplers.importance_images())
+    return folder
+
+
+@pytest.mark.slow
+def test_a_search_logs_the_distribution_and_the_variance(pa_da):
+    rows = files.read_lines(pa_da / "search" / "genotypes.jsonl")
+    assert [row["epoch"] for row in rows] == [1, 2, 3]
+    uniform, last = (np.array(rows[i]["probs"]["cell"]) for i in (0, 2))
+    np.testing.assert_allclose(uniform, 0.5)
+    np.testing.assert_allclose(last, [[1 / 6, 5 / 6]] * 2, atol=1e-5)  # one candidate has weights; tau = 2 / 3
+    tags = ["gradient/variance", "gradient/variance_uniform", "gradient/variance_weighted"]
+    assert all(row[tag] > 0 for row in rows for tag in tags[:2])
+    moments = [row["gradient/weight_second_moment"] for row in rows]
+    np.testing.assert_allclose(moments, [1, (3 / 4 + 3 / 8) ** 2, (3 / 2 + 3 / 10) ** 2], rtol=1e-4)
+    assert [tags[2] in row for row in rows] == [True, True, False]  # two draws
+    np.testing.assert_allclose(rows[0][tags[0]], rows[0][tags[2]], rtol=1e-4)  # tau was 0: nothing is weighed
+    assert abs(rows[1][tags[0]] - rows[1][tags[2]]) > 1e-3 * rows[1][tags[0]]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("steps, stops", [(None, [(2, False), (1, True)]), (3, [(3, False), (2, True)])])
+def test_a_stopped_search_ends_as_one_that_never_was(tmp_path, pa_da, steps, stops):
+    for count, after in stops:
+        with pytest.MonkeyPatch.context() as patch, pytest.raises(Stop):
+            stop_at_save(patch, count, after)
+            one_shot(tmp_path, samplers.importance_paths(), samplers.importance_images(), checkpoint_steps=steps)
+    one_shot(tmp_path, samplers.importance_paths(), samplers.importance_images(), checkpoint_steps=steps)
+    assert outcome(tmp_path) == outcome(pa_da)
+    assert any(name.startswith("paths/") for name in outcome(tmp_path)["variables"])
+    assert len(files.read_lines(tmp_path / "search" / "genotypes.jsonl")) == EPOCHS
+
+
+@pytest.mark.parametrize(
+    "changes, told",
+    [
+        ({"relaxation": softmax()}, "relaxation"),
+        ({"arch_optimizer": adam(), "arch_rate": schedules.constant_rate(value=1.0)}, "arch_optimizer"),
+        ({"regularizers": (lambda context: 0.0,)}, "regularizers"),
+        ({"arch_rate": schedules.constant_rate(value=1.0), "frozen_epochs": 1}, "arch_rate and no frozen_epochs"),
+        ({"rematerialize": True}, "rematerialize"),
+    ],
+)
+def test_parts_of_a_bilevel_step_are_refused(tmp_path, changes, told):
+    with pytest.raises(UserError, match=f"single_path takes no {told}"):
+        one_shot(tmp_path, samplers.uniform_paths(), samplers.uniform_images(), **changes)
+
+
+def test_an_optimizer_that_moves_everything_is_refused(tmp_path):
+    with pytest.raises(UserError, match="@sgd.*Adam"):
+        one_shot(tmp_path, samplers.uniform_paths(), samplers.uniform_images(), weight_optimizer=adam())
+    assert not (tmp_path / "search").exists()
+
+
+def test_more_draws_than_batches_are_refused(tmp_path):
+    parts = {"bilevel": single_path(samplers.uniform_paths(), samplers.uniform_images(), variance_draws=5)}
+    with pytest.raises(UserError, match="at most the 4 batches"):
+        one_shot(tmp_path, None, None, **parts)
+
+
+def test_dry_run_tells_of_paths_and_refuses_what_the_search_would(tmp_path):
+    told = one_shot(tmp_path, samplers.importance_paths(), samplers.uniform_images(), dry_run=True)
+    assert "ImportancePaths" in told and "steps of 16 images" in told and "for evaluation" in told
+    assert "relaxation" not in told and not (tmp_path / "search").exists()
+    with pytest.raises(UserError, match="takes no relaxation"):
+        one_shot(tmp_path, samplers.uniform_paths(), samplers.uniform_images(), relaxation=softmax(), dry_run=True)
+    parts = {"bilevel": single_path(samplers.uniform_paths(), samplers.uniform_images(), variance_draws=5)}
+    with pytest.raises(UserError, match="at most the 4 batches"):
+        one_shot(tmp_path, None, None, dry_run=True, **parts)
+
+
+@pytest.mark.parametrize(
+    "settings", [{"weight_gradient_clip": 0.0}, {"assessed_cells": 0}, {"variance_draws": 1}, {"variance_draws": -1}]
+)
+def test_refuses_impossible_settings(settings):
+    with pytest.raises(UserError, match=f"{next(iter(settings))} must be"):
+        single_path(samplers.uniform_paths(), samplers.uniform_images(), **settings)

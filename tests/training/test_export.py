@@ -1,0 +1,156 @@
+"""Export: the written model answers as the network does, from raw images, in a process that knows nothing of tf_edd."""
+
+import shutil
+import subprocess
+import sys
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tf_edd.architectures.genotype import from_text
+from tf_edd.data import digits
+from tf_edd.errors import UserError
+from tf_edd.networks.final_network import build_final_network
+from tf_edd.runtime import files
+from tf_edd.spaces import nas_bench_201
+from tf_edd.training import export as program
+from tf_edd.training.evaluate import evaluate
+from tf_edd.training.export import export
+from tf_edd.training.export_check import measure
+
+
+@pytest.fixture(scope="module")
+def exported(retrained_dir, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("exported") / "run"
+    shutil.copytree(retrained_dir, folder)
+    return folder, export(folder, data=digits, check_images=150)
+
+
+@pytest.fixture(scope="module")
+def loaded(exported):
+    return tf.saved_model.load(str(exported[0] / "export" / "saved_model"))
+
+
+@pytest.fixture(scope="module")
+def raw():
+    return next(digits().test.raw_batches(30).as_numpy_iterator())[0]
+
+
+@pytest.fixture(scope="module")
+def expected(exported, raw):
+    """Logits of the retrained network on images normalised by hand."""
+    data = digits()
+    model = keras.saving.load_model(exported[0] / "retrain" / "best" / "model.keras")
+    return model(((raw / 255 - data.mean) / data.std).astype(np.float32), training=False).numpy()
+
+
+def test_card_tells_the_check_of_the_new_process(exported):
+    folder, card = exported
+    assert card == files.read_json(folder / "export" / "model_card.json")
+    check = card["reloaded"]
+    assert check["images"] == 150 and not check["imported_tf_edd"]
+    assert 0 <= check["max_logit_difference"] <= 1e-4
+    assert card["parameters"] > 0 and card["classes"] == list("0123456789")
+    assert (folder / "export" / "labels.txt").read_text().split() == list("0123456789")
+
+
+@pytest.mark.parametrize("batch", [1, 3, 30])
+def test_float_and_uint8_give_the_networks_answer(loaded, raw, expected, batch):
+    by_float = loaded.serve(tf.constant(raw[:batch], tf.float32))
+    by_bytes = loaded.serve_uint8(tf.constant(raw[:batch]))
+    signature = loaded.signatures["serving_default"](images=tf.constant(raw[:batch], tf.float32))
+    probabilities = np.exp(expected) / np.exp(expected).sum(-1, keepdims=True)
+    for result in (by_float, by_bytes, signature):
+        np.testing.assert_allclose(result["logits"], expected[:batch], atol=1e-4)
+        np.testing.assert_allclose(result["probabilities"], probabilities[:batch], atol=1e-5)
+        names = [name.decode() for name in result["class_name"].numpy()]
+        assert names == [str(c) for c in expected[:batch].argmax(-1)]
+
+
+def test_labels_are_in_the_order_of_the_outputs(loaded):
+    assert [name.decode() for name in loaded.labels()["labels"].numpy()] == list("0123456789")
+
+
+@pytest.mark.parametrize("shape", [(2, 9, 8, 1), (2, 8, 8, 3), (8, 8, 1), (1, 2, 8, 8, 1)])
+def test_a_wrong_image_shape_is_one_clear_error(loaded, shape):
+    with pytest.raises(tf.errors.InvalidArgumentError) as raised:
+        loaded.serve(np.zeros(shape, np.float32))
+    message = f"Expected raw images of shape [batch, 8, 8, 1]. Received shape:] [{' '.join(map(str, shape))}]"
+    assert message in str(raised.value)
+
+
+def test_keras_file_takes_raw_images(exported, raw, expected):
+    model = keras.saving.load_model(exported[0] / "export" / "model.keras")
+    np.testing.assert_allclose(model(raw.astype(np.float32)), expected, atol=1e-4)
+
+
+@pytest.mark.slow
+def test_works_in_a_process_without_this_package(exported):
+    program = (
+        "import sys, numpy as np, tensorflow as tf\n"
+        "model = tf.saved_model.load(sys.argv[1])\n"
+        "print(model.serve(np.zeros([2, 8, 8, 1]))['probabilities'].shape, 'tf_edd' in sys.modules)"
+    )
+    command = [sys.executable, "-c", program, str(exported[0] / "export" / "saved_model")]
+    done = subprocess.run(command, cwd=exported[0], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "(2, 10) False"
+
+
+def test_evaluation_of_the_exported_model_equals_that_of_the_network(exported):
+    folder = exported[0]
+    network = evaluate(folder, data=digits)
+    saved = evaluate(folder, data=digits, saved_model=folder / "export" / "saved_model", batch_size=64)
+    assert saved["accuracy"] == network["accuracy"] and saved["loss"] == pytest.approx(network["loss"], rel=1e-4)
+    assert (folder / "export" / "evaluation.json").is_file()
+
+
+def test_an_earlier_export_is_replaced_only_when_told(exported):
+    folder, card = exported
+    with pytest.raises(UserError, match="overwrite"):
+        export(folder, data=digits)
+    assert files.read_json(folder / "export" / "model_card.json") == card
+    assert export(folder, data=digits, check_images=20, overwrite=True)["reloaded"]["images"] == 20
+
+
+@pytest.mark.parametrize("policy", ["mixed_bfloat16", "mixed_float16"])
+def test_a_network_of_low_precision_is_served_in_float32(policy):
+    space = nas_bench_201(4, 1)
+    cell = "|nor_conv_1x1~0|+|none~0|nor_conv_3x3~1|+|skip_connect~0|avg_pool_3x3~1|nor_conv_3x3~2|"
+    keras.config.set_dtype_policy(policy)
+    try:
+        low = build_final_network(space, from_text(cell, space), (8, 8, 1), 3)
+    finally:
+        keras.config.set_dtype_policy("float32")
+    full = program.in_float32(low)
+    assert all(layer.compute_dtype == "float32" for layer in full._flatten_layers())
+    assert program.in_float32(full) is full
+    x = np.random.default_rng(0).normal(size=(4, 8, 8, 1)).astype(np.float32)
+    reference = build_final_network(space, from_text(cell, space), (8, 8, 1), 3)
+    reference.set_weights(low.get_weights())
+    np.testing.assert_allclose(full(x, training=True), reference(x, training=True), rtol=1e-5, atol=1e-5)
+
+
+def test_a_model_that_differs_is_refused_and_has_no_card(retrained_dir, tmp_path, monkeypatch):
+    shutil.copytree(retrained_dir, tmp_path / "run")
+    arrays = program._arrays
+    monkeypatch.setattr(program, "_arrays", lambda *given: {**(a := arrays(*given)), "logits": a["logits"] + 0.01})
+    with pytest.raises(UserError, match="agree within 0.001"):
+        export(tmp_path / "run", data=digits, check_images=10)
+    assert not (tmp_path / "run" / "export" / "model_card.json").exists()
+
+
+def test_check_measures_differences_and_accuracy(exported, raw, expected):
+    labels = expected.argmax(-1)
+    labels[:6] = (labels[:6] + 1) % 10
+    shifted = expected + np.eye(10)[0] * 0.5
+    arrays = {"images": raw, "labels": labels, "logits": shifted}
+    result = measure(str(exported[0] / "export" / "saved_model"), arrays, batch_size=8)
+    assert result["accuracy"] == pytest.approx(24 / 30)
+    assert result["max_logit_difference"] == pytest.approx(0.5, abs=1e-4)
+
+
+def test_refuses_an_unfinished_retraining(tmp_path):
+    with pytest.raises(UserError, match="finished retraining"):
+        export(tmp_path, data=digits)

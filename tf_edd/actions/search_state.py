@@ -1,0 +1,76 @@
+"""The state of a search: what actions see, and what a checkpoint keeps beside the variables."""
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tf_edd.architectures.genotype import Genotype
+from tf_edd.spaces.space import Space
+
+
+@dataclasses.dataclass
+class SearchState:
+    """A search between two steps.
+
+    Attributes:
+        model_dir: the folder of the search (`<model_dir>/search`).
+        space: the search space.
+        epochs: length of the search.
+        seed: of everything random.
+        config: the gin text.
+        supernet: the network.
+        relaxation: logits, temperature, seed -> probabilities.
+        feed: the images of both halves, the batch and the strategy.
+        epoch: finished epochs.
+        position: finished steps of the epoch under way.
+        step: finished steps altogether.
+        sums: per tag the sum over the finished steps of this epoch.
+        temperature: of the epoch under way.
+        temperature_state: of the schedule.
+        logits: cell kind -> architecture logits [E, O] at the end of the last epoch.
+        probs: cell kind -> noise-free training distribution [E, O] at the end of the last epoch.
+        genotype: the cell of the last epoch, as the `assess` of the step tells: discretised from `probs`, for sampled
+            paths the best of some drawn cells. At the end of a search with a selector the cell that this has chosen.
+        history: one flat dict for each finished epoch.
+        seconds: spent in training and evaluation, over all processes that continued this search.
+        selects: whether a selector chooses the genotype after the last epoch.
+        selection: what `results.json` says of its choice (`tf_edd.search.selection.selection_record`); actions may add to it
+            at the end. None before, and without a selector.
+    """
+
+    model_dir: Path
+    space: Space
+    epochs: int
+    seed: int
+    config: str = ""
+    supernet: Any = None
+    relaxation: Any = None
+    feed: Any = None
+    epoch: int = 0
+    position: int = 0
+    step: int = 0
+    sums: dict[str, float] = dataclasses.field(default_factory=dict)
+    temperature: float = 1.0
+    temperature_state: dict[str, float] = dataclasses.field(default_factory=dict)
+    logits: dict[str, np.ndarray] = dataclasses.field(default_factory=dict)
+    probs: dict[str, np.ndarray] = dataclasses.field(default_factory=dict)
+    genotype: Genotype | None = None
+    history: list[dict] = dataclasses.field(default_factory=list)
+    seconds: float = 0.0
+    selects: bool = False
+    selection: dict | None = None
+
+    _SAVED = ("epoch", "position", "step", "sums", "temperature", "temperature_state", "history", "seconds")
+
+    def state_dict(self) -> dict:
+        """What a checkpoint keeps; floats survive JSON exactly."""
+        saved = {name: getattr(self, name) for name in self._SAVED}
+        return {**saved, "genotype": self.genotype.to_json() if self.genotype else None}
+
+    def load_state_dict(self, state: dict) -> None:
+        """Takes a saved state; logits and probabilities follow from the restored variables."""
+        for name in self._SAVED:
+            setattr(self, name, state[name])
+        self.genotype = Genotype.from_json(state["genotype"], "checkpoint") if state["genotype"] else None

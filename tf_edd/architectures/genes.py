@@ -1,0 +1,126 @@
+"""Genotypes as a row of independent genes: counted, drawn uniformly, mutated and crossed.
+
+A node that keeps all its edges has one gene an edge, whose choices are the operations; a node that keeps k of its n
+edges (two in the DARTS space) has one gene, whose choices are all ways to take k edges and an operation on each. So
+every code is a genotype, every genotype has one code, and independent uniform genes are a uniform genotype.
+Operations that a cell excludes are no choices.
+"""
+
+import dataclasses
+import itertools
+import math
+from collections.abc import Sequence
+
+import numpy as np
+
+from tf_edd.architectures.genotype import Genotype
+from tf_edd.errors import UserError
+from tf_edd.spaces.space import CellSpec, Space
+
+Code = tuple[int, ...]
+Edges = tuple[tuple[str, int], ...]
+
+
+@dataclasses.dataclass(frozen=True)
+class Gene:
+    """One independent choice of a genotype.
+
+    Attributes:
+        kind: the cell.
+        node: the node whose incoming edges it chooses.
+        choices: what it may be; each is one or more edges (operation, source), in the order of the sources.
+    """
+
+    kind: str
+    node: int
+    choices: tuple[Edges, ...]
+
+
+class Genes:
+    """The genes of a space; a code is a tuple with the number of the choice of each gene.
+
+    Args:
+        space: the space.
+
+    Raises:
+        UserError: an edge whose operations are all excluded.
+    """
+
+    def __init__(self, space: Space):
+        self._space = space
+        self.genes = tuple(
+            Gene(cell.kind, node, choices)
+            for cell in space.cells
+            for node in cell.intermediate_nodes
+            for choices in _choices(cell, node)
+        )
+        self._sizes = np.array([len(gene.choices) for gene in self.genes])
+
+    @property
+    def num_genotypes(self) -> int:
+        """How many genotypes the space has."""
+        return math.prod(len(gene.choices) for gene in self.genes)
+
+    def decode(self, code: Sequence[int]) -> Genotype:
+        """The genotype of a code."""
+        nodes = {(cell.kind, node): () for cell in self._space.cells for node in cell.intermediate_nodes}
+        for gene, choice in zip(self.genes, code, strict=True):
+            nodes[gene.kind, gene.node] += gene.choices[choice]
+        cells = [
+            (cell.kind, tuple(nodes[cell.kind, node] for node in cell.intermediate_nodes)) for cell in self._space.cells
+        ]
+        return Genotype(self._space.name, tuple(cells))
+
+    def encode(self, genotype: Genotype) -> Code:
+        """The code of a genotype, whatever the order of the edges of its nodes.
+
+        Raises:
+            UserError: no genotype of the space.
+        """
+        genotype.check(self._space)
+        left = {
+            (cell.kind, node): sorted(edges, key=lambda edge: edge[1])
+            for cell in self._space.cells
+            for node, edges in zip(cell.intermediate_nodes, genotype.nodes(cell.kind), strict=True)
+        }
+        code = []
+        for gene in self.genes:
+            edges, width = left[gene.kind, gene.node], len(gene.choices[0])
+            code.append(gene.choices.index(tuple(edges[:width])))
+            del edges[:width]
+        return tuple(code)
+
+    def sample(self, rng: np.random.Generator) -> Code:
+        """A code drawn uniformly."""
+        return tuple(rng.integers(self._sizes).tolist())
+
+    def mutate(self, code: Code, probability: float, rng: np.random.Generator) -> Code:
+        """Each gene drawn anew, uniformly, with this probability; it may draw what it was."""
+        changes = rng.random(len(code)) < probability
+        return tuple(np.where(changes, rng.integers(self._sizes), code).tolist())
+
+    def cross(self, first: Code, second: Code, rng: np.random.Generator) -> Code:
+        """Each gene from one of two parents, both equally likely."""
+        return tuple(np.where(rng.random(len(first)) < 0.5, first, second).tolist())
+
+
+def sample_genotype(space: Space, rng: np.random.Generator) -> Genotype:
+    """A genotype drawn uniformly from all of the space."""
+    genes = Genes(space)
+    return genes.decode(genes.sample(rng))
+
+
+def _choices(cell: CellSpec, node: int) -> list[tuple[Edges, ...]]:
+    """The choices of each gene of a node."""
+    edges = sorted((cell.edges[index] for index in cell.incoming(node)), key=lambda edge: edge.source)
+    options = [[(name, edge.source) for name in edge.primitives if name not in cell.excluded] for edge in edges]
+    if not all(options):
+        raise UserError(
+            f"Every edge needs an operation that is not excluded. Received: node {node} of cell {cell.kind!r} "
+            f"without {cell.excluded}"
+        )
+    kept = cell.edges_per_node or len(options)
+    if kept == len(options):
+        return [tuple((option,) for option in edge) for edge in options]
+    chosen = itertools.combinations(options, kept)
+    return [tuple(edges for group in chosen for edges in itertools.product(*group))]

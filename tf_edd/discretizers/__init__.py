@@ -1,0 +1,1 @@
+"""From the probabilities of a search to a genotype."""

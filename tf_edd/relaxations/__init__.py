@@ -1,0 +1,1 @@
+"""From architecture logits to the probabilities that weight the candidates."""

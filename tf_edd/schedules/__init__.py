@@ -1,0 +1,1 @@
+"""Temperatures and learning rates as functions of the epoch."""

@@ -1,0 +1,1 @@
+"""Selectors: which cell of a trained supernet is the best."""

@@ -1,0 +1,1 @@
+"""Steps: how a batch moves the weights and the architecture."""

@@ -1,0 +1,378 @@
+"""The step of a one-shot supernet: its weights alone, a path or a few of them at a time.
+
+A path reaches the supernet as probabilities that are one-hot, by the door of all mixtures, and the candidates that it
+leaves out are not run, inside one traced function: no new trace for a new path. Candidates that no path of the step
+uses get neither gradient nor momentum nor weight decay.
+"""
+
+import copy
+import dataclasses
+import functools
+import itertools
+import math
+
+import gin
+import numpy as np
+import tensorflow as tf
+
+from tf_edd.analysis.gradient_variance import variance
+from tf_edd.errors import UserError
+from tf_edd.optimizers.gradients import apply_clipped, reduce_and_clip, share_of_accuracy, share_of_mean
+from tf_edd.runtime.seeds import step_seed
+from tf_edd.runtime.tracing import no_collection
+from tf_edd.samplers import ImageSampler, PathSampler, draw_path, uniform
+
+_ZERO = tf.UnconnectedGradients.ZERO
+
+
+class SinglePath:
+    """Training of the weights on sampled paths; the interface of `tf_edd.steps.first_order.Bilevel`, with one phase.
+
+    Args:
+        supernet: `supernet(images, probs, training, one_hot)`, built.
+        optimizer: of the weights; built here. One with `only`, as `tf_edd.optimizers.optimizers.SGD`.
+        paths: draws the paths of a step.
+        images: gives the order of the training images.
+        clip: largest global norm of the gradient, None for no limit.
+        assessed_cells: discrete cells, drawn uniformly, that stand for the supernet after each epoch.
+        variance_draws: gradients drawn after each epoch to measure their variance; 0 for no such measurement.
+        xla: compile the forward and backward pass of a replica.
+        seed: of paths and orders.
+
+    Raises:
+        UserError: another optimizer, or moving averages with several replicas.
+    """
+
+    phases = ("weights",)
+
+    def __init__(
+        self,
+        supernet,
+        optimizer,
+        paths: PathSampler,
+        images: ImageSampler,
+        clip: float | None = 5.0,
+        assessed_cells: int = 4,
+        variance_draws: int = 10,
+        xla: bool = False,
+        seed: int = 0,
+    ):
+        _check_parts(supernet, optimizer)
+        self._supernet, self._optimizer, self._clip, self._seed = supernet, optimizer, clip, seed
+        self._paths, self._images = paths, images
+        self._assessed, self._draws = assessed_cells, variance_draws
+        self._strategy = tf.distribute.get_strategy()
+        self.temperature = tf.Variable(1.0, trainable=False, name="temperature")
+        self._variables = supernet.trainable_variables
+        optimizer.build(self._variables)
+        paths.build(supernet.space)
+        self._owners = _owners(supernet)
+        if self._strategy.num_replicas_in_sync > 1:
+            self._pass = self._one_pass  # replicas cannot meet inside a function
+        else:
+            self._pass = tf.function(self._one_pass, autograph=False, jit_compile=xla)
+        self.functions = {"weights": tf.function(self._step, autograph=False)}
+        self._gradients = {
+            scheme: tf.function(functools.partial(self._drawn_gradients, scheme), autograph=False)
+            for scheme in ("as trained", "weighted", "uniform")
+        }
+
+    @property
+    def variables(self) -> dict[str, list]:
+        """Name -> variables of the samplers, for the checkpoint."""
+        return {"paths": self._paths.variables, "images": self._images.variables}
+
+    def prepare(self, feed) -> None:
+        """Gives the sampler of images their number."""
+        self._images.build(feed.train.size)
+
+    def order(self, epoch: int) -> np.ndarray | None:
+        """The order of the training images in an epoch (from 0); None for a random one."""
+        return self._images.order(self._seed, epoch)
+
+    def step(self, batch, index, phases=phases, epoch: int = 0) -> dict[str, tf.Tensor]:
+        """One step on the weights.
+
+        Args:
+            batch: images, labels and, where the sampler gives an order, their positions (per replica).
+            index: global step, a scalar int64 tensor; seeds the paths.
+            phases: there is one.
+            epoch: of this step; not needed.
+
+        Returns:
+            Scalars still on the device: loss/weights, accuracy/train, weights/gradient_norm.
+        """
+        return self.functions["weights"](*_three(batch), index)
+
+    def end_epoch(self, state, feed) -> dict[str, float]:
+        """Takes the epoch's statistics into the samplers, and measures the variance of the gradient that follows.
+
+        Returns:
+            gradient/variance, the trace of the covariance over paths and batches of the gradient that trains (with
+            several paths a step, of their mean), gradient/squared_mean, the squared norm of its mean (an estimate that
+            can fall below 0), and gradient/relative_variance, their quotient, where the draws suffice for it.
+            With importance sampling also, at the same weights, gradient/variance_uniform (of uniform paths and images),
+            and gradient/variance_weighted (with importance weights, the quantity that PA&DA minimises) as long as
+            gradient/weight_second_moment, the factor by which the weights of the paths raise it, is not above the
+            number of draws, which could not show it.
+        """
+        for sampler in (self._paths, self._images):
+            sampler.end_epoch(state.epoch + 1, state.epochs)
+        if not self._draws:
+            return {}
+        averages = [(variable, variable.numpy()) for variable in self._supernet.non_trainable_variables]
+        found = self._variance(state, feed, "as trained")
+        if self.variables["paths"] or self.variables["images"]:
+            moment = self._paths.second_moment()
+            found["weight_second_moment"] = moment
+            for scheme in ("uniform", "weighted") if moment <= self._draws else ("uniform",):
+                found[f"variance_{scheme}"] = self._variance(state, feed, scheme)["variance"]
+        for variable, value in averages:  # measuring leaves no trace
+            variable.assign(value)
+        return {f"gradient/{name}": value for name, value in found.items() if math.isfinite(value)}
+
+    def _variance(self, state, feed, scheme) -> dict[str, float]:
+        """See `variance`, of gradients on the first batches of the next epoch."""
+        epoch = state.epoch + 1
+        order = None if scheme == "uniform" else self.order(epoch)
+        batches = feed.batches(state.seed, epoch, 0, order)
+        return variance(
+            self._gradients[scheme](*_three(batch), tf.constant(state.step + number, tf.int64))
+            for number, (batch,) in enumerate(itertools.islice(batches, self._draws))
+        )
+
+    def distribution(self, temperature: float) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+        """Logarithms and probabilities of the paths' candidates, cell kind -> [E, O]."""
+        probs = self._paths.distribution()
+        return {kind: np.log(np.maximum(table, 1e-30)) for kind, table in probs.items()}, probs
+
+    def assess(self, state, evaluate, discretizer):
+        """The best of some uniformly drawn cells on the validation half, and the mean accuracy of all of them."""
+        cells, losses, hits = [], [], []
+        for number in range(self._assessed):
+            seed = step_seed(self._seed, state.epoch * self._assessed + number, "assess")
+            path = draw_path(state.space, uniform(state.space), seed)
+            cells.append(discretizer({kind: table.numpy() for kind, table in path.items()}, state.space))
+            loss, accuracy = evaluate(cells[-1].one_hot(state.space))
+            losses.append(loss)
+            hits.append(accuracy)
+        best = int(np.argmax(hits))
+        means = {"loss/valid": float(np.mean(losses)), "accuracy/valid": float(np.mean(hits))}
+        return cells[best], {**means, "accuracy/discretized": hits[best]}
+
+    def _step(self, images, labels, rows, index):
+        with no_collection():
+            scalars = self._strategy.run(self._replica_step, args=(images, labels, rows, index))
+        return {
+            tag: self._strategy.reduce(tf.distribute.ReduceOp.SUM, value, axis=None) for tag, value in scalars.items()
+        }
+
+    def _replica_step(self, images, labels, rows, index):
+        paths = self._paths.sample(step_seed(self._seed, index, "path"))
+        losses, hits, values, gradients = self._passes(images, labels, rows, paths)
+        clipped = reduce_and_clip(self._optimizer, gradients, self._clip)
+        union = {kind: tf.add_n([path[kind] for path in paths]) for kind in paths[0]}
+        apply_clipped(self._optimizer, clipped, self._variables, self._used(union))
+        norms = clipped.norms
+        if self._paths.importance_weights:  # p is to follow the gradient, not the gradient over p
+            norms = norms / self._paths.ratio(paths[0])
+        self._paths.record(union, self._candidate_norms(norms))
+        if rows is not None:
+            self._images.record(rows, values)
+        share = clipped.norm / self._strategy.num_replicas_in_sync
+        return {"loss/weights": losses, "accuracy/train": hits, "weights/gradient_norm": share}
+
+    def _passes(self, images, labels, rows, paths):
+        """Loss and accuracy, the mean over the paths; each image's norm; and the sum of the gradients."""
+        weighted = self._paths.importance_weights, self._images.importance_weights
+        results = [
+            self._pass(
+                images,
+                labels,
+                path,
+                self._weights(path if weighted[0] else None, rows if weighted[1] else None, labels),
+            )
+            for path in paths
+        ]
+        losses, hits, values, gradients = zip(*results, strict=True)
+        count = len(paths)
+        gradients = gradients[0] if count == 1 else [tf.add_n(each) for each in zip(*gradients, strict=True)]
+        return tf.add_n(losses) / count, tf.add_n(hits) / count, tf.add_n(values) / count, gradients
+
+    def _weights(self, path, rows, labels):
+        """The importance weight of each image, [b], by those of path and rows that are given."""
+        factors = [
+            None if path is None else self._paths.ratio(path),
+            None if rows is None else self._images.ratios(rows),
+        ]
+        weights = tf.ones([tf.size(labels)])
+        for factor in factors:
+            weights = weights if factor is None else weights * factor
+        return weights
+
+    def _one_pass(self, images, labels, path, weights):
+        """Shares of the loss and of the accuracy, ||softmax(outputs) - one-hot label|| of each image, gradients."""
+        variables = [variable.value for variable in self._variables]
+        with tf.GradientTape(watch_accessed_variables=False) as tape:
+            tape.watch(variables)
+            outputs = self._supernet(images, path, training=True, one_hot=True)
+            losses = tf.nn.sparse_softmax_cross_entropy_with_logits(labels, outputs)
+            scaled = self._optimizer.scale_loss(share_of_mean(weights * losses))
+        gradients = tape.gradient(scaled, variables, unconnected_gradients=_ZERO)
+        errors = tf.nn.softmax(outputs) - tf.one_hot(labels, outputs.shape[-1])
+        return share_of_mean(losses), share_of_accuracy(labels, outputs), tf.norm(errors, axis=-1), gradients
+
+    def _used(self, union) -> list[tf.Tensor | None]:
+        """Per variable whether a path of the step uses it; None for those of no candidate."""
+        flags = {kind: tf.unstack(tf.reshape(table > 0, [-1])) for kind, table in union.items()}
+        return [None if owner is None else flags[owner.kind][owner.place] for owner in self._owners]
+
+    def _candidate_norms(self, norms) -> dict[str, tf.Tensor]:
+        """Cell kind -> norms of clipped gradients [E, O], summed over the kind's cells and a candidate's weights."""
+        return {
+            kind: tf.reshape(tf.math.unsorted_segment_sum(tf.gather(norms, own), places, size[0] * size[1]), size)
+            for kind, size in self._supernet.space.logit_shapes.items()
+            for own, places in [_places(self._owners, kind)]
+        }
+
+    def _drawn_gradients(self, scheme, images, labels, rows, index):
+        """A gradient, and the weight of its squared norm.
+
+        Paths from p with their importance weights w have E_p norm(w g)^2 = E_uniform w norm(g)^2: uniform paths, which
+        the weights do not hide, tell it with far fewer draws.
+        """
+        with no_collection():
+            found = self._strategy.run(self._replica_gradients, args=(scheme, images, labels, rows, index))
+        return tf.nest.map_structure(lambda value: self._strategy.experimental_local_results(value)[0], found)
+
+    def _replica_gradients(self, scheme, images, labels, rows, index):
+        seed = step_seed(self._seed, index, "variance")
+        space, weight = self._supernet.space, tf.ones([])
+        if scheme == "as trained":
+            paths = self._paths.sample(seed)
+            gradients, count = self._passes(images, labels, rows, paths)[3], len(paths)
+        else:
+            path, count = draw_path(space, uniform(space), seed), 1
+            if weighted := scheme == "weighted":
+                ratio = self._paths.ratio(path)
+                weight = weight if ratio is None else ratio
+            gradients = self._pass(images, labels, path, self._weights(None, rows if weighted else None, labels))[3]
+        scale = count * tf.cast(self._optimizer.scale_loss(1.0), tf.float32)
+        context = tf.distribute.get_replica_context()
+        if context.num_replicas_in_sync > 1:
+            gradients = context.all_reduce(tf.distribute.ReduceOp.SUM, list(gradients))
+        return [tf.cast(gradient, tf.float32) / scale for gradient in gradients], weight
+
+
+@dataclasses.dataclass(frozen=True)
+class _Owner:
+    """The candidate that a variable belongs to, by its place in the flat table of its cell kind."""
+
+    kind: str
+    place: int
+
+
+def _owners(supernet) -> list[_Owner | None]:
+    owners = {}
+    for kind, edge, position, operation in supernet.candidates():
+        width = supernet.space.logit_shapes[kind][1]
+        for variable in operation.trainable_variables:
+            owners[id(variable)] = _Owner(kind, edge * width + position)
+    return [owners.get(id(variable)) for variable in supernet.trainable_variables]
+
+
+def _places(owners, kind) -> tuple[list[int], list[int]]:
+    """Indices of a kind's candidates' variables, and the places of their candidates."""
+    found = [(index, owner.place) for index, owner in enumerate(owners) if owner is not None and owner.kind == kind]
+    return [index for index, _ in found], [place for _, place in found]
+
+
+def _three(batch):
+    return batch if len(batch) == 3 else (*batch, None)
+
+
+def _check_parts(supernet, optimizer):
+    if not hasattr(getattr(optimizer, "inner_optimizer", optimizer), "only"):
+        raise UserError(
+            "Sampled paths expect an optimizer that can leave variables alone (@sgd). Received: "
+            f"{type(optimizer).__name__}"
+        )
+    if supernet.running_statistics and tf.distribute.get_strategy().num_replicas_in_sync > 1:
+        raise UserError(
+            "Sampled paths keep no moving averages on several replicas, which run all candidates: set "
+            "search.running_statistics = False. Received: True"
+        )
+
+
+@dataclasses.dataclass(frozen=True)
+class SinglePathBuilder:
+    """See `single_path`."""
+
+    paths: PathSampler
+    images: ImageSampler
+    weight_gradient_clip: float | None
+    assessed_cells: int
+    variance_draws: int
+    phases = SinglePath.phases
+
+    def __call__(
+        self, supernet, logits, relaxation, weight_optimizer, arch_optimizer, *, regularizers=(), xla=False, seed=0
+    ) -> SinglePath:
+        """The step; there are no logits to move."""
+        samplers = copy.copy(self.paths), copy.copy(self.images)  # they keep the state of one search
+        settings = self.weight_gradient_clip, self.assessed_cells, self.variance_draws
+        return SinglePath(supernet, weight_optimizer, *samplers, *settings, xla, seed)
+
+    def check(self, space, feed, parts) -> None:
+        """Refuses parts of a bilevel step, samplers that do not fit the space, and data that do not fit the samplers.
+
+        Args:
+            space: of the search.
+            feed: its data (`tf_edd.search.epoch.Feed`).
+            parts: arguments of `search` that steps with logits need, by name.
+
+        Raises:
+            UserError: any of these.
+        """
+        if given := [name for name, part in parts.items() if part]:
+            raise UserError(f"single_path takes no {' and no '.join(given)}: bind nothing or None. Received: {given}")
+        copy.copy(self.paths).build(space)
+        if feed.steps < self.variance_draws:
+            raise UserError(
+                f"variance_draws must be at most the {feed.steps} batches of an epoch. Received: {self.variance_draws}"
+            )
+        images = copy.copy(self.images)
+        images.build(feed.train.size)
+        if (order := images.order(0, 0)) is not None:
+            feed.batches(0, 0, 0, order)
+
+
+@gin.configurable(module="tf_edd.steps.sampled_paths")
+def single_path(
+    paths: PathSampler = gin.REQUIRED,
+    images: ImageSampler = gin.REQUIRED,
+    weight_gradient_clip: float | None = 5.0,
+    assessed_cells: int = 4,
+    variance_draws: int = 10,
+) -> SinglePathBuilder:
+    """Trains the supernet's weights on sampled paths (SPOS, FairNAS, PA&DA); for `search.bilevel`.
+
+    Args:
+        paths: `uniform_paths`, `fair_paths` or `importance_paths`.
+        images: `uniform_images` or `importance_images`.
+        weight_gradient_clip: largest global norm of the gradient (with several paths of their sum), None for no limit.
+        assessed_cells: cells, drawn uniformly, whose mean accuracy after each epoch stands for the supernet's; the best
+            of them is the epoch's genotype.
+        variance_draws: gradients on paths and batches of the next epoch whose variance is measured after each epoch;
+            0 for no measurement. Importance sampling takes three times as many, see `SinglePath.end_epoch`.
+
+    Raises:
+        UserError: a clip that is not positive, no cell to assess, or one draw.
+    """
+    if weight_gradient_clip is not None and not weight_gradient_clip > 0:
+        raise UserError(f"weight_gradient_clip must be positive or None. Received: {weight_gradient_clip}")
+    if assessed_cells < 1:
+        raise UserError(f"assessed_cells must be at least 1. Received: assessed_cells={assessed_cells}")
+    if variance_draws < 0 or variance_draws == 1:
+        raise UserError(f"variance_draws must be 0 or at least 2. Received: variance_draws={variance_draws}")
+    return SinglePathBuilder(paths, images, weight_gradient_clip, assessed_cells, variance_draws)
