@@ -8,7 +8,7 @@ HERE = Path(__file__).parent
 
 setup(
     name="tf_edd",
-    version="0.1.0",
+    version="0.2.0",
     description="Differentiable neural architecture search in TensorFlow: EDD-DARTS and its baselines",
     long_description=(HERE / "README.md").read_text(encoding="utf-8"),
     long_description_content_type="text/markdown",
@@ -39,9 +39,6 @@ setup(
         "nats_bench": ["nats_bench>=1.8"],
     },
     entry_points={
-        "console_scripts": [
-            f"tf_edd_{name}=launch.{name}:run"
-            for name in ("search", "retrain", "evaluate", "export", "query", "report", "quickstart", "count", "rank")
-        ]
+        "console_scripts": ["tf_edd=launch.command:run"],
     },
 )

@@ -8,10 +8,10 @@ import tensorflow as tf
 from benchmarks.setting import SUITES, Setting
 from tf_edd import data
 from tf_edd.data.images import Images
-from tf_edd.data.normalisation import KNOWN_MOMENTS
+from tf_edd.data.normalization import KNOWN_MOMENTS
 from tf_edd.data.sources import ArraySource
-from tf_edd.relaxations import relaxations
-from tf_edd.schedules import temperature
+from tf_edd.relaxations import Softmax, SparseNoisySoftmax, mean_entropy
+from tf_edd.schedules import EntropyDecay
 
 REPEATS = 300
 CIFAR10_IMAGES = 50_000
@@ -35,11 +35,11 @@ def _logits(setting: Setting) -> list[tf.Variable]:
 def edd_update(setting: Setting) -> float:
     """Seconds of one epoch's update: probabilities and mean entropy from the logits, then Eq. 14 and 15."""
     logits = _logits(setting)
-    schedule, relaxation = temperature.entropy_decay(), relaxations.sparse_noisy_softmax()
+    schedule, relaxation = EntropyDecay(), SparseNoisySoftmax()
     state, value = schedule.init()
 
     def update():
-        entropy = relaxations.mean_entropy({i: relaxation.mean(each, value) for i, each in enumerate(logits)})
+        entropy = mean_entropy({i: relaxation.mean(each, value) for i, each in enumerate(logits)})
         schedule.update(state, 1, float(entropy))
 
     return _median_seconds(update)
@@ -60,13 +60,13 @@ def sn_softmax_extra(setting: Setting) -> float:
         value = tf.constant(0.5)
         return lambda: gradient(value)[-1].numpy()
 
-    plain, noisy = gradient_of(relaxations.softmax()), gradient_of(relaxations.sparse_noisy_softmax())
+    plain, noisy = gradient_of(Softmax()), gradient_of(SparseNoisySoftmax())
     return 2 * (_median_seconds(noisy) - _median_seconds(plain))
 
 
 def _cifar10(setting: Setting, data_dir: str | None) -> Images:
     if data_dir:
-        return data.tfds_images("cifar10", data_dir).train
+        return data.TfdsImages("cifar10").load(data_dir).train
     generator = np.random.default_rng(0)
     shape = (CIFAR10_IMAGES, setting.image_size, setting.image_size, 3)
     pixels = generator.integers(0, 256, shape, np.uint8)
@@ -74,13 +74,13 @@ def _cifar10(setting: Setting, data_dir: str | None) -> Images:
 
 
 def data_step(setting: Setting, data_dir: str | None) -> float:
-    """Seconds that the two batches of a step cost (shuffle, crop, flip, normalise): processor time over the cores.
+    """Seconds that the two batches of a step cost (shuffle, crop, flip, normalize): processor time over the cores.
 
     Prefetching hides wall time; processor time is what a step loses when every core is busy.
     """
-    halves = data.split(_cifar10(setting, data_dir), 0.5, 0.5, seed=0)
-    augment = [data.crop(), data.flip()]
-    streams = [iter(half.batches(setting.batch, 0, 1, augment=augment)) for half in (halves.train, halves.valid)]
+    splits = data.split(_cifar10(setting, data_dir), 0.5, 0.5, seed=0)
+    augment = [data.Crop(), data.Flip()]
+    streams = [iter(half.batches(setting.batch, 0, 1, augment=augment)) for half in (splits.train, splits.valid)]
     for stream in streams:
         next(stream)
     start = time.process_time()

@@ -7,7 +7,7 @@ from pathlib import Path
 from absl import app, flags, logging
 
 from benchmarks import report
-from benchmarks.setting import SUITES, Setting
+from benchmarks.setting import BEFORE, SUITES, Setting
 from benchmarks.worker import Worker, WorkerError, measure_parts
 
 _ROUNDS = flags.DEFINE_integer("rounds", 5, "Turns of every competitor.", lower_bound=1)
@@ -16,6 +16,9 @@ _COMPETITORS = flags.DEFINE_list("competitors", None, "Who takes part; everybody
 _CHANNELS = flags.DEFINE_integer("channels", None, "Channels of the first cells.", lower_bound=1)
 _BATCH = flags.DEFINE_integer("batch", None, "Images of a batch.", lower_bound=2)
 _CORES = flags.DEFINE_integer("cores", Setting.cores, "CPU cores of every competitor.", lower_bound=1)
+_BEFORE = flags.DEFINE_string(
+    "before", None, "Another checkout of this project, whose tf_edd takes part as tf_edd_before."
+)
 _JSON = flags.DEFINE_string("json", None, "Also write every measurement to this file.")
 
 
@@ -28,6 +31,7 @@ def setting_of(suite: str, cells: int | None) -> Setting:
         cells=cells or default.cells,
         batch=_BATCH.value or default.batch,
         cores=_CORES.value,
+        before=_BEFORE.value,
     )
 
 
@@ -38,7 +42,8 @@ def _chosen(competitors) -> list[str]:
     missing = [name for name in names if not competitors[name].importable]
     for name in missing:
         logging.warning("%s is left out: package %s is not installed", name, competitors[name].package)
-    return [name for name in names if name not in missing]
+    chosen = [name for name in names if name not in missing]
+    return [BEFORE, *chosen] if _BEFORE.value else chosen
 
 
 def _begin(names: list[str], setting: Setting) -> tuple[dict[str, Worker], dict[str, dict]]:

@@ -32,6 +32,9 @@ _COMMANDS = flags.DEFINE_string("commands", None, "JSON file: name -> commands; 
 _FILE = flags.DEFINE_string("file", str(RECORD), "The record.")
 
 
+_ABOUT = ("commit", "commands", "recorded_with")  # of a run in the record: how it was made
+
+
 def measure(name: str, commands, checkout: str) -> dict:
     """Runs the commands of one run in a folder of its own and reads what they have left."""
     with tempfile.TemporaryDirectory(prefix=f"same_numbers_{name}_") as folder:
@@ -139,7 +142,7 @@ def main(_):
             path.write_text(json.dumps(record, indent=1) + "\n")
             print(f"{name}: recorded")
             continue
-        before = {key: value for key, value in record["runs"][name].items() if key not in ("commit", "commands")}
+        before = {key: value for key, value in record["runs"][name].items() if key not in _ABOUT}
         difference = first_difference(before, json.loads(json.dumps(result)))
         failures += difference is not None
         print(f"{name}: {difference or 'equal to the bit'} (recorded at {record['runs'][name]['commit']})")

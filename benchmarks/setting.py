@@ -21,6 +21,7 @@ class Setting:
         image_size: height and width.
         classes: of the labels.
         cores: CPU cores of a competitor.
+        before: another checkout of this project; its tf_edd is the competitor `BEFORE`.
     """
 
     suite: str = "nas_bench_201"
@@ -30,6 +31,10 @@ class Setting:
     image_size: int = 32
     classes: int = 10
     cores: int = 2
+    before: str | None = None
+
+
+BEFORE = "tf_edd_before"  # competitor: the tf_edd of another checkout, by that checkout's own peers
 
 
 @dataclasses.dataclass(frozen=True)
@@ -89,7 +94,7 @@ class Suite:
     shares: dict[str, float] = dataclasses.field(default_factory=dict)
 
 
-def _ours(relaxation="softmax", precision="float32", **options) -> Competitor:
+def _ours(relaxation="Softmax", precision="float32", **options) -> Competitor:
     return Competitor("ours", {"precision": precision, "relaxation": relaxation, **options})
 
 
@@ -104,7 +109,7 @@ SUITES = {
         parameters=1_686_106,
         competitors={
             "tf_edd": _ours(),
-            "tf_edd_sn_softmax": _ours("sparse_noisy_softmax"),
+            "tf_edd_sn_softmax": _ours("SparseNoisySoftmax"),
             "tf_edd_bfloat16": _ours(precision="mixed_bfloat16"),
             "tf_edd_distilled": _ours(distilled=True),
             "plain_keras": Competitor("plain_keras", {}),

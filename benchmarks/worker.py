@@ -10,7 +10,7 @@ import traceback
 import numpy as np
 from absl import logging
 
-from benchmarks.setting import SUITES, Setting, use_cores
+from benchmarks.setting import BEFORE, SUITES, Setting, use_cores
 
 
 class WorkerError(RuntimeError):
@@ -39,8 +39,19 @@ def _seconds(step, batches, count: int) -> float:
     return elapsed / count
 
 
+def _use_checkout(path: str) -> str:
+    """Lets this process import tf_edd and its peers from another checkout; returns the competitor that it runs."""
+    import benchmarks
+
+    sys.path.insert(0, path)
+    benchmarks.__path__ = [f"{path}/benchmarks"]
+    return "tf_edd"
+
+
 def _answer(connection, name: str, setting: Setting):
     suite = SUITES[setting.suite]
+    if name == BEFORE:
+        name = _use_checkout(setting.before)
     competitor = suite.competitors[name]
     start = time.perf_counter()
     module = importlib.import_module(f"benchmarks.peers.{competitor.module}")

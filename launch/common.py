@@ -6,7 +6,6 @@ wait for that.
 
 from __future__ import annotations
 
-import dataclasses
 import itertools
 import re
 import sys
@@ -20,8 +19,6 @@ from tf_edd.errors import UserError
 from tf_edd.runtime import STRATEGIES
 
 if TYPE_CHECKING:
-    import tensorflow as tf
-
     from tf_edd.runtime.strategy import Runtime
 
 FLAGS = flags.FLAGS
@@ -47,25 +44,6 @@ MACHINE_FLAGS = ("seed", "strategy", "logical_cpus", "deterministic")
 _CHATTY = {"tensorflow", "tensorflow_datasets", "keras"}  # packages whose INFO lines say nothing about the run
 _INSTALLED = ("site-packages", "dist-packages")  # where Python and Debian put packages
 _GIN_CONTEXT = re.compile(r"\n\s*In call to configurable '[^\n]*")
-
-
-@dataclasses.dataclass(frozen=True)
-class Session:
-    """What `setup` has prepared.
-
-    Attributes:
-        strategy: the tf.distribute strategy.
-        runtime: precision, XLA and meta-optimizer settings, applied already.
-        chief: whether this process writes files.
-        seed: the seed of the run.
-        deterministic: whether operations were made deterministic.
-    """
-
-    strategy: tf.distribute.Strategy
-    runtime: Runtime
-    chief: bool
-    seed: int
-    deterministic: bool
 
 
 def define_flags(*names: str) -> None:
@@ -108,8 +86,8 @@ def recorded_config(model_dir: str | None, phase: str) -> list[str]:
     return [str(path)] if model_dir and path.is_file() else []
 
 
-def setup(roots: Sequence[str], default_files: Sequence[str] = (), recorded: Sequence[str] = ()) -> Session:
-    """Gin, devices, seeds and precision, in the order that TensorFlow needs.
+def setup(roots: Sequence[str], default_files: Sequence[str] = (), recorded: Sequence[str] = ()) -> Runtime:
+    """Gin, devices, precision and seeds, in the order that TensorFlow needs.
 
     Args:
         roots: the configurables that the program calls.
@@ -121,27 +99,18 @@ def setup(roots: Sequence[str], default_files: Sequence[str] = (), recorded: Seq
     """
     parse_gin(roots, default_files, recorded)
     from tf_edd.runtime import seeds
-    from tf_edd.runtime import strategy as strategies
+    from tf_edd.runtime.strategy import configure
 
-    if FLAGS.logical_cpus > 1:
-        strategies.use_logical_cpus(FLAGS.logical_cpus)
-    strategy = strategies.make_strategy(FLAGS.strategy)
-    with strategy.scope():
-        runtime = strategies.runtime()
-    if FLAGS.deterministic and runtime.jit_compile:
-        raise UserError("--deterministic needs XLA to be off. Received: runtime.xla on")
-    seeds.set_seed(FLAGS.seed, FLAGS.deterministic)
-    runtime.apply()
-    return Session(strategy, runtime, strategies.is_chief(strategy), FLAGS.seed, FLAGS.deterministic)
+    runtime = configure(strategy=FLAGS.strategy, logical_cpus=FLAGS.logical_cpus, deterministic=FLAGS.deterministic)
+    seeds.set_seed(FLAGS.seed)
+    return runtime
 
 
-def run_arguments(session) -> dict:
-    """The flags and machine settings that a search and a retraining take alike, as arguments of their functions."""
+def run_arguments() -> dict:
+    """The flags that a search and a retraining take alike, as arguments of their functions."""
     return {
         "data_dir": FLAGS.data_dir,
-        "seed": session.seed,
-        "deterministic": session.deterministic,
-        "xla": session.runtime.jit_compile,
+        "seed": FLAGS.seed,
         "overwrite": FLAGS.overwrite,
         "dry_run": FLAGS.dry_run,
     }
@@ -161,8 +130,7 @@ def launch(main: Callable[[], None], required: Sequence[str] = (), resumable: bo
     def guarded(argv):
         if len(argv) > 1:
             raise app.UsageError(f"Expected flags only. Received: {' '.join(argv[1:])}")
-        _check_required(required)
-        sys.exit(_guard(main, resumable))
+        sys.exit(_guard(lambda: (_check_required(required), main()), resumable))
 
     app.run(guarded)
 
@@ -170,7 +138,7 @@ def launch(main: Callable[[], None], required: Sequence[str] = (), resumable: bo
 def _check_required(required: Sequence[str]) -> None:
     missing = [f"--{name}" for name in required if getattr(FLAGS, name) in (None, "", [])]
     if missing:
-        raise app.UsageError(f"Expected {' and '.join(missing)}. Received: none")
+        raise UserError(f"The program needs {' and '.join(missing)} (--help tells more)")
 
 
 def _guard(main: Callable[[], None], resumable: bool = False) -> int:

@@ -19,10 +19,8 @@ import gin
 from absl import flags
 
 from launch import common
-from tf_edd.analysis.counting import count, count_supernet
-from tf_edd.architectures import genotype as genotypes
+from tf_edd.analysis import sizes
 from tf_edd.errors import UserError
-from tf_edd.spaces.check_images import check_images
 
 common.define_flags("gin")
 FLAGS = flags.FLAGS
@@ -36,28 +34,36 @@ def define_flags() -> None:
     flags.DEFINE_integer("classes", 10, "Classes of the data.", lower_bound=1)
 
 
-def describe(name: str, image_shape: tuple[int, int, int], classes: int) -> str:
-    """The text this program prints; a UserError if there is no space, or cell or images do not fit it."""
-    bound = [(root, gin.get_bindings(root, resolve_references=False).get("space")) for root in ("search", "retrain")]
-    spaces = {root: copy.deepcopy(space) for root, space in bound if space is not None}  # the copy evaluates @space()
-    if not spaces:
-        raise UserError("Expected gin files that bind search.space or retrain.space. Received: neither")
-    lines = [("images", f"{'x'.join(map(str, image_shape))}, {classes} classes")]
-    for root, space in spaces.items():
-        check_images(space, image_shape)
-        genotype, cells = genotypes.load(name, space), [block for block in space.blocks if block.role == "cell"]
+def describe(genotype: str, image_shape: tuple[int, int, int], num_classes: int) -> str:
+    """The text that this program prints.
+
+    Raises:
+        UserError: No space is bound, or the cell or the images do not fit it.
+    """
+    lines = [("images", f"{'x'.join(map(str, image_shape))}, {num_classes} classes")]
+    for root, space in _bound_spaces().items():
+        cells = [block for block in space.blocks if block.role == "cell"]
         size = f"{space.name}, {cells[0].channels} channels, {len(cells)} cells"
         if root == "search":
-            lines += _rows(f"supernet ({size})", lambda bias, s=space: count_supernet(s, image_shape, classes, bias))
-        lines += _rows(f"cell ({size})", lambda bias, s=space, g=genotype: count(s, g, image_shape, classes, bias))
+            lines += _rows(f"supernet ({size})", sizes.count_supernet(space, image_shape, num_classes))
+        lines += _rows(f"cell ({size})", sizes.count(genotype, space, image_shape, num_classes))
     width = max(len(title) for title, _ in lines)
     return "\n".join([*(f"{title:<{width}}  {value}" for title, value in lines), CONVENTION])
 
 
-def _rows(title: str, counter) -> list[tuple[str, str]]:
-    plain, biased = counter(False), counter(True)
-    flops = f"{plain.multiply_adds:,} without linear bias, {biased.multiply_adds:,} with it"
-    return [(f"{title}: parameters", f"{plain.parameters:,}"), (f"{title}: multiply-adds", flops)]
+def _bound_spaces() -> dict:
+    """The spaces that the gin files bind for `search` and `retrain`."""
+    bound = {root: gin.get_bindings(root, resolve_references=False).get("space") for root in ("search", "retrain")}
+    # The copy evaluates @space(), as `get_bindings` itself would together with every other part of the program.
+    spaces = {root: copy.deepcopy(space) for root, space in bound.items() if space is not None}
+    if not spaces:
+        raise UserError("Expected gin files that bind search.space or retrain.space. Received: neither")
+    return spaces
+
+
+def _rows(title: str, size: dict[str, int]) -> list[tuple[str, str]]:
+    flops = f"{size['multiply_adds']:,} without linear bias, {size['multiply_adds_with_bias']:,} with it"
+    return [(f"{title}: parameters", f"{size['parameters']:,}"), (f"{title}: multiply-adds", flops)]
 
 
 def main() -> None:

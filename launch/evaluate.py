@@ -4,7 +4,7 @@
   python -m launch.evaluate --model_dir=runs/edd --data_dir=$TFDS --gin_param='evaluate.which="last"'
   python -m launch.evaluate --saved_model=runs/edd/export/saved_model --gin_file=datasets/cifar10.gin --data_dir=$TFDS
 
-Without --gin_file the data set is the one that the retraining was configured with. Loss, accuracy, top-5 accuracy and
+Without --gin_file the data set is the one in the configuration of the retraining. Loss, accuracy, top-5 accuracy and
 the accuracy of each class are printed and written to model_dir/retrain/evaluation.json (those of an exported model to
 model_dir/export/evaluation.json, if --model_dir is given).
 """
@@ -21,19 +21,16 @@ FLAGS = flags.FLAGS
 
 def define_flags() -> None:
     """Defines the flags of this program alone."""
-    flags.DEFINE_string(
-        "saved_model", None, "Folder of an exported model to measure in place of the retrained network."
-    )
+    flags.DEFINE_string("saved_model", None, "Folder of an exported model to measure instead of the retrained network.")
 
 
 def main() -> None:
     """Measures and prints."""
-    session = common.setup(("evaluate",), common.recorded_config(FLAGS.model_dir, "retrain"))
+    runtime = common.setup(("evaluate",), common.recorded_config(FLAGS.model_dir, "retrain"))
     from tf_edd.training.evaluate import evaluate
 
-    with session.strategy.scope():
-        result = evaluate(FLAGS.model_dir, saved_model=FLAGS.saved_model, data_dir=FLAGS.data_dir)
-    if session.chief:
+    result = evaluate(FLAGS.model_dir, saved_model=FLAGS.saved_model, data_dir=FLAGS.data_dir)
+    if runtime.chief:
         print(json.dumps(result, indent=2))
 
 

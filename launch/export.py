@@ -10,13 +10,14 @@ writes model_dir/export with saved_model/, model.keras, labels.txt and model_car
   model.labels()["labels"]     # the class names
 
 and returns probabilities [B, classes], class_name [B] and logits. Images of another shape are refused with one message.
-The written model is loaded in a new process and compared with the network; the largest difference and the accuracy
-stand in model_card.json. Without --gin_file the data set is the one that the retraining was configured with.
+The written model is loaded in a new process and compared with the network; model_card.json records the largest
+difference and the accuracy. Without --gin_file the data set is the one in the configuration of the retraining.
 """
 
 from absl import flags, logging
 
 from launch import common
+from tf_edd.runtime import files
 
 common.define_flags("model_dir", "data_dir", "gin", "overwrite")
 FLAGS = flags.FLAGS
@@ -25,12 +26,10 @@ FLAGS = flags.FLAGS
 def main() -> None:
     """Exports and checks."""
     common.parse_gin(("export",), common.recorded_config(FLAGS.model_dir, "retrain"))
-    from tf_edd.runtime.strategy import grow_memory
-    from tf_edd.training.export import export
+    from tf_edd.training.export import CARD, export
 
-    grow_memory()  # the check in a new process needs memory of the GPU too
-    card = export(FLAGS.model_dir, data_dir=FLAGS.data_dir, overwrite=FLAGS.overwrite)
-    check = card["reloaded"]
+    export(FLAGS.model_dir, data_dir=FLAGS.data_dir, overwrite=FLAGS.overwrite)
+    check = files.read_json(f"{FLAGS.model_dir}/export/{CARD}")["reloaded"]
     print(f"Reloaded in a new process: accuracy {check['accuracy']:.4f} on {check['images']} test images, largest")
     print(f"difference of a logit {check['max_logit_difference']:.2g}. Written to: {FLAGS.model_dir}/export")
 

@@ -15,13 +15,9 @@ benchmark's network on CIFAR-10: 16 channels, 5 cells per stage, 32x32 images, 1
 from absl import flags
 
 from launch.common import launch
-from tf_edd.analysis.counting import count
-from tf_edd.architectures import genotype as genotypes
-from tf_edd.architectures.table import open_table
-from tf_edd.spaces import nas_bench_201
+from tf_edd.analysis.lookup import query
 
 FLAGS = flags.FLAGS
-IMAGE_SHAPE, NUM_CLASSES = (32, 32, 3), 10
 
 
 def define_flags() -> None:
@@ -30,27 +26,23 @@ def define_flags() -> None:
     flags.DEFINE_string("genotype", None, "Genotype file or folder, cell string, or index.")
 
 
-def describe(table_path: str, name: str) -> str:
-    """The text this program prints: the cell, its index, its accuracies and its size.
+def describe(table_path: str, genotype: str) -> str:
+    """The text that this program prints: the cell, its index, its accuracies and its size.
 
     Raises:
-        UserError: no such table or cell.
+        UserError: There is no such table or cell.
     """
-    space = nas_bench_201()
-    table = open_table(table_path)
-    key = name.strip() if name.strip().isdecimal() else genotypes.load(name, space)
-    row = table.query(key)
-    arch = table.arch(row.pop("index"))
-    size = count(space, genotypes.from_text(arch, space), IMAGE_SHAPE, NUM_CLASSES)
-    lines = [("cell", arch), ("index", table.index(arch))]
-    lines += [(column, f"{value:.2f} %" if _is_accuracy(column) else f"{value:g}") for column, value in row.items()]
-    lines += [("parameters", f"{size.parameters:,}"), ("multiply_adds", f"{size.multiply_adds:,}")]
-    width = max(len(column) for column, _ in lines)
-    return "\n".join(f"{column:<{width}}  {value}" for column, value in lines)
+    row = query(table_path, genotype)
+    width = max(map(len, row))
+    return "\n".join(f"{name:<{width}}  {_shown(name, value)}" for name, value in row.items())
 
 
-def _is_accuracy(column: str) -> bool:
-    return "valid" in column or "test" in column
+def _shown(name: str, value) -> str:
+    if "valid" in name or "test" in name:  # an accuracy
+        return f"{value:.2f} %"
+    if name in ("parameters", "multiply_adds"):
+        return f"{value:,}"
+    return f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def main() -> None:

@@ -1,7 +1,7 @@
 """Searches, retrains, evaluates and exports in one go: python -m launch.quickstart --model_dir=runs/first
 
-Without --gin_file it takes quickstart.gin: EDD-DARTS on NAS-Bench-201 over scikit-learn's handwritten digits, which are
-embedded, in under three minutes on two CPU cores. Any gin file that binds both search and retrain will do:
+Without --gin_file it uses quickstart.gin: EDD-DARTS on NAS-Bench-201 with scikit-learn's handwritten digits, which are
+embedded, in under three minutes on two CPU cores. Any gin files that bind both search and retrain will do:
 
   python -m launch.quickstart --gin_file=recipes/nb201_cifar10_small.gin \\
       --gin_file=recipes/nb201_retrain_200_epochs.gin --data_dir=$TFDS --model_dir=runs/cifar10
@@ -19,12 +19,12 @@ from tf_edd.runtime import config, files
 
 common.define_flags("model_dir", "data_dir", "gin", "machine", "dry_run")
 FLAGS = flags.FLAGS
-# The roots of the gin text that each phase records.
-RECORDED = {"search": ("search", "runtime"), "retrain": ("retrain", "evaluate", "export", "runtime")}
+# The configurables whose bindings each phase records.
+RECORDED = {"search": ("search", "configure"), "retrain": ("retrain", "evaluate", "export", "configure")}
 
 
 def report(folder: str) -> str:
-    """What lies in the folder of a finished run, for the terminal."""
+    """What a finished run has written, for the terminal."""
     cell = genotypes.Genotype.from_json(files.read_json(f"{folder}/search/genotype.json"))
     card = files.read_json(f"{folder}/export/model_card.json")
     evaluation = files.read_json(f"{folder}/retrain/evaluation.json")
@@ -37,35 +37,33 @@ The model       {folder}/export/saved_model   (Keras: {folder}/export/model.kera
 TensorBoard     tensorboard --logdir {folder}"""
 
 
-def unfinished(session: common.Session) -> list[str]:
+def unfinished() -> list[str]:
     """The phases of --model_dir that are left; a finished one of another configuration is refused."""
     from tf_edd.runtime.model_dir import finished  # behind the flags, see `common`
 
-    run = {"seed": session.seed, "settings": {"deterministic": session.deterministic}}
+    run = {"seed": FLAGS.seed, "deterministic": FLAGS.deterministic}
     texts = {phase: config.config_text(roots) for phase, roots in RECORDED.items()}
     return [phase for phase, text in texts.items() if not finished(FLAGS.model_dir, phase, text, **run)]
 
 
 def main() -> None:
     """Runs the phases that are not finished."""
-    session = common.setup(("search", "retrain", "evaluate", "export"), ("quickstart.gin",))
+    runtime = common.setup(("search", "retrain", "evaluate", "export"), ("quickstart.gin",))
     from tf_edd.search.search import search
     from tf_edd.training.evaluate import evaluate
     from tf_edd.training.export import CARD, export
     from tf_edd.training.retrain import retrain
 
-    machine = {"seed": session.seed, "deterministic": session.deterministic, "xla": session.runtime.jit_compile}
     folder, where, phases = FLAGS.model_dir, {"data_dir": FLAGS.data_dir}, {"search": search, "retrain": retrain}
-    with session.strategy.scope():
-        if FLAGS.dry_run:
-            print(search(folder, **where, **machine, dry_run=True))
-            return
-        for phase in unfinished(session):
-            phases[phase](folder, **where, **machine)
-        evaluate(folder, **where)
-    if session.chief and not (Path(folder) / "export" / CARD).exists():
-        export(folder, **where)
-    if session.chief:
+    if FLAGS.dry_run:
+        print(search(folder, **where, seed=FLAGS.seed, dry_run=True))
+        return
+    for phase in unfinished():
+        phases[phase](folder, **where, seed=FLAGS.seed)
+    evaluate(folder, **where)
+    if runtime.chief:
+        if not (Path(folder) / "export" / CARD).exists():
+            export(folder, **where)
         print(report(folder))
 
 

@@ -1,26 +1,26 @@
 """Trains the network of a searched cell from scratch: python -m launch.retrain --gin_file=... --model_dir=...
 
-The cell is that of model_dir/search, unless --genotype names another: a genotype file, the folder that holds it, a
-cell in the text of its space, or a published cell of the DARTS family such as DARTS_V2 or PC_DARTS_cifar:
+The cell is that of the finished search in model_dir, unless --genotype names another: a genotype file, the folder that
+holds it, the text of a cell, or a published cell of the DARTS family such as DARTS_V2 or PC_DARTS_cifar:
 
   python -m launch.retrain --gin_file=recipes/nb201_retrain_200_epochs.gin --gin_file=datasets/cifar10.gin \\
       --data_dir=$TFDS --model_dir=runs/edd
   python -m launch.retrain --gin_file=recipes/nb201_retrain_200_epochs.gin --gin_file=datasets/digits.gin \\
       --genotype="|nor_conv_3x3~0|+|none~0|skip_connect~1|+|skip_connect~0|nor_conv_3x3~1|nor_conv_1x1~2|" \\
-      --model_dir=runs/cell --gin_param='retrain.epochs=20' --gin_param='retrain/cosine_rate.epochs=20'
+      --model_dir=runs/cell --gin_param='retrain.epochs=20' --gin_param='retrain/CosineRate.epochs=20'
   python -m launch.retrain --gin_file=recipes/darts_retrain_cifar_600_epochs.gin --gin_file=datasets/cifar100.gin \\
       --genotype=DARTS_V2 --data_dir=$TFDS --model_dir=runs/darts_v2_cifar100
   python -m launch.retrain --gin_file=recipes/darts_retrain_imagenet_250_epochs.gin \\
       --gin_file=datasets/imagenet2012.gin --genotype=runs/edd/search/genotype.json --data_dir=$TFDS \\
       --model_dir=runs/edd_imagenet
 
-So a cell found on one data set is trained on another: classes and stem are those of the gin files. A cell of another
-space, and images too small for the network, are refused.
+A cell found on one data set can thus be trained on another: classes and stem are those of the gin files. A cell of
+another space and images that are too small for the network are refused.
 
 Gin files are looked for from the working directory, in --gin_search_path, then among the installed configurations.
 --dry_run prints parameters, multiply-adds and steps, and writes nothing. The same command continues an interrupted
-training; a finished one is never overwritten unless --overwrite is given. Checkpoints, curves and results.json lie in
-model_dir/retrain; launch.evaluate and launch.export take it from there.
+training; a finished one is never overwritten unless --overwrite is given. Checkpoints, curves and results.json are
+written to model_dir/retrain, where launch.evaluate and launch.export find them.
 """
 
 from absl import flags, logging
@@ -45,14 +45,13 @@ def describe(values: dict) -> str:
 
 def main() -> None:
     """Trains, or describes the training."""
-    session = common.setup(("retrain",))
+    runtime = common.setup(("retrain",))
     from tf_edd.training.retrain import retrain
 
-    with session.strategy.scope():
-        results = retrain(FLAGS.model_dir, FLAGS.genotype, **common.run_arguments(session))
+    results = retrain(FLAGS.model_dir, FLAGS.genotype, **common.run_arguments())
     if FLAGS.dry_run:
         print(describe(results))
-    elif session.chief:
+    elif runtime.chief:
         print(f"Test accuracy: {results['best']['accuracy/test']:.4f} (network of epoch {results['best_epoch']})")
         print(f"Written to: {FLAGS.model_dir}/retrain")
 

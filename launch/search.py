@@ -22,15 +22,14 @@ FLAGS = flags.FLAGS
 
 def main() -> None:
     """Searches, or describes the search."""
-    session = common.setup(("search",))
+    runtime = common.setup(("search",))
     from tf_edd.search.search import search
 
-    with session.strategy.scope():
-        result = search(FLAGS.model_dir, **common.run_arguments(session))
+    result = search(FLAGS.model_dir, **common.run_arguments())
     if FLAGS.dry_run:
         print(result)
-    elif session.chief:
-        print(f"Searched cell: {result}\nWritten to: {FLAGS.model_dir}/search")
+    elif runtime.chief:
+        print(f"Searched cell: {result.genotype}\nWritten to: {result.folder}")
 
 
 def run() -> None:

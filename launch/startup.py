@@ -27,4 +27,4 @@ def _muted():
 
 # A user who sets another level asks for the notes.
 with _muted() if os.environ.get("TF_CPP_MIN_LOG_LEVEL") == "3" else contextlib.nullcontext():
-    from tf_edd.runtime import parts  # noqa: F401
+    from tf_edd.search import parts  # noqa: F401

@@ -13,12 +13,12 @@ SHARED = Path(os.environ.get("TF_EDD_SHARED", Path(__file__).resolve().parents[2
 
 
 @pytest.fixture(autouse=True, scope="session")
-def no_graph_optimizer():
-    """As in the programs on a CPU: its time would be that of many tests."""
+def configured():
+    """As the programs do: on a CPU without the graph optimizer, whose time would be that of many tests."""
     if "tensorflow" in sys.modules:  # tests without TensorFlow do not wait for it
-        from tf_edd.runtime.strategy import disable_meta_optimizer
+        from tf_edd.runtime.strategy import configure
 
-        disable_meta_optimizer()
+        configure(precision=None)
 
 
 @pytest.fixture(scope="session")
@@ -46,26 +46,22 @@ def retrained_dir(tmp_path_factory) -> Path:
     """A model_dir with a tiny network retrained for two epochs on the digits, configured by gin; do not change it."""
     import gin  # here, so that tests which need no TensorFlow do not load it
 
-    from tf_edd import data, spaces  # noqa: F401 (for gin)
-    from tf_edd.optimizers import optimizers  # noqa: F401 (for gin)
     from tf_edd.runtime import config
-    from tf_edd.schedules import learning_rate as schedules  # noqa: F401 (for gin)
-    from tf_edd.search import search  # noqa: F401 (for gin)
-    from tf_edd.training import evaluate, export  # noqa: F401 (for gin)
-    from tf_edd.training import retrain as program
+    from tf_edd.search import parts  # noqa: F401 (for gin)
+    from tf_edd.training.retrain import retrain
 
     folder = tmp_path_factory.mktemp("retrained")
     cell = "|nor_conv_3x3~0|+|none~0|skip_connect~1|+|skip_connect~0|none~1|avg_pool_3x3~2|"
     bindings = [
         "retrain.epochs = 2",
-        "retrain/cosine_rate.epochs = 2",
+        "retrain/CosineRate.epochs = 2",
         "retrain.batch_size = 64",
         "retrain.valid = 0.1",
         "retrain/nas_bench_201.init_channels = 4",
         "retrain/nas_bench_201.cells_per_stage = 1",
     ]
     config.parse(["recipes/nb201_retrain_200_epochs.gin", "datasets/digits.gin"], bindings, roots=["retrain"])
-    program.retrain(folder, cell)
+    retrain(folder, cell)
     gin.clear_config()
     return folder
 

@@ -1,6 +1,6 @@
 """The supernet of NAS-Bench-201 once more, in float64 NumPy, from nothing but its description.
 
-Batch statistics everywhere; cells without learnt scale and offset; `weights` in the order of the Keras variables.
+Batch statistics everywhere; cells without learned scale and offset; `weights` in the order of the Keras variables.
 """
 
 import numpy as np
@@ -17,7 +17,7 @@ def convolve(x, kernel, stride=1):
     return sum(x[:, i : i + height : stride, j : j + width : stride] @ kernel[i, j] for i, j in positions)
 
 
-def normalise(x, gamma=1.0, beta=0.0):
+def normalize(x, gamma=1.0, beta=0.0):
     return gamma * (x - x.mean((0, 1, 2))) / np.sqrt(x.var((0, 1, 2)) + EPSILON) + beta
 
 
@@ -46,24 +46,24 @@ def cell(x, probs, kernels):
         h = nodes[source]
         small, large = next(kernels), next(kernels)
         mixture = skip * h + pool * pool_3x3(h)
-        mixture = mixture + conv_1x1 * normalise(convolve(relu(h), small))
-        mixture = mixture + conv_3x3 * normalise(convolve(relu(h), large))
+        mixture = mixture + conv_1x1 * normalize(convolve(relu(h), small))
+        mixture = mixture + conv_3x3 * normalize(convolve(relu(h), large))
         nodes[target] = nodes[target] + mixture
     return nodes[3]
 
 
 def reduction(x, kernels):
     first, gamma, beta = next(kernels), next(kernels), next(kernels)
-    y = normalise(convolve(relu(x), first, stride=2), gamma, beta)
+    y = normalize(convolve(relu(x), first, stride=2), gamma, beta)
     second, gamma, beta = next(kernels), next(kernels), next(kernels)
-    y = normalise(convolve(relu(y), second), gamma, beta)
+    y = normalize(convolve(relu(y), second), gamma, beta)
     return y + convolve(pool_2x2(x), next(kernels))
 
 
 def forward(images, probs, weights, cells_per_stage=1):
     """Logits [B, classes] of images [B, H, W, C] for probabilities [6, 5]."""
     kernels = iter([np.asarray(weight, np.float64) for weight in weights])
-    x = normalise(convolve(np.asarray(images, np.float64), next(kernels)), next(kernels), next(kernels))
+    x = normalize(convolve(np.asarray(images, np.float64), next(kernels)), next(kernels), next(kernels))
     for stage in range(3):
         if stage:
             x = reduction(x, kernels)
@@ -71,5 +71,5 @@ def forward(images, probs, weights, cells_per_stage=1):
             x = cell(x, np.asarray(probs, np.float64), kernels)
     # Keras lists a layer's own weights before those of its sub-layers: the classifier comes before its batch norm.
     kernel, bias, gamma, beta = kernels
-    x = relu(normalise(x, gamma, beta))
+    x = relu(normalize(x, gamma, beta))
     return x.mean((1, 2)) @ kernel + bias

@@ -1,36 +1,42 @@
-"""The documents: what they name exists, the commands they give parse, and the example method runs."""
+"""The documents: what they name exists, the commands they give parse, and their examples run."""
 
+import copy
 import importlib
-import inspect
+import json
 import math
 import re
 import shlex
+import subprocess
+import sys
 from pathlib import Path
 from types import SimpleNamespace
 
 import gin
 import pytest
 import tensorflow as tf
+import tiny_search
 
-from launch import common
+from launch import command, common
 from tf_edd.errors import UserError
-from tf_edd.runtime import (
-    config,
-    files,
-    parts,  # noqa: F401 (registers what the gin files name)
-)
+from tf_edd.relaxations import Softmax
+from tf_edd.runtime import config, files, gin_graph
+from tf_edd.schedules import ConstantRate
+from tf_edd.search import parts  # noqa: F401 (registers what the gin files name)
+from tf_edd.search.method import Method
 from tf_edd.search.search import search
+from tf_edd.steps import FirstOrder
 
 ROOT = Path(__file__).resolve().parents[1]
 GIN = ROOT / "gin_configs"
-DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md"), ROOT / "benchmarks" / "README.md"])
+NOTEBOOK = ROOT / "docs" / "notebook.ipynb"
+DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md"), ROOT / "benchmarks" / "README.md", NOTEBOOK])
 PAPER_ROWS = sorted((GIN / "papers").glob("**/*.gin"))
 # Files that a run or a reader makes, which no document can find in the checkout.
 MADE = ("runs/", "my_", "search/", "retrain/", "export/", "train/", "valid/", "eval/", "best/", "last/", "cells/")
 MADE_NAMES = {"genotype.json", "genotypes.jsonl", "results.json", "model_card.json", "trajectories.png", "cell.png"}
 MADE_NAMES |= {"cell.svg", "heat_map.png", "config.gin", "environment.json", "record.json", "history.jsonl"}
 MADE_NAMES |= {"curves.png", "evaluation.json", "nas_bench_201.csv.gz", "result.json"}
-MADE_NAMES |= {"selection.jsonl", "ranking.json", "ranking.jsonl", "ranking.png"}
+MADE_NAMES |= {"selection.jsonl", "ranking.json", "ranking.jsonl", "ranking.png", "single_level.py"}
 
 each_document = pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
 
@@ -42,6 +48,14 @@ def clean_gin():
     gin.clear_config()
 
 
+def text_of(path):
+    """The text of a document; of a notebook the sources of its cells, of the changes without the old names."""
+    text = path.read_text(encoding="utf-8")
+    if path.name == "CHANGELOG.md":
+        text = re.sub(r"(?m)^\|[^|]+\|", "|", text)  # the first column of a table
+    return "\n\n".join("".join(cell["source"]) for cell in json.loads(text)["cells"]) if path == NOTEBOOK else text
+
+
 def block(path, language, after):
     """The first code block of this language behind the text `after`."""
     text = path.read_text(encoding="utf-8")
@@ -51,25 +65,26 @@ def block(path, language, after):
 
 
 def commands():
-    """Arguments of each `python -m launch...` line of documents and manuals, variables filled in."""
+    """Program and arguments of each command line of documents and manuals, variables filled in."""
+    start = rf"(?:python -m launch\.|tf_edd )(?=(?:{'|'.join(command.PROGRAMS)}) )"
     for path in [*DOCUMENTS, *sorted((ROOT / "launch").glob("*.py"))]:
-        text = re.sub(r"\\+\n\s*", " ", path.read_text(encoding="utf-8"))
-        for line in re.findall(r"python -m launch\.\w+[^\n`]*", text):
+        text = re.sub(r"\\+\n\s*", " ", text_of(path))
+        for line in re.findall(rf"{start}(\w+ -[^\n`]*)", text):
             if "..." not in line:
                 line = line.replace("$TFDS", "tfds").replace("$NB201_TABLE", "table.csv.gz")
-                yield pytest.param(shlex.split(line, comments=True)[2:], id=f"{path.name}: {line[10:70]}")
+                yield pytest.param(shlex.split(line, comments=True), id=f"{path.name}: {line[:60]}")
 
 
 @each_document
 def test_links_lead_somewhere(path):
-    links = re.findall(r"\]\(([^)#\s]+)[^)]*\)", path.read_text(encoding="utf-8"))
+    links = re.findall(r"\]\(([^)#\s]+)[^)]*\)", text_of(path))
     missing = [link for link in links if "://" not in link and not (path.parent / link).exists()]
     assert not missing
 
 
 @each_document
 def test_named_files_exist(path):
-    text = path.read_text(encoding="utf-8")
+    text = text_of(path)
     names = re.findall(r"(?<![\w$./{-])((?:[\w.-]+/)*[\w-]+\.(?:py|gin|md|json|jsonl|png|svg))(?![\w/])", text)
     names = {name for name in names if not name.startswith(MADE) and name not in MADE_NAMES}
     places = (ROOT, path.parent, GIN, ROOT / "tests")
@@ -79,7 +94,7 @@ def test_named_files_exist(path):
 
 @each_document
 def test_named_objects_import(path):
-    for name in sorted(set(re.findall(r"`(tf_edd(?:\.\w+)+)", path.read_text(encoding="utf-8")))):
+    for name in sorted(set(re.findall(r"`(tf_edd(?:\.\w+)+)", text_of(path)))):
         resolve(name)
 
 
@@ -97,15 +112,30 @@ def resolve(name):
     raise ImportError(name)
 
 
-def test_equations_names_of_arguments_exist():
-    """`module.function.argument` and `function.argument (default)` of the table of open choices."""
-    text = (ROOT / "docs" / "equations.md").read_text(encoding="utf-8")
-    section = text[text.index("## Where the paper is silent") :]  # to the end: other papers follow
-    names = re.findall(r"`((?:temperature|relaxations|optimizers|schedules|regularizers)\.\w+)(?:\.(\w+))?`", section)
-    assert len(names) > 5
-    for function, argument in names:
-        found = resolve(f"tf_edd.{function}")
-        assert not argument or argument in inspect.signature(found).parameters, (function, argument)
+@each_document
+def test_named_arguments_exist(path):
+    """`Part.argument` and `program.argument` of everything that gin configures; module names may stand before them."""
+    text = text_of(path)
+    names = re.findall(r"`(?:(?:\w+\.)*\w+/|(?:tf_edd\.)?\w+\.)?(\w+)\.(\w+)[ `]", text)
+    known = {name: gin_graph.parameters(name) for name in gin_graph.configurable_names()}
+    open_lists = {name for name in known if "named" in known[name]}  # they take any name
+    wrong = [
+        f"{part}.{name}"
+        for part, name in names
+        if part in known
+        and part not in open_lists
+        and name not in {*known[part], "py", "gin", "json"}
+        and not hasattr(gin.get_configurable(part), name)
+    ]
+    assert not wrong
+    assert path.name != "equations.md" or len([part for part, _ in names if part in known]) > 20
+
+
+@each_document
+def test_python_blocks_compile(path):
+    text = path.read_text(encoding="utf-8")
+    for code in re.findall(r"```python\n(.*?)```", text, re.DOTALL):
+        compile(code, str(path), "exec")
 
 
 # How a row says what it repeats: the place in the paper or, of papers known by a summary or by code alone, the method.
@@ -123,6 +153,11 @@ def test_paper_rows_parse_strictly(path):
     programs = [name for name in ("search", "retrain") if bound(f"{name}.space")]
     assert programs, "binds neither a search nor a retraining"
     config.parse([str(path.relative_to(GIN))], roots=programs)
+
+
+def value_of(parameter):
+    """What is bound, macros replaced by their values."""
+    return copy.deepcopy(gin.query_parameter(parameter))
 
 
 def bound(parameter):
@@ -149,27 +184,31 @@ def test_scheduled_methods_take_the_length_of_the_search(method):
 
 def test_table_look_up_joins_a_method():
     gin_files = ["papers/edd_darts/table1_edd_darts.gin", "tables/nb201.gin"]
-    config.parse(gin_files, ['nb201_table.path = "table.csv.gz"'], roots=("search",))
+    config.parse(gin_files, ['NasBench201Table.path = "table.csv.gz"'], roots=("search",))
 
 
 # What the rows must differ in, read from the paper and not from the files.
 ROW_VALUES = {
-    "table1_edd_darts": {"entropy_decay.entropy_gain": 0.06, "sparse_noisy_softmax.smooth_temperature": 1.0},
-    "table1_edd_darts_clip": {"first_order.arch_gradient_clip": 5.0, "entropy_decay.entropy_gain": 0.06},
-    "table5_softmax_lambda_0_12": {"entropy_decay.entropy_gain": 0.12},
-    "table5_st_1_lambda_0_24": {"entropy_decay.entropy_gain": 0.24, "sparse_noisy_softmax.smooth_temperature": 1.0},
-    "table5_s_100_lambda_0_12": {"entropy_decay.entropy_gain": 0.12, "sparse_noisy_softmax.smooth_scale": 100},
-    "table7_pcd_darts_cifar100": {"periodic.kind": "exponential", "periodic.cycles": 3, "tfds_images.name": "cifar100"},
-    "table7_edd_darts_cifar10": {"tfds_images.name": "cifar10"},
-    "figure4_lpcd_darts": {"periodic.kind": "linear"},
-    "table1_darts_v1": {"weights/sgd.weight_decay": 5e-4, "first_order.order": "weights_first"},
+    "table1_edd_darts": {"EntropyDecay.entropy_gain": 0.06, "SparseNoisySoftmax.smooth_temperature": 1.0},
+    "table1_edd_darts_clip": {"FirstOrder.arch_gradient_clip": 5.0, "EntropyDecay.entropy_gain": 0.06},
+    "table5_softmax_lambda_0_12": {"EntropyDecay.entropy_gain": 0.12},
+    "table5_st_1_lambda_0_24": {"EntropyDecay.entropy_gain": 0.24, "SparseNoisySoftmax.smooth_temperature": 1.0},
+    "table5_s_100_lambda_0_12": {"EntropyDecay.entropy_gain": 0.12, "SparseNoisySoftmax.smooth_scale": 100},
+    "table7_pcd_darts_cifar100": {
+        "PeriodicTemperature.kind": "exponential",
+        "PeriodicTemperature.cycles": 3,
+        "TfdsImages.name": "cifar100",
+    },
+    "table7_edd_darts_cifar10": {"TfdsImages.name": "cifar10"},
+    "figure4_lpcd_darts": {"PeriodicTemperature.kind": "linear"},
+    "table1_darts_v1": {"weights/SGD.weight_decay": 5e-4, "FirstOrder.order": "weights_first"},
 }
 
 
 @pytest.mark.parametrize(("row", "values"), ROW_VALUES.items(), ids=ROW_VALUES)
 def test_paper_rows_bind_the_papers_values(row, values):
     config.parse([f"papers/edd_darts/{row}.gin"], roots=("search",))
-    assert {name: gin.query_parameter(name) for name in values} == values
+    assert {name: value_of(name) for name in values} == values
 
 
 ROWS = {"table1": 3, "table2": 2 * 4 * 2, "table3": 1, "table4": 1, "table5": 3 * 3, "table6": 3 * 3, "figure4": 4}
@@ -187,19 +226,22 @@ PROGRAM_ROOTS = {"search": ("search",), "retrain": ("retrain",), "evaluate": ("e
 PROGRAM_ROOTS["quickstart"] = tuple(PROGRAM_ROOTS)
 PROGRAM_ROOTS["rank"] = ("rank",)
 PROGRAM_ROOTS["count"] = ()  # it reads the spaces alone
+# Stands for the configuration that a program finds in --model_dir.
+RECORDED = {"rank": ["recipes/nb201_one_shot_small.gin", "datasets/cifar10.gin", "methods/spos.gin"]}
 
 
 @pytest.mark.parametrize("arguments", commands())
 def test_commands_of_the_documents_parse(arguments):
     """Flags exist, gin files are found, every binding is known and used, every required value is there."""
-    program = arguments[0].removeprefix("launch.")
+    program = arguments[0]
     given = [argument.removeprefix("--").partition("=")[::2] for argument in arguments[1:]]
-    assert {name for name, _ in given} <= known_flags(program)
+    assert {name for name, _ in given} <= {*known_flags(program), "help"}
     gin_files = [value for name, value in given if name == "gin_file"]
     if not gin_files and program == "quickstart":
         gin_files = ["quickstart.gin"]
     if gin_files and not gin_files[0].startswith("my_"):
-        config.parse(gin_files, [value for name, value in given if name == "gin_param"], (), PROGRAM_ROOTS[program])
+        bindings = [value for name, value in given if name == "gin_param"]
+        config.parse([*RECORDED.get(program, ()), *gin_files], bindings, (), PROGRAM_ROOTS[program])
 
 
 def known_flags(program):
@@ -210,42 +252,48 @@ def known_flags(program):
     return own.union(*(groups.get(name, (name,)) for name in shared))
 
 
+GUIDE = ROOT / "docs" / "add_a_method.md"
+
+
 @pytest.fixture
 def example(tmp_path, monkeypatch):
-    """The folder with the two files of docs/add_a_method.md, as a user would save them."""
-    guide = ROOT / "docs" / "add_a_method.md"
-    (tmp_path / "my_method.py").write_text(block(guide, "python", "`my_method.py`"), encoding="utf-8")
-    (tmp_path / "my_method.gin").write_text(block(guide, "gin", "`my_method.gin`"), encoding="utf-8")
+    """The folder with the files of docs/add_a_method.md, as a user would save them."""
+    for name, language in (("my_method.py", "python"), ("my_method.gin", "gin"), ("single_level.py", "python")):
+        (tmp_path / name).write_text(block(GUIDE, language, f"`{name}`"), encoding="utf-8")
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(tmp_path)
     return tmp_path
 
 
-TINY = ["search.epochs = 1", "search.batch_size = 32", "search.train = 32", "search.valid = 32"]
-TINY += ["nas_bench_201.init_channels = 4", "first_order.skip_unused = False"]
-TINY += ["search.actions = []"]
+TINY = ["epochs = 1", "warmup_epochs = 0", "search.batch_size = 32", "search.split = (32, 32)"]
+TINY += ["nas_bench_201.init_channels = 4", "skip_unused = False", "search.actions = ()"]
 
 
-def tiny_search(folder, strength):
-    config.parse(["my_method.gin"], [*TINY, f"entropy_penalty.strength = {strength}"], roots=("search",))
-    genotype = search(folder, seed=3)
-    assert files.read_json(folder / "search" / "genotype.json") == genotype.to_json()
+def tiny_run(folder, strength):
+    config.parse(["my_method.gin"], [*TINY, f"EntropyPenalty.strength = {strength}"], roots=("search",))
+    result = search(folder, seed=3)
+    assert files.read_json(folder / "search" / "genotype.json") == result.genotype.to_json()
     return files.read_json(folder / "search" / "results.json")["metrics"]
 
 
 @pytest.mark.slow
 def test_the_example_method_searches(example):
     """The penalty is 5 times the entropy of the noisy probabilities of one step, above 0 and below ln 5."""
-    plain, penalised = (tiny_search(example / str(strength), strength) for strength in (0.0, 5.0))
-    assert penalised["loss/weights"] == plain["loss/weights"]
-    assert 5 * 0.5 < penalised["loss/arch"] - plain["loss/arch"] < 5 * math.log(5) - 0.5
-    assert penalised["arch/logit_gradient_norm"] > plain["arch/logit_gradient_norm"]
+    plain, penalized = (tiny_run(example / str(strength), strength) for strength in (0.0, 5.0))
+    assert penalized["loss/weights"] == plain["loss/weights"]
+    assert 5 * 0.5 < penalized["loss/arch"] - plain["loss/arch"] < 5 * math.log(5) - 0.5
+    assert penalized["arch/logit_gradient_norm"] > plain["arch/logit_gradient_norm"]
+
+
+def test_self_distillation_joins_the_example(example):
+    config.parse(["my_method.gin", "methods/self_distillation.gin"], TINY, roots=("Method",))
+    assert [type(part).__name__ for part in Method().regularizers] == ["EntropyPenalty", "SelfDistillation"]
 
 
 def test_the_example_penalty_is_the_mean_entropy(example):
     import my_method
 
-    penalty = my_method.entropy_penalty(0.5)
+    penalty = my_method.EntropyPenalty(0.5)
     probs = {"cell": tf.constant([[0.2] * 5, [1.0, 0, 0, 0, 0]])}
     assert penalty.phases == ("arch",)
     assert float(penalty(SimpleNamespace(probs=probs))) == pytest.approx(0.25 * math.log(5), rel=1e-6)
@@ -256,7 +304,61 @@ def test_the_example_relaxation_samples_the_gumbel_softmax(example):
     import my_method
 
     logits = tf.constant([[0.0, math.log(2), math.log(5)]])
-    sample = my_method.gumbel_softmax()
+    sample = my_method.GumbelSoftmax()
     draws = [int(tf.argmax(sample(logits, 1.0, tf.constant([7, index])), -1)[0]) for index in range(600)]
     shares = [draws.count(winner) / 600 for winner in range(3)]
     assert shares == pytest.approx([1 / 8, 2 / 8, 5 / 8], abs=0.07)
+
+
+def test_the_example_method_in_python_is_one(example):
+    import my_method
+
+    names = {}
+    exec(compile(block(GUIDE, "python", "The same from Python"), "add_a_method.md", "exec"), names)
+    method = names["method"]
+    assert isinstance(method, Method) and method.relaxation == my_method.GumbelSoftmax()
+    assert method.regularizers == (my_method.EntropyPenalty(0.02),)
+
+
+@pytest.mark.slow
+def test_the_example_step_takes_both_steps_on_the_training_batch(example):
+    """With weights that stand still, without noise and in one step, both losses are those of the same batch."""
+    import single_level
+
+    metrics = {}
+    for step in (single_level.SingleLevel(), FirstOrder()):
+        changes = {"step": step, "relaxation": Softmax(), "weight_rate": ConstantRate(1e-9)}
+        result = tiny_search.run(example / type(step).__name__, epochs=1, split=(16, 16), augmentation=(), **changes)
+        metrics[type(step).__name__] = result.history[-1]
+    single, first = metrics["SingleLevel"], metrics["FirstOrder"]
+    assert single["loss/weights"] == pytest.approx(first["loss/weights"], rel=1e-6)
+    assert single["loss/arch"] == pytest.approx(single["loss/weights"], rel=1e-5)
+    assert abs(first["loss/arch"] - first["loss/weights"]) > 1e-3
+    assert single["arch/logit_gradient_norm"] > 0
+
+
+CELLS = """
+import json, sys
+cells = json.load(open(sys.argv[1], encoding="utf-8"))["cells"]
+names = {"__name__": "__main__"}
+for number, cell in enumerate(cells):
+    if cell["cell_type"] == "code":
+        exec(compile("".join(cell["source"]), f"cell {number}", "exec"), names)
+print("all cells", names["result"]["accuracy"])
+"""
+
+
+@pytest.mark.slow
+def test_the_notebook_runs(tmp_path):
+    done = subprocess.run(
+        [sys.executable, "-c", CELLS, str(NOTEBOOK)], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    accuracy = float(done.stdout.splitlines()[-1].removeprefix("all cells "))
+    assert accuracy > 0.5  # ten classes
+    assert (tmp_path / "runs" / "tour" / "export" / "model_card.json").is_file()
+
+
+def test_the_notebook_holds_no_outputs():
+    cells = json.loads(NOTEBOOK.read_text(encoding="utf-8"))["cells"]
+    assert not any(cell.get("outputs") or cell.get("execution_count") for cell in cells)

@@ -6,17 +6,16 @@ import numpy as np
 import tensorflow as tf
 
 from tf_edd import data
-from tf_edd.actions import genotype_log
-from tf_edd.discretizers import discretizers
-from tf_edd.optimizers import optimizers
-from tf_edd.relaxations import relaxations
+from tf_edd.actions import Action, GenotypeLog
+from tf_edd.optimizers import SGD, Adam
+from tf_edd.relaxations import SparseNoisySoftmax
 from tf_edd.runtime import files
 from tf_edd.runtime.checkpoint import Checkpointer
-from tf_edd.schedules import learning_rate as schedules
-from tf_edd.schedules import temperature
+from tf_edd.schedules import ConstantRate, CosineRate, EntropyDecay
+from tf_edd.search.method import Method
 from tf_edd.search.search import search
 from tf_edd.spaces import Block, CellSpec, Edge, Space, darts
-from tf_edd.steps import first_order as bilevel
+from tf_edd.steps import FirstOrder
 
 EPOCHS, STEPS, BATCH = 3, 4, 16
 NOISY = ("noise", "sep_conv_3x3")
@@ -55,28 +54,38 @@ def at_once(dataset):
     return dataset.with_options(options)
 
 
+def method(**changes) -> Method:
+    """EDD-DARTS with small numbers; `changes` replace parts."""
+    parts = {
+        "step": FirstOrder(),
+        "relaxation": SparseNoisySoftmax(),
+        "temperature": EntropyDecay(),
+        "weight_optimizer": SGD(),
+        "arch_optimizer": Adam(),
+        "weight_rate": CosineRate(base=0.1, epochs=EPOCHS),
+        "arch_rate": ConstantRate(value=1e-2),
+    }
+    return Method(**{**parts, **changes})
+
+
+_METHOD = {field.name for field in dataclasses.fields(Method)}
+
+
 def run(folder, **changes):
-    """`search` with small parts; `changes` replace arguments."""
+    """`search` with small parts; `changes` replace arguments, and parts of the method."""
+    parts = {name: value for name, value in changes.items() if name in _METHOD}
     arguments = {
         "space": tiny_space(),
-        "data": data.digits,
-        "relaxation": relaxations.sparse_noisy_softmax(),
-        "temperature": temperature.entropy_decay(),
-        "bilevel": bilevel.first_order,
-        "discretizer": discretizers.argmax(),
-        "weight_optimizer": optimizers.sgd(),
-        "arch_optimizer": optimizers.adam(),
-        "weight_rate": schedules.cosine_rate(base=0.1, epochs=EPOCHS),
-        "arch_rate": schedules.constant_rate(value=1e-2),
+        "data": data.Digits(),
+        "method": method(**parts),
         "epochs": EPOCHS,
         "batch_size": BATCH,
-        "train": STEPS * BATCH,
-        "valid": STEPS * BATCH,
-        "augmentation": (data.crop(padding=1),),
-        "actions": (genotype_log(),),
+        "split": (STEPS * BATCH, STEPS * BATCH),
+        "augmentation": (data.Crop(padding=1),),
+        "actions": (GenotypeLog(),),
         "seed": 3,
     }
-    return search(folder, **{**arguments, **changes})
+    return search(folder, **{**arguments, **{name: value for name, value in changes.items() if name not in parts}})
 
 
 def outcome(model_dir) -> dict:
@@ -102,7 +111,7 @@ class Stop(Exception):
     """Stands for a kill."""
 
 
-class StopAt:
+class StopAt(Action):
     """An action that stops the search at a named moment of an epoch."""
 
     def __init__(self, moment, epoch=0):
@@ -110,6 +119,7 @@ class StopAt:
 
     def begin(self, state):
         self._stop("begin", state)
+        return self
 
     def epoch(self, state, metrics):
         self._stop("epoch", state)

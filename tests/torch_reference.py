@@ -11,12 +11,15 @@ from tf_edd.networks.cell import SearchCell
 from tf_edd.networks.final_network import FinalCell
 from tf_edd.networks.preprocess import Preprocess
 from tf_edd.networks.stems import EighthStem, QuarterStem
-from tf_edd.operations import BatchNorm, ConvBN, DilConv, FactorizedReduce, Identity, Pool, SepConv, Zero
+from tf_edd.operations.batch_norm import BatchNorm
+from tf_edd.operations.conv import ConvBN
+from tf_edd.operations.separable import DilConv, SepConv
+from tf_edd.operations.simple import FactorizedReduce, Identity, Pool, Zero
 
 torch = pytest.importorskip("torch")
 torch.set_num_threads(1)  # for maps as small as these, threads that wait for each other cost most of the time
 
-# Layer -> its parts in the order in which data pass them; poolings are followed by batch norms without weights alone.
+# Layer -> its parts in the order in which data pass them; the batch norms after poolings have no weights.
 PARTS = {
     BatchNorm: lambda layer: [layer.gamma, layer.beta] if layer.affine else [],
     ConvBN: lambda layer: [layer.kernel, layer.norm],
@@ -42,10 +45,10 @@ PARTS = {
 
 def ordered(parts) -> list[keras.Variable]:
     """The trainable variables of some layers, in the order in which data pass them."""
-    found = []
+    variables = []
     for part in parts:
-        found += [part] if isinstance(part, keras.Variable) else ordered(PARTS[type(part)](part))
-    return found
+        variables += [part] if isinstance(part, keras.Variable) else ordered(PARTS[type(part)](part))
+    return variables
 
 
 def to_torch(value):
@@ -68,7 +71,7 @@ def values(tensor):
 
 
 def copy_randomised(layers, module, spread=0.3):
-    """Moves all variables off their start and gives them to the module, in float64; returns the variables."""
+    """Perturbs all variables and copies them to the module, in float64; returns the variables."""
     variables, rng = ordered(layers), np.random.default_rng(2)
     assert len({id(v) for v in variables}) == sum(len(layer.trainable_variables) for layer in layers)
     module.double()

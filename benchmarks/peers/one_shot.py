@@ -8,12 +8,15 @@ from benchmarks import setting as s
 from tf_edd import samplers
 from tf_edd.architectures.logits import ArchLogits
 from tf_edd.networks.supernet import Supernet
-from tf_edd.optimizers.optimizers import SGD, Adam
-from tf_edd.relaxations import relaxations
-from tf_edd.runtime.strategy import make_strategy, runtime
+from tf_edd.optimizers import SGD, Adam
+from tf_edd.relaxations import Softmax
+from tf_edd.runtime.strategy import configure
+from tf_edd.schedules import ConstantRate
+from tf_edd.search.method import Method
 from tf_edd.spaces import nas_bench_201
-from tf_edd.steps.first_order import Bilevel
-from tf_edd.steps.sampled_paths import SinglePath
+from tf_edd.steps import FirstOrder, SampledPaths, StepInfo, StepSetup
+
+IMAGES = 50_000
 
 
 def build(setting: s.Setting, method: str):
@@ -23,37 +26,31 @@ def build(setting: s.Setting, method: str):
     """
     tf.config.threading.set_intra_op_parallelism_threads(setting.cores)
     tf.config.threading.set_inter_op_parallelism_threads(setting.cores)
-    runtime("float32").apply()
-    with make_strategy("one").scope():
+    with configure(strategy="one").strategy.scope():
         supernet = Supernet(nas_bench_201(setting.channels, setting.cells), setting.classes)
         supernet.build((setting.batch, setting.image_size, setting.image_size, 3))
         s.check_parameters(setting, supernet.count_params())
-        take = (_mixture if method == "mixture" else _paths)(setting, supernet, method)
+        parts = _method(method)
+        logits = ArchLogits(supernet.space, seed=0, init_scale=s.LOGIT_SCALE)
+        search_step = parts.step.build(StepSetup(supernet, logits, parts, train_images=IMAGES))
     numbers = itertools.count()
+    rows = (tf.range(setting.batch),) if method == "importance" else ()
 
     def step(images, labels):
-        scalars = take((tf.constant(images), tf.constant(labels)), tf.constant(next(numbers), tf.int64))
+        batch = (tf.constant(images), tf.constant(labels), *rows)
+        scalars = search_step({"weights": batch}, StepInfo(next(numbers), phases=("weights",)))
         return [float(scalars["loss/weights"])]
 
     return step
 
 
-def _optimizer() -> SGD:
-    return SGD(s.LEARNING_RATE, s.MOMENTUM, weight_decay=s.WEIGHT_DECAY)
-
-
-def _mixture(setting, supernet, _):
-    logits = ArchLogits(supernet.space, seed=0, init_scale=s.LOGIT_SCALE)
-    step = Bilevel(supernet, logits, relaxations.softmax(), _optimizer(), Adam(), weight_gradient_clip=s.CLIP_NORM)
-    return lambda batch, index: step.step(batch, None, index, ("weights",))
-
-
-def _paths(setting, supernet, method):
-    if method == "uniform":
-        paths, images, rows = samplers.uniform_paths(), samplers.uniform_images(), ()
-    else:
-        paths, images = samplers.importance_paths(), samplers.importance_images()
-        images.build(50_000)
-        rows = (tf.range(setting.batch),)
-    step = SinglePath(supernet, _optimizer(), paths, images, clip=s.CLIP_NORM)
-    return lambda batch, index: step.step((*batch, *rows), index)
+def _method(name: str) -> Method:
+    optimizer = SGD(s.LEARNING_RATE, s.MOMENTUM, weight_decay=s.WEIGHT_DECAY)
+    shared = {"weight_optimizer": optimizer, "weight_rate": ConstantRate(s.LEARNING_RATE)}
+    if name == "mixture":
+        arch = {"arch_optimizer": Adam(), "arch_rate": ConstantRate(s.ARCH_LEARNING_RATE), "relaxation": Softmax()}
+        return Method(step=FirstOrder(weight_gradient_clip=s.CLIP_NORM), **shared, **arch)
+    paths, images = samplers.UniformPaths(), samplers.UniformImages()
+    if name == "importance":
+        paths, images = samplers.ImportancePaths(), samplers.ImportanceImages()
+    return Method(step=SampledPaths(paths, images, weight_gradient_clip=s.CLIP_NORM), **shared)

@@ -3,8 +3,8 @@
 import numpy as np
 
 from tf_edd.actions.search_state import SearchState
-from tf_edd.discretizers.discretizers import argmax
-from tf_edd.relaxations.relaxations import softmax
+from tf_edd.discretizers import Argmax
+from tf_edd.relaxations import Softmax
 from tf_edd.spaces.nas_bench_201 import PRIMITIVES, nas_bench_201
 from tf_edd.spaces.space import CellSpec, Edge, Space
 
@@ -13,19 +13,25 @@ CONFIG = """
 # ==============================================================================
 search.epochs = %epochs
 epochs = 3
-search.discretizer = @argmax()
-search.train = 0.5
-search.augmentation = \\
-    [@crop(),
-     @flip()]
-weights/sgd.nesterov = False
 """
+RECORD = {
+    "seed": 7,
+    "epochs": 3,
+    "split": [0.5, 0.5],
+    "method": {
+        "@": "Method",
+        "arch_rate": None,
+        "discretizer": {"@": "Argmax"},
+        "weight_optimizer": {"@": "SGD", "nesterov": False, "momentum": 0.9},
+    },
+    "data": {"@": "Digits", "listing": "x" * 201},
+}
 STEPS = 10
 
 
 def new_state(folder, space=None, epochs=3) -> SearchState:
-    relaxation = softmax()
-    return SearchState(folder, space or nas_bench_201(), epochs=epochs, seed=7, config=CONFIG, relaxation=relaxation)
+    space = space or nas_bench_201()
+    return SearchState(folder, space, epochs=epochs, seed=7, record=RECORD, config=CONFIG, relaxation=Softmax())
 
 
 def two_kinds() -> Space:
@@ -53,20 +59,29 @@ def metrics_at(epoch: int) -> dict[str, float]:
     }
 
 
-def advance(state: SearchState, actions, probs=None) -> None:
+def begin(state: SearchState, *actions) -> list:
+    """The running actions, as `search` calls them."""
+    return [action.begin(state) for action in actions]
+
+
+def advance(state: SearchState, running, probs=None) -> None:
     """One epoch as `search` does it."""
     state.epoch, state.step = state.epoch + 1, state.step + STEPS
     state.probs = probs or probabilities(state.space, state.epoch)
-    state.genotype = argmax()(state.probs, state.space)
+    state.genotype = Argmax()(state.probs, state.space)
     metrics = metrics_at(state.epoch)
     state.history.append({"epoch": state.epoch, "genotype": str(state.genotype), **metrics})
-    for action in actions:
+    for action in running:
+        measured = action.measure(state)
+        metrics.update(measured)
+        state.history[-1].update(measured)
+    for action in running:
         action.epoch(state, metrics)
 
 
 def resumed(saved: dict, state: SearchState) -> SearchState:
     """A new process's state after it has read a checkpoint."""
-    fresh = new_state(state.model_dir, state.space, state.epochs)
+    fresh = new_state(state.folder, state.space, state.epochs)
     fresh.load_state_dict(saved)
     return fresh
 

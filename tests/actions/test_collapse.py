@@ -3,9 +3,9 @@ import json
 import numpy as np
 import pytest
 from absl import logging as absl_logging
-from fake_search import advance, new_state, one_hot, resumed
+from fake_search import advance, begin, new_state, one_hot, resumed
 
-from tf_edd.actions import collapse_warning, genotype_log
+from tf_edd.actions import CollapseWarning, GenotypeLog
 from tf_edd.architectures.genotype import Genotype, from_text
 from tf_edd.errors import UserError
 from tf_edd.spaces import darts, proxyless
@@ -24,33 +24,45 @@ def warnings(monkeypatch):
 
 
 def test_warns_when_skip_connections_take_over_and_not_again_while_they_stay(tmp_path, warnings):
-    state, action = new_state(tmp_path), collapse_warning()
+    state = new_state(tmp_path)
+    running = begin(state, CollapseWarning())
     for probs in (HEALTHY, SKIPS, SKIPS):
-        advance(state, [action], probs)
+        advance(state, running, probs)
     (message,) = warnings
     assert "Epoch 2: skip_connect takes 4 of 6 edges" in message and str(state.genotype) in message
 
 
 def test_silent_about_cells_that_sampled_paths_have_met(tmp_path, warnings):
-    state, action = new_state(tmp_path), collapse_warning(patience=1)
-    state.relaxation = None
+    state = new_state(tmp_path)
+    state.learns_logits = False
+    running = begin(state, CollapseWarning(patience=1))
     for _ in range(3):
-        advance(state, [action], SKIPS)
+        advance(state, running, SKIPS)
     assert not warnings
 
 
 def test_warns_again_after_a_recovery(tmp_path, warnings):
-    state, action = new_state(tmp_path), collapse_warning()
+    state = new_state(tmp_path)
+    running = begin(state, CollapseWarning())
     for probs in (SKIPS, HEALTHY, SKIPS):
-        advance(state, [action], probs)
+        advance(state, running, probs)
     assert [message[:8] for message in warnings] == ["Epoch 1:", "Epoch 3:"]
 
 
+def test_each_search_is_warned_for_itself(tmp_path, warnings):
+    part = CollapseWarning()
+    for _ in range(2):
+        state = new_state(tmp_path)
+        advance(state, begin(state, part), SKIPS)
+    assert len(warnings) == 2
+
+
 def test_none_counts_for_itself_and_half_is_no_collapse(tmp_path, warnings):
-    state, action = new_state(tmp_path), collapse_warning()
-    advance(state, [action], one_hot([NONE] * 3 + [SKIP] * 3))
+    state = new_state(tmp_path)
+    running = begin(state, CollapseWarning())
+    advance(state, running, one_hot([NONE] * 3 + [SKIP] * 3))
     assert warnings == []
-    advance(state, [action], one_hot([NONE] * 4 + [SKIP] * 2))
+    advance(state, running, one_hot([NONE] * 4 + [SKIP] * 2))
     assert len(warnings) == 1 and "none takes 4 of 6" in warnings[0]
 
 
@@ -58,7 +70,7 @@ def test_noise_is_a_collapse_too(tmp_path, warnings):
     state = new_state(tmp_path)
     nodes = ((("noise", 0), ("noise", 1)), (("noise", 1), ("sep_conv_3x3", 0)))
     state.genotype = Genotype("s4", (("normal", nodes),))
-    collapse_warning().epoch(state, {})
+    CollapseWarning().begin(state).epoch(state, {})
     (message,) = warnings
     assert "noise takes 3 of 4 edges" in message
 
@@ -75,7 +87,8 @@ POOLS, CONVS, EIGHT_SKIPS = (["max_pool_3x3"] * 8, ["sep_conv_3x3"] * 8, ["skip_
 
 def test_a_cell_kind_that_collapses_alone_is_named_once(tmp_path, warnings):
     """Eight of 16 edges are no more than half of all, but all of the normal cell's."""
-    state, action = new_state(tmp_path, darts()), collapse_warning()
+    state = new_state(tmp_path, darts())
+    action = CollapseWarning().begin(state)
     for state.epoch, genotype in enumerate((kinds(CONVS, POOLS), *[kinds(EIGHT_SKIPS, POOLS)] * 2), start=1):
         state.genotype = genotype
         action.epoch(state, {})
@@ -91,15 +104,16 @@ def test_half_of_each_kind_is_no_collapse(tmp_path, warnings):
     state = new_state(tmp_path, darts())
     half = ["skip_connect"] * 4 + ["sep_conv_3x3"] * 4
     state.genotype = kinds(half, half)
-    collapse_warning().epoch(state, {})
+    CollapseWarning().begin(state).epoch(state, {})
     assert warnings == []
 
 
 def test_a_mobile_network_whose_blocks_are_left_out_is_a_collapse(tmp_path, warnings):
     """Fifteen of the 21 blocks can be left out: 10 are no more than half, 11 are."""
-    space, action = proxyless(), collapse_warning()
+    space = proxyless()
     residual = [cell.kind for cell in space.cells if cell.residual]
     state = new_state(tmp_path, space)
+    action = CollapseWarning().begin(state)
     for count in (10, 11):
         left_out = residual[:count]
         operations = ["none" if cell.kind in left_out else "mbconv_k3_e3" for cell in space.cells]
@@ -109,34 +123,41 @@ def test_a_mobile_network_whose_blocks_are_left_out_is_a_collapse(tmp_path, warn
     assert "none takes 11 of 21 edges, the cell may" in warnings[0]  # no block for itself
 
 
+ORDERS = ([GenotypeLog(), CollapseWarning(patience=2)], [CollapseWarning(patience=2), GenotypeLog()])
+
+
 def test_warns_after_so_many_epochs_without_a_change(tmp_path, warnings):
-    state, actions = new_state(tmp_path), [genotype_log(), collapse_warning(patience=2)]
+    state = new_state(tmp_path)
+    running = begin(state, *ORDERS[0])
     for expected in (0, 0, 1, 1):
-        advance(state, actions, HEALTHY)
+        advance(state, running, HEALTHY)
         assert len(warnings) == expected
     assert "Epoch 3" in warnings[0] and "not changed for 2 epochs" in warnings[0]
 
 
-def test_probabilities_that_move_are_a_change(tmp_path, warnings):
-    state, actions = new_state(tmp_path), [genotype_log(), collapse_warning(patience=2)]
+@pytest.mark.parametrize("actions", ORDERS)
+def test_probabilities_that_move_are_a_change_whatever_the_order(tmp_path, warnings, actions):
+    state = new_state(tmp_path)
+    running = begin(state, *actions)
     for epoch in range(4):
-        advance(state, actions, {"cell": 0.9 * HEALTHY["cell"] + np.float32(0.02 * epoch)})
+        advance(state, running, {"cell": 0.9 * HEALTHY["cell"] + np.float32(0.02 * epoch)})
     assert warnings == []
     for _ in range(2):
-        advance(state, actions, {"cell": 0.9 * HEALTHY["cell"] + np.float32(0.0600001)})
+        advance(state, running, {"cell": 0.9 * HEALTHY["cell"] + np.float32(0.0600001)})
     assert len(warnings) == 1
 
 
 def test_a_continued_search_counts_on(tmp_path, warnings):
-    state, actions = new_state(tmp_path), [genotype_log(), collapse_warning(patience=2)]
-    advance(state, actions, HEALTHY)
-    advance(state, actions, HEALTHY)
+    state = new_state(tmp_path)
+    running = begin(state, *ORDERS[0])
+    advance(state, running, HEALTHY)
+    advance(state, running, HEALTHY)
     state = resumed(json.loads(json.dumps(state.state_dict())), state)
-    advance(state, [genotype_log(), collapse_warning(patience=2)], HEALTHY)
+    advance(state, begin(state, *ORDERS[0]), HEALTHY)
     assert len(warnings) == 1
 
 
 @pytest.mark.parametrize("values", [{"max_share": 0.0}, {"max_share": 1.5}, {"patience": 0}])
 def test_values_out_of_range(values):
     with pytest.raises(UserError, match=f"Received: {next(iter(values))}="):
-        collapse_warning(**values)
+        CollapseWarning(**values)

@@ -4,7 +4,7 @@ import pytest
 from fake_search import advance, new_state, two_kinds
 from PIL import Image
 
-from tf_edd.actions import drawings
+from tf_edd.actions import Drawings
 from tf_edd.errors import UserError
 from tf_edd.spaces import proxyless
 
@@ -14,7 +14,7 @@ def names(folder):
 
 
 def test_draws_every_so_many_epochs_and_at_the_end(tmp_path):
-    state, action = new_state(tmp_path), drawings(every=2)
+    state, action = new_state(tmp_path), Drawings(every=2)
     action.begin(state)
     advance(state, [action])
     assert names(tmp_path) == set()
@@ -30,7 +30,7 @@ def test_draws_every_so_many_epochs_and_at_the_end(tmp_path):
 
 
 def test_each_cell_kind_has_its_files(tmp_path):
-    state, action = new_state(tmp_path, two_kinds()), drawings(every=1)
+    state, action = new_state(tmp_path, two_kinds()), Drawings(every=1)
     advance(state, [action])
     action.end(state)
     cells = {f"cell_{kind}.{suffix}" for kind in ("normal", "reduce") for suffix in ("png", "svg")}
@@ -38,7 +38,7 @@ def test_each_cell_kind_has_its_files(tmp_path):
 
 
 def test_a_chain_is_drawn_as_a_whole(tmp_path):
-    state, action = new_state(tmp_path, proxyless((4, 6), (2, 2), (1, 2), 4, 1, 4, 8)), drawings(every=1)
+    state, action = new_state(tmp_path, proxyless((4, 6), (2, 2), (1, 2), 4, 1, 4, 8)), Drawings(every=1)
     advance(state, [action])
     action.end(state)
     final = {"cell.png", "cell.svg", "heat_map.png", "trajectories.png"}
@@ -46,17 +46,17 @@ def test_a_chain_is_drawn_as_a_whole(tmp_path):
 
 
 def test_a_search_without_an_epoch_has_nothing_to_draw(tmp_path):
-    drawings().end(new_state(tmp_path))
+    Drawings().end(new_state(tmp_path))
     assert names(tmp_path) == set()
 
 
 def test_a_file_in_the_way_is_told(tmp_path):
     (tmp_path / "cells").write_text("a file")
     with pytest.raises(UserError, match="Cannot write .*epoch_001.svg"):
-        advance(new_state(tmp_path), [drawings(every=1)])
+        advance(new_state(tmp_path), [Drawings(every=1)])
 
 
 @pytest.mark.parametrize("every", [0, -1, 2.5])
 def test_every_must_be_a_count(every):
     with pytest.raises(UserError, match=f"Received: every={every}"):
-        drawings(every=every)
+        Drawings(every=every)

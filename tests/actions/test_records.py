@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from fake_search import advance, metrics_at, new_state, probabilities, resumed
 
-from tf_edd.actions import genotype_log
+from tf_edd.actions import GenotypeLog
 from tf_edd.architectures.genotype import load
 from tf_edd.errors import UserError
 
@@ -14,7 +14,7 @@ def lines(folder):
 
 
 def test_one_line_an_epoch_and_the_current_genotype(tmp_path):
-    state, action = new_state(tmp_path), genotype_log()
+    state, action = new_state(tmp_path), GenotypeLog()
     action.begin(state)
     for epoch in (1, 2, 3):
         advance(state, [action])
@@ -28,20 +28,20 @@ def test_one_line_an_epoch_and_the_current_genotype(tmp_path):
 
 
 def test_where_a_selector_follows_the_genotype_is_left_to_it(tmp_path):
-    state, action = new_state(tmp_path), genotype_log()
+    state, action = new_state(tmp_path), GenotypeLog()
     state.selects = True
     advance(state, [action])
     assert lines(tmp_path)[0]["genotype"] == str(state.genotype) and not (tmp_path / "genotype.json").exists()
 
 
 def test_a_continued_search_has_one_line_an_epoch(tmp_path):
-    state, action = new_state(tmp_path), genotype_log()
+    state, action = new_state(tmp_path), GenotypeLog()
     action.begin(state)
     advance(state, [action])
     saved = json.loads(json.dumps(state.state_dict()))
     advance(state, [action])  # killed before its checkpoint
 
-    state, action = resumed(saved, state), genotype_log()
+    state, action = resumed(saved, state), GenotypeLog()
     action.begin(state)
     assert [row["epoch"] for row in lines(tmp_path)] == [1]
     advance(state, [action])
@@ -51,7 +51,7 @@ def test_a_continued_search_has_one_line_an_epoch(tmp_path):
 
 
 def test_the_line_keeps_probabilities_that_the_search_recorded(tmp_path):
-    state, action = new_state(tmp_path), genotype_log()
+    state, action = new_state(tmp_path), GenotypeLog()
     advance(state, [])
     state.history[-1]["probs"] = {"cell": "recorded"}
     action.epoch(state, {})
@@ -61,12 +61,12 @@ def test_the_line_keeps_probabilities_that_the_search_recorded(tmp_path):
 def test_a_folder_that_is_a_file_is_told(tmp_path):
     (tmp_path / "search").write_text("a file")
     with pytest.raises(UserError, match="Cannot write .*search: "):
-        genotype_log().begin(new_state(tmp_path / "search"))
+        GenotypeLog().begin(new_state(tmp_path / "search"))
 
 
 def test_a_disk_that_takes_no_more_is_told_and_the_last_record_stays(tmp_path):
     resource = pytest.importorskip("resource")  # limits the size of files on POSIX systems
-    state, action = new_state(tmp_path), genotype_log()
+    state, action = new_state(tmp_path), GenotypeLog()
     advance(state, [action])
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (100, limits[1]))

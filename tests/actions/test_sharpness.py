@@ -1,5 +1,6 @@
 """The action in a search: what it records, what it refuses, and that a resume goes on with the same numbers."""
 
+import dataclasses
 import types
 
 import pytest
@@ -8,16 +9,16 @@ from tensorboard.backend.event_processing.plugin_event_accumulator import EventA
 from tensorboard.util import tensor_util
 from tiny_search import Stop, StopAt, outcome, run
 
-from tf_edd.actions import default_actions, genotype_log, sharpness, tensorboard
+from tf_edd.actions import GenotypeLog, Sharpness, TensorBoard
 from tf_edd.errors import UserError
-from tf_edd.relaxations.relaxations import softmax
+from tf_edd.relaxations import Relaxation
 from tf_edd.runtime import files
 
 TAGS = ("sharpness/eigenvalue", "sharpness/loss_difference")
 
 
 def actions(**settings):
-    return (sharpness(directions=2, batch_size=8, **settings), tensorboard(), genotype_log())
+    return (GenotypeLog(), Sharpness(directions=2, batch_size=8, **settings), TensorBoard())
 
 
 def history(folder):
@@ -74,27 +75,33 @@ def test_every_so_many_epochs_and_the_last(tmp_path):
 )
 def test_bad_arguments_are_refused(name, value):
     with pytest.raises(UserError, match=f"Received: {name}="):
-        sharpness(**{name: value})
+        Sharpness(**{name: value})
 
 
 def test_more_images_than_there_are_end_the_search_at_its_beginning(tmp_path):
     with pytest.raises(UserError, match="fit into the 64 validation images. Received: batches=9"):
-        run(tmp_path, actions=(sharpness(batches=9, batch_size=8),))
+        run(tmp_path, actions=(Sharpness(batches=9, batch_size=8),))
 
 
 def test_half_precision_is_refused():
     supernet = types.SimpleNamespace(compute_dtype="bfloat16")
-    with pytest.raises(UserError, match="runtime.precision = 'float32'.* bfloat16"):
-        sharpness().begin(types.SimpleNamespace(relaxation=softmax(), supernet=supernet))
+    with pytest.raises(UserError, match="configure.precision = 'float32'.* bfloat16"):
+        Sharpness().begin(types.SimpleNamespace(learns_logits=True, supernet=supernet))
+
+
+def test_a_search_without_logits_is_refused():
+    with pytest.raises(UserError, match="learns none"):
+        Sharpness().begin(types.SimpleNamespace(learns_logits=False))
 
 
 def test_gradients_that_are_not_derivatives_end_the_search_at_its_beginning(tmp_path):
     with pytest.raises(UserError, match="not its derivative"):
-        run(tmp_path, relaxation=Bent(), actions=(sharpness(batch_size=8),))
+        run(tmp_path, relaxation=Bent(), actions=(Sharpness(batch_size=8),))
     assert not (tmp_path / "search" / "genotypes.jsonl").exists()
 
 
-class Bent:
+@dataclasses.dataclass(frozen=True)
+class Bent(Relaxation):
     """Softmax with a gradient that is no derivative: its own derivative is not symmetric."""
 
     def __call__(self, logits, temperature, seed):
@@ -108,11 +115,6 @@ class Bent:
         return bent(logits)
 
 
-def test_the_standard_list_measures_first():
-    kinds = [type(action).__name__ for action in default_actions(measure=sharpness())]
-    assert kinds[:2] == ["_Sharpness", "_TensorBoard"]
-
-
 def test_edges_that_are_run_again_without_a_shared_function_are_refused(tmp_path):
     with pytest.raises(UserError, match="search.rematerialize = False .* Received: 2 edges"):
-        run(tmp_path, rematerialize=True, actions=(sharpness(),))
+        run(tmp_path, rematerialize=True, actions=(Sharpness(),))

@@ -3,15 +3,14 @@ import json
 
 import numpy as np
 import pytest
-from fake_search import CONFIG, STEPS, advance, metrics_at, new_state, probabilities, resumed, two_kinds
+from fake_search import RECORD, STEPS, advance, begin, metrics_at, new_state, probabilities, resumed, two_kinds
 from PIL import Image
 from tensorboard.backend.event_processing.plugin_event_accumulator import EventAccumulator
 from tensorboard.plugins.hparams import plugin_data_pb2
 from tensorboard.util import tensor_util
 
-from tf_edd.actions import tensorboard
-from tf_edd.actions.hparams import flat_bindings
-from tf_edd.actions.lookup import table_lookup
+from tf_edd.actions import TableLookup, TensorBoard
+from tf_edd.actions.hparams import columns
 from tf_edd.architectures.table import Table
 from tf_edd.errors import UserError
 from tf_edd.spaces import proxyless
@@ -30,14 +29,12 @@ def strings(events, tag):
     return [(event.step, tensor_util.make_ndarray(event.tensor_proto)) for event in events.Tensors(tag)]
 
 
-def run(folder, epochs=3, space=None, before=()):
+def run(folder, epochs=3, space=None, others=()):
     state = new_state(folder, space, epochs)
-    actions = [*before, tensorboard()]
-    for action in actions:
-        action.begin(state)
+    running = begin(state, TensorBoard(), *others)
     for _ in range(epochs):
-        advance(state, actions)
-    for action in actions:
+        advance(state, running)
+    for action in running:
         action.end(state)
     return state
 
@@ -94,7 +91,18 @@ def test_texts_hold_the_genotype_and_once_the_configuration(searched):
     assert step == 0 and "search.epochs = %epochs" in text.item().decode()
 
 
-def test_hparams_hold_the_bindings_and_declare_metrics_that_are_written(searched):
+def test_a_search_from_python_shows_its_record(tmp_path):
+    state = new_state(tmp_path)
+    state.config = ""
+    TensorBoard().begin(state).end(state)
+    train = read(tmp_path / "train")
+    assert "gin/config" not in train.Tags()["tensors"]
+    ((step, text),) = strings(train, "record")
+    text = text.item().decode()
+    assert step == 0 and json.loads(text.removeprefix("```json").removesuffix("```")) == RECORD
+
+
+def test_hparams_hold_the_record_and_declare_metrics_that_are_written(searched):
     folder, _ = searched
     contents = read(folder).summary_metadata
     parsed = {
@@ -102,9 +110,9 @@ def test_hparams_hold_the_bindings_and_declare_metrics_that_are_written(searched
         for tag, metadata in contents.items()
     }
     start = parsed["_hparams_/session_start_info"].session_start_info.hparams
-    assert start["search.epochs"].number_value == 3 and start["seed"].number_value == 7
-    assert start["search.discretizer"].string_value == "@argmax()"
-    assert start["weights/sgd.nesterov"].bool_value is False
+    assert start["epochs"].number_value == 3 and start["seed"].number_value == 7
+    assert start["method.discretizer"].string_value == "Argmax"
+    assert start["method.weight_optimizer.nesterov"].bool_value is False
     experiment = parsed["_hparams_/experiment"].experiment
     assert {info.name for info in experiment.hparam_infos} == set(start)
     declared = [(metric.name.tag, metric.name.group) for metric in experiment.metric_infos]
@@ -112,28 +120,31 @@ def test_hparams_hold_the_bindings_and_declare_metrics_that_are_written(searched
     assert set(declared) - set(written) == {("table/cifar10_test", "train")}  # this search has no table
 
 
-def test_flat_bindings_read_values_references_macros_and_long_lines():
-    assert flat_bindings(CONFIG) == {
-        "search.epochs": 3,
+def test_columns_are_the_values_of_the_record_parts_first_and_long_texts_left_out():
+    assert columns(RECORD) == {
+        "seed": 7,
         "epochs": 3,
-        "search.discretizer": "@argmax()",
-        "search.train": 0.5,
-        "search.augmentation": "[@crop(), @flip()]",
-        "weights/sgd.nesterov": False,
+        "split": "[0.5, 0.5]",
+        "method": "Method",
+        "data": "Digits",
+        "method.arch_rate": "None",
+        "method.discretizer": "Argmax",
+        "method.weight_optimizer": "SGD",
+        "method.weight_optimizer.nesterov": False,
+        "method.weight_optimizer.momentum": 0.9,
     }
+    assert list(columns(RECORD))[:5] == ["seed", "epochs", "split", "method", "data"]
 
 
 def test_an_epoch_done_again_after_a_kill_stands_there_once(tmp_path):
     state = new_state(tmp_path)
-    first = tensorboard()
-    first.begin(state)
+    first = TensorBoard().begin(state)
     advance(state, [first])
     saved = json.loads(json.dumps(state.state_dict()))
     advance(state, [first])  # killed here: written, and not in the checkpoint
 
     state = resumed(saved, state)
-    second = tensorboard()
-    second.begin(state)
+    second = TensorBoard().begin(state)
     for _ in range(2):
         advance(state, [second])
     second.end(state)
@@ -148,10 +159,8 @@ def test_an_epoch_done_again_after_a_kill_stands_there_once(tmp_path):
 
 def test_a_kill_in_the_first_epoch_leaves_one_configuration(tmp_path):
     for _ in range(2):
-        action = tensorboard()
         state = new_state(tmp_path)
-        action.begin(state)
-        advance(state, [action])
+        advance(state, begin(state, TensorBoard()))
     assert [step for step, _ in scalars(read(tmp_path / "train"), "loss/weights")] == [STEPS]
     assert len(strings(read(tmp_path / "train"), "gin/config")) == 1
     assert len(read(tmp_path).Tensors("_hparams_/session_start_info")) == 1
@@ -175,15 +184,15 @@ def test_a_chain_is_one_picture(tmp_path):
     assert {"arch/probs/block_02", "arch/entropy/block_03/edge0_1"} <= tags
 
 
-def test_accuracies_of_a_table_that_comes_first_are_written(tmp_path):
+def test_accuracies_of_a_table_are_written(tmp_path):
     state = new_state(tmp_path)
     advance(state, [])
     table = Table({0: str(state.genotype)}, {0: {"cifar10_test": 91.5}}, "fake")
-    run(tmp_path, epochs=1, before=[table_lookup(table)])
+    run(tmp_path, epochs=1, others=[TableLookup(table)])
     assert scalars(read(tmp_path / "train"), "table/cifar10_test") == [(STEPS, 91.5)]
 
 
 def test_a_folder_that_cannot_be_made_is_told(tmp_path):
     (tmp_path / "search").write_text("a file")
     with pytest.raises(UserError, match="Cannot write .*search"):
-        tensorboard().begin(new_state(tmp_path / "search"))
+        TensorBoard().begin(new_state(tmp_path / "search"))

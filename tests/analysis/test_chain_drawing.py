@@ -41,7 +41,7 @@ def test_labels_lie_apart_and_on_the_page(probs):
         assert not any(box.overlaps(other) for other in extents[:place]), figure.axes[0].texts[place].get_text()
 
 
-def test_every_block_has_its_name_colour_and_shortcut():
+def test_every_block_has_its_name_color_and_shortcut():
     figure = draw_chain(GENOTYPE, SPACE)
     names = {"none": "none", "mbconv_k3_e3": "MB3 3×3", "mbconv_k5_e6": "MB6 5×5", "mbconv_k7_e3": "MB3 7×7"}
     fixed = ["conv 3×3", "MB1 3×3", "conv 1×1", "pool, linear"]

@@ -199,7 +199,7 @@ def test_activation_memory_of_a_reduction_by_hand():
     big, small = 8 * 8 * 4, 4 * 4 * 4
     stem = 8 * 8 * 3 + big
     preprocessing = 2 * (big + big)  # ReLU and convolution of both inputs
-    edges = 2 * (small + big + 2 * small)  # an edge: reduced skip, ReLU, pooled and normalised maps
+    edges = 2 * (small + big + 2 * small)  # an edge: reduced skip, ReLU, pooled and normalized maps
     assert activation_memory(space, (8, 8, 3), 1, 1) == stem + preprocessing + edges
 
 
@@ -212,10 +212,10 @@ def test_supernet_does_all_candidates_at_once():
 
 def test_parameters_do_not_depend_on_the_image_but_on_its_channels():
     genotype = uniform("nor_conv_1x1")
-    colour, narrow, grey = (count(SPACE, genotype, shape, 10) for shape in ((32, 32, 3), (32, 20, 3), (32, 32, 1)))
-    assert colour.parameters == narrow.parameters
-    assert colour.parameters - grey.parameters == 3 * 3 * 2 * 16
-    assert colour.multiply_adds - grey.multiply_adds == 3 * 3 * 2 * 16 * 32 * 32
+    color, narrow, gray = (count(SPACE, genotype, shape, 10) for shape in ((32, 32, 3), (32, 20, 3), (32, 32, 1)))
+    assert color.parameters == narrow.parameters
+    assert color.parameters - gray.parameters == 3 * 3 * 2 * 16
+    assert color.multiply_adds - gray.multiply_adds == 3 * 3 * 2 * 16 * 32 * 32
 
 
 def test_odd_image_against_hand_count():

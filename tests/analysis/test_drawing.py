@@ -58,7 +58,7 @@ def test_every_edge_and_node_is_named():
     assert len(arrows(figure)) == 6
 
 
-def test_none_is_faint_and_others_have_their_family_colour():
+def test_none_is_faint_and_others_have_their_family_color():
     received = sorted(to_hex(arrow.get_edgecolor()) for arrow in arrows(draw(TEXT)))
     operations = ("nor_conv_3x3", "none", "avg_pool_3x3", "skip_connect", "nor_conv_3x3", "nor_conv_1x1")
     assert received == sorted(drawing.color(name) for name in operations)
@@ -66,7 +66,7 @@ def test_none_is_faint_and_others_have_their_family_colour():
     assert len(dashed) == 1 and to_hex(dashed[0].get_edgecolor()) == drawing.FAINT
 
 
-def test_families_differ_in_colour():
+def test_families_differ_in_color():
     names = ("none", "skip_connect", "nor_conv_1x1", "nor_conv_3x3", "avg_pool_3x3")
     assert len({drawing.color(name) for name in names}) == 5
     assert drawing.family("sep_conv_5x5") == "convolution" and drawing.label("sep_conv_5x5") == "sep conv 5×5"
@@ -108,7 +108,7 @@ def test_published_cells_of_the_darts_space(kind, with_probs):
         assert len(arrows(figure)) == 8 + 4
 
 
-def test_image_is_nine_hundred_pixels_wide_and_has_colours():
+def test_image_is_nine_hundred_pixels_wide_and_has_colors():
     image = drawing.to_image(draw(TEXT))
     assert image.dtype == np.uint8 and image.ndim == 3 and image.shape[1:] == (900, 3)
     assert 250 < image.shape[0] < 600

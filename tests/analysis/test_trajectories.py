@@ -82,7 +82,7 @@ def test_operation_counts_of_a_chain():
         "mbconv_k5_e3": [1, 2],
         "none": [1, 0],
     }
-    assert list(counts)[-1] == "none" and trajectories.idle_counts(history)[1].tolist() == [1, 0]
+    assert list(counts)[-1] == "none" and trajectories.collapse_counts(history)[1].tolist() == [1, 0]
     panel = trajectories.draw_trajectories(history).axes[-1]
     assert sum(bar.get_height() for bar in panel.patches) == 2 * len(space.cells)
 
@@ -94,7 +94,7 @@ def test_draws_each_series_of_a_search():
         "mean entropy": "arch/entropy",
         "temperature (right)": "arch/temperature",
         "supernet": "accuracy/valid",
-        "discretised": "accuracy/discretized",
+        "discretized": "accuracy/discretized",
         "table: cifar10 test (right)": "table/cifar10_test",
     }
     assert set(drawn) == set(expected)
@@ -129,7 +129,7 @@ def test_bars_add_up_to_the_edges():
     [
         (["table/cifar10_test"], "table: cifar10 test (right)"),
         (["arch/temperature"], "temperature (right)"),
-        (["accuracy/discretized"], "discretised"),
+        (["accuracy/discretized"], "discretized"),
         (["accuracy/valid"], "supernet"),
     ],
 )

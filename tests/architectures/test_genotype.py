@@ -307,3 +307,10 @@ def test_refuses_edges_that_would_have_to_be_guessed(space, tmp_path, edge):
 def test_refuses_json_that_is_no_genotype(space, tmp_path, content):
     with pytest.raises(UserError, match="g.json: not a genotype"):
         load(write(tmp_path / "g.json", json.dumps(content)), space)
+
+
+@pytest.mark.parametrize("text", ["|" + "a" * 100_000 + "|~", "|op~0|" * 20_000, f"|op~{'9' * 5000}|", "~|" * 50_000])
+def test_a_long_wrong_text_is_refused_and_shown_shortened(space, text):
+    with pytest.raises(UserError, match="Received") as error:
+        load(text, space)
+    assert len(str(error.value)) < 500

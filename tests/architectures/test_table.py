@@ -11,7 +11,15 @@ import gin
 import pytest
 
 from tf_edd.architectures.genotype import Genotype, from_text
-from tf_edd.architectures.table import ACCURACIES, COLUMNS, Table, load_nats_bench, load_table, nb201_table, open_table
+from tf_edd.architectures.table import (
+    ACCURACIES,
+    COLUMNS,
+    NasBench201Table,
+    Table,
+    load_nats_bench,
+    load_table,
+    open_table,
+)
 from tf_edd.errors import UserError
 from tf_edd.spaces import nas_bench_201
 from tf_edd.spaces.nas_bench_201 import PRIMITIVES
@@ -186,11 +194,11 @@ def test_is_a_gin_configurable(tmp_path):
     path = write_table(tmp_path / "t.csv")
     with gin.unlock_config():
         try:
-            gin.parse_config(f"tf_edd.architectures.table.nb201_table.path = {path!r}")
-            assert nb201_table().query(1)["index"] == 1
+            gin.parse_config(f"tf_edd.architectures.NasBench201Table.path = {path!r}")
+            assert NasBench201Table().load().query(1)["index"] == 1
         finally:
             gin.clear_config()
-    assert len(nb201_table(path)) == 2
+    assert len(NasBench201Table(path).load()) == 2
 
 
 class FakeApi:
@@ -261,7 +269,7 @@ def write_nats_bench(folder):
 
 
 def _nats_results(results, trial_class, fake, hp):
-    # CIFAR-10's halves and whole are tested on "ori-test"; the others on "x-test", and "ori-test" holds both parts.
+    # CIFAR-10 and its half are tested on "ori-test"; the others on "x-test", and "ori-test" holds both parts.
     sets = {
         "cifar10-valid": ("x-valid", "ori-test"),
         "cifar10": ("ori-test",),

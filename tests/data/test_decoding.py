@@ -7,7 +7,7 @@ import PIL.Image
 import pytest
 import tensorflow as tf
 
-from tf_edd.data.decoding import decode, fit
+from tf_edd.data.decoding import decode, resize_and_crop
 
 
 def _picture(mode):
@@ -26,28 +26,28 @@ def test_decoded_pixels_are_pillows(kind, mode, channels):
 
 
 @pytest.mark.parametrize(("shape", "fraction"), [((16, 12, 3), 1.0), ((12, 12, 3), 1.0), ((8, 10, 3), 0.8)])
-def test_fit_is_pillows_resize_and_centre_crop(shape, fraction):
+def test_resize_and_crop_is_that_of_pillow(shape, fraction):
     picture = _picture("RGB")
     scale = max(shape[0] / 32, shape[1] / 24) / fraction
     width, height = round(24 * scale), round(32 * scale)
     left, top = (width - shape[1]) // 2, (height - shape[0]) // 2
     resized = picture.resize((width, height), PIL.Image.Resampling.BILINEAR)
     expected = np.asarray(resized.crop((left, top, left + shape[1], top + shape[0])), int)
-    result = fit(tf.constant(np.asarray(picture)), shape, fraction).numpy()
+    result = resize_and_crop(tf.constant(np.asarray(picture)), shape, fraction).numpy()
     assert result.dtype == np.uint8 and np.abs(result - expected).max() <= 2
 
 
-def test_fit_leaves_images_of_the_right_size_alone():
+def test_resize_and_crop_leaves_images_of_the_right_size_alone():
     pixels = tf.constant(np.asarray(_picture("RGB")))
-    assert fit(pixels, (32, 24, 3)) is pixels
+    assert resize_and_crop(pixels, (32, 24, 3)) is pixels
 
 
 @pytest.mark.parametrize("size", [(512, 640), (375, 250), (256, 256)])
 def test_the_test_transform_of_imagenet(size):
-    """The shorter side becomes 256, then the centre of 224 x 224 is cut out."""
+    """The shorter side becomes 256, then the center of 224 x 224 is cut out."""
     rows, columns = np.indices(size)
     image = np.stack([rows * 255 // size[0], columns * 255 // size[1], 0 * rows], axis=-1).astype(np.uint8)
-    result = fit(tf.constant(image), (224, 224, 3), 224 / 256).numpy()
+    result = resize_and_crop(tf.constant(image), (224, 224, 3), 224 / 256).numpy()
     scaled = np.array(size) * 256 / min(size)
     first = (scaled - 224) / 2 / scaled * 255
     np.testing.assert_allclose(result[0, 0, :2], first, atol=2)

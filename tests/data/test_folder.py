@@ -6,7 +6,7 @@ import pytest
 import tensorflow as tf
 import tensorflow_datasets as tfds
 
-from tf_edd.data import flip, image_folder, random_resized_crop, split
+from tf_edd.data import Flip, ImageFolder, RandomResizedCrop, split
 from tf_edd.errors import UserError
 
 
@@ -34,7 +34,7 @@ def _stored(images):
 @pytest.mark.parametrize("shape", [(6, 9, 3), (7, 5, 1)])
 def test_class_folders(tmp_path, shape, in_memory):
     written = _flat(tmp_path, shape=shape)
-    data = image_folder(str(tmp_path), in_memory=in_memory)
+    data = ImageFolder(str(tmp_path), in_memory=in_memory).load()
     assert data.class_names == ("cat", "dog", "owl") and data.image_shape == shape
     assert (data.train.size, data.test.size) == (12, 3)
     pixels, labels = (np.concatenate(part) for part in zip(_stored(data.train), _stored(data.test), strict=True))
@@ -47,7 +47,7 @@ def test_class_folders(tmp_path, shape, in_memory):
 def test_train_and_test_folders_agree_with_tfds(tmp_path):
     _flat(tmp_path / "train")
     _flat(tmp_path / "test", count=2)
-    data = image_folder(tmp_path.name, data_dir=str(tmp_path.parent))
+    data = ImageFolder(tmp_path.name).load(data_dir=str(tmp_path.parent))
     builder = tfds.ImageFolder(str(tmp_path))
     assert data.class_names == tuple(builder.info.features["label"].names)
     for name, images in (("train", data.train), ("test", data.test)):
@@ -57,9 +57,9 @@ def test_train_and_test_folders_agree_with_tfds(tmp_path):
 
 def test_files_and_memory_give_the_same_batches(tmp_path):
     _flat(tmp_path)
-    halves = [split(image_folder(str(tmp_path), in_memory=kind).train, 6, 6, seed=1) for kind in (True, False)]
-    assert halves[0].record == halves[1].record
-    for first, second in zip(*(half.valid.batches(2, 0, 5, skip=1) for half in halves), strict=True):
+    splits = [split(ImageFolder(str(tmp_path), in_memory=kind).load().train, 6, 6, seed=1) for kind in (True, False)]
+    assert splits[0].record == splits[1].record
+    for first, second in zip(*(part.valid.batches(2, 0, 5, skip=1) for part in splits), strict=True):
         np.testing.assert_array_equal(first[0], second[0])
         np.testing.assert_array_equal(first[1], second[1])
 
@@ -68,54 +68,54 @@ def test_sizes_are_made_equal_without_distortion(tmp_path):
     for name in ("a", "b"):
         for number in range(2):
             white = np.full((20, 40, 3), 255, np.uint8)
-            white[:, :10] = white[:, 30:] = 0  # the centre square is white
+            white[:, :10] = white[:, 30:] = 0  # the center square is white
             (tmp_path / name).mkdir(exist_ok=True)
             PIL.Image.fromarray(white).save(tmp_path / name / f"{number}.png")
-    data = image_folder(str(tmp_path), image_size=(10, 10))
+    data = ImageFolder(str(tmp_path), image_size=(10, 10)).load()
     assert data.image_shape == (10, 10, 3)
     assert _stored(data.train)[0][:, :, 1:-1].min() == 255
 
 
 def test_channels_can_be_chosen(tmp_path):
     _flat(tmp_path)
-    assert image_folder(str(tmp_path), channels=1).image_shape == (6, 9, 1)
+    assert ImageFolder(str(tmp_path), channels=1).load().image_shape == (6, 9, 1)
 
 
 def test_no_folder(tmp_path):
     with pytest.raises(UserError, match="Received: .*nowhere"):
-        image_folder(str(tmp_path / "nowhere"))
+        ImageFolder(str(tmp_path / "nowhere")).load()
 
 
 def test_empty_folder(tmp_path):
     with pytest.raises(UserError, match="at least two class folders"):
-        image_folder(str(tmp_path))
+        ImageFolder(str(tmp_path)).load()
 
 
 def test_one_class(tmp_path):
     _flat(tmp_path, classes=("cat",))
     with pytest.raises(UserError, match=r"at least two class folders.*Received: \['cat'\]"):
-        image_folder(str(tmp_path))
+        ImageFolder(str(tmp_path)).load()
 
 
 def test_class_without_images(tmp_path):
     _flat(tmp_path)
     (tmp_path / "ant").mkdir()
     with pytest.raises(UserError, match="Expected images.*ant"):
-        image_folder(str(tmp_path))
+        ImageFolder(str(tmp_path)).load()
 
 
 def test_unknown_class_in_the_test_folder(tmp_path):
     _flat(tmp_path / "train")
     _flat(tmp_path / "test", classes=("cat", "dog", "owl", "yak"))
     with pytest.raises(UserError, match="yak"):
-        image_folder(str(tmp_path))
+        ImageFolder(str(tmp_path)).load()
 
 
 def test_different_sizes_need_image_size(tmp_path):
     _flat(tmp_path)
     _write(tmp_path / "cat" / "big.png", (8, 9, 3))
     with pytest.raises(UserError, match="image_size = .*big.png"):
-        image_folder(str(tmp_path))
+        ImageFolder(str(tmp_path)).load()
 
 
 @pytest.mark.parametrize("in_memory", [True, False])
@@ -127,7 +127,7 @@ def test_corrupt_image_is_named(tmp_path, damage, in_memory, image_size):
     content = {"truncated": bad.read_bytes()[:100], "text": b"no image at all", "empty": b""}[damage]
     bad.write_bytes(content)
     with pytest.raises(UserError, match="readable PNG or JPEG. Received: .*dog.3.png"):
-        image_folder(str(tmp_path), in_memory=in_memory, image_size=image_size)
+        ImageFolder(str(tmp_path), in_memory=in_memory, image_size=image_size).load()
 
 
 @pytest.mark.parametrize(
@@ -140,12 +140,15 @@ def test_corrupt_image_is_named(tmp_path, damage, in_memory, image_size):
         {"channels": 2},
         {"test_fraction": 1.0},
         {"in_memory": "perhaps"},
+        {"memory_limit": "4 GB"},
+        {"test_fraction": "a fifth"},
+        {"crop_fraction": "all"},
+        {"seed": -1},
     ],
 )
 def test_bad_arguments(tmp_path, bad):
-    _flat(tmp_path)
     with pytest.raises(UserError, match="Received"):
-        image_folder(str(tmp_path), **bad)
+        ImageFolder(str(tmp_path), **bad)
 
 
 def test_jpeg_with_large_margin(tmp_path):
@@ -153,7 +156,7 @@ def test_jpeg_with_large_margin(tmp_path):
         for number in range(2):
             (tmp_path / name).mkdir(exist_ok=True)
             PIL.Image.fromarray(np.full((30, 30, 3), 128, np.uint8)).save(tmp_path / name / f"{number}.JPG")
-    data = image_folder(str(tmp_path), image_size=(16, 12), crop_fraction=0.5)
+    data = ImageFolder(str(tmp_path), image_size=(16, 12), crop_fraction=0.5).load()
     images, _ = _stored(data.train)
     assert images.shape == (2, 16, 12, 3) and np.abs(images.astype(int) - 128).max() <= 2
     assert next(iter(data.train.batches(2, 0, 0)))[0].dtype == tf.float32
@@ -176,9 +179,9 @@ def _windows(image):
 
 def test_random_resized_crop_sees_the_whole_file(tmp_path):
     files = _wide_and_high(tmp_path)
-    data = image_folder(str(tmp_path), image_size=(10, 10), in_memory=False)
+    data = ImageFolder(str(tmp_path), image_size=(10, 10), in_memory=False).load()
     # A quarter of the area of the 20 x 20 files is a window of 10 x 10, which is not resized.
-    augment = [flip(), random_resized_crop(scale=(0.25, 0.25), ratio=(1.0, 1.0))]
+    augment = [Flip(), RandomResizedCrop(scale=(0.25, 0.25), ratio=(1.0, 1.0))]
     windows = set.union(*(_windows(image) for image in files.values() if image.shape == (20, 20, 3)))
     windows |= {np.frombuffer(w, np.uint8).reshape(10, 10, 3)[:, ::-1].tobytes() for w in windows}
     seen = set()
@@ -192,8 +195,8 @@ def test_random_resized_crop_sees_the_whole_file(tmp_path):
 @pytest.mark.parametrize("skip", [1, 4])
 def test_random_resized_crop_of_files_continues_after_skip(tmp_path, skip):
     _wide_and_high(tmp_path)
-    data = image_folder(str(tmp_path), image_size=(10, 12), in_memory=False)
-    augment = [random_resized_crop(), flip()]
+    data = ImageFolder(str(tmp_path), image_size=(10, 12), in_memory=False).load()
+    augment = [RandomResizedCrop(), Flip()]
 
     def epoch(number, skip=0, seed=5):
         return [images for images, _ in data.train.batches(3, seed, number, skip, augment).as_numpy_iterator()]
@@ -208,17 +211,17 @@ def test_random_resized_crop_of_files_continues_after_skip(tmp_path, skip):
 
 def test_evaluation_is_not_cropped_at_random(tmp_path):
     _wide_and_high(tmp_path)
-    data = image_folder(str(tmp_path), image_size=(10, 12), in_memory=False)
+    data = ImageFolder(str(tmp_path), image_size=(10, 12), in_memory=False).load()
     first, second = (next(data.test.batches(3, seed, 0, shuffle=False).as_numpy_iterator())[0] for seed in (0, 1))
     np.testing.assert_array_equal(first, second)
 
 
 @pytest.mark.parametrize("in_memory", [True, False])
-def test_stratified_halves(tmp_path, in_memory):
+def test_stratified_splits(tmp_path, in_memory):
     _flat(tmp_path, count=10)
-    data = image_folder(str(tmp_path), in_memory=in_memory, stratified=True)
-    halves = split(data.train, 0.5, 0.25, seed=1)
-    counts = [np.bincount(_stored(half)[1]).tolist() for half in halves[:2]]
+    data = ImageFolder(str(tmp_path), in_memory=in_memory, stratified=True).load()
+    splits = split(data.train, 0.5, 0.25, seed=1)
+    counts = [np.bincount(_stored(part)[1]).tolist() for part in splits[:2]]
     assert counts == [[4, 4, 4], [2, 2, 2]]
-    other = split(image_folder(str(tmp_path), in_memory=not in_memory, stratified=True).train, 0.5, 0.25, seed=1)
-    assert other.record == halves.record
+    other = split(ImageFolder(str(tmp_path), in_memory=not in_memory, stratified=True).load().train, 0.5, 0.25, seed=1)
+    assert other.record == splits.record

@@ -6,9 +6,9 @@ import pickle
 import numpy as np
 import pytest
 
-from tf_edd.data import tfds_images
+from tf_edd.data import TfdsImages
 from tf_edd.data.imagenet16_120 import Imagenet16_120, read_batch
-from tf_edd.data.normalisation import KNOWN_MOMENTS
+from tf_edd.data.normalization import KNOWN_MOMENTS
 from tf_edd.errors import UserError
 
 NAMES = [*(f"train_data_batch_{number}" for number in range(1, 11)), "val_data"]
@@ -37,7 +37,7 @@ def files(tmp_path, monkeypatch):
 
 
 def _load(tmp_path, files):
-    return tfds_images("imagenet16_120", data_dir=str(tmp_path / "tfds"), download=True, manual_dir=str(files))
+    return TfdsImages("imagenet16_120", download=True, manual_dir=str(files)).load(data_dir=str(tmp_path / "tfds"))
 
 
 def test_the_first_120_classes(tmp_path, files):
@@ -85,13 +85,13 @@ def test_a_missing_file(tmp_path, files):
 
 
 def test_no_manual_folder(tmp_path):
-    with pytest.raises(UserError, match="manual_dir names their folder(?s:.*)train_data_batch_1"):
+    with pytest.raises(UserError, match="manual_dir is their folder(?s:.*)train_data_batch_1"):
         _load(tmp_path, tmp_path / "nowhere")
 
 
 def test_not_prepared(tmp_path):
     with pytest.raises(UserError, match="tfds build imagenet16_120 --data_dir=.* --imports=tf_edd.data"):
-        tfds_images("imagenet16_120", data_dir=str(tmp_path))
+        TfdsImages("imagenet16_120").load(data_dir=str(tmp_path))
 
 
 class _Attack:

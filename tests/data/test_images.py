@@ -1,4 +1,4 @@
-"""Batches: shapes, order, determinism, skip; the halves of a search."""
+"""Batches: shapes, order, determinism, skip; the splits of a search."""
 
 import hashlib
 import json
@@ -12,13 +12,13 @@ import pytest
 import tensorflow as tf
 
 from tf_edd.data import sources
-from tf_edd.data.augmentation import crop, cutout, flip
+from tf_edd.data.augmentation import Crop, Cutout, Flip
 from tf_edd.data.images import Images, split
-from tf_edd.data.normalisation import Moments, normalise
+from tf_edd.data.normalization import Moments, normalize
 from tf_edd.data.sources import ArraySource
 from tf_edd.errors import UserError
 
-AUGMENT = [crop(1), flip(), cutout(2)]
+AUGMENT = [Crop(1), Flip(), Cutout(2)]
 
 
 def _images(size=23, shape=(5, 4, 3)):
@@ -54,7 +54,7 @@ def test_shapes_and_types(shape):
 
 def test_an_epoch_holds_each_image_once_with_its_label():
     images, pixels = _images()
-    expected = normalise(pixels, (0.4,) * 3, (0.2,) * 3).numpy()
+    expected = normalize(pixels, (0.4,) * 3, (0.2,) * 3).numpy()
     seen = []
     for batch, labels in images.batches(4, seed=0, epoch=0, drop_remainder=False).as_numpy_iterator():
         np.testing.assert_array_equal(batch, expected[labels])
@@ -92,7 +92,7 @@ def test_skip_continues_bit_identically(skip):
 def test_augmentation_differs_between_batches_and_epochs():
     same = np.tile(np.random.default_rng(0).integers(0, 256, (1, 6, 6, 1), np.uint8), (64, 1, 1, 1))
     images = Images(ArraySource(same, np.zeros(64)), Moments((0.0,), (1.0,)))
-    batches = [batch for e in (0, 1) for batch, _ in images.batches(32, 0, e, augment=[crop(2)]).as_numpy_iterator()]
+    batches = [batch for e in (0, 1) for batch, _ in images.batches(32, 0, e, augment=[Crop(2)]).as_numpy_iterator()]
     assert len({batch.tobytes() for batch in batches}) == 4
 
 
@@ -115,10 +115,10 @@ import numpy as np
 import tensorflow as tf
 devices = [tf.config.LogicalDeviceConfiguration()] * 2
 tf.config.set_logical_device_configuration(tf.config.list_physical_devices("CPU")[0], devices)
-from tf_edd.data import crop, digits, flip
+from tf_edd.data import Crop, Digits, Flip
 from tf_edd.runtime.strategy import replica_batches
-images = digits().train
-batches = [images.batches(64, 0, 0, augment=[crop(1), flip()]) for _ in range(2)]
+images = Digits().load().train
+batches = [images.batches(64, 0, 0, augment=[Crop(1), Flip()]) for _ in range(2)]
 strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
 shared = replica_batches(batches[1], strategy)
 for (batch, labels), (parts, part_labels) in zip(batches[0], shared, strict=True):
@@ -166,11 +166,11 @@ def test_parallel_calls_keep_to_the_processors_of_the_process(monkeypatch):
 @pytest.mark.parametrize(("train", "valid", "sizes"), [(10, 5, (10, 5)), (0.5, 0.5, (11, 11)), (0.3, 16, (6, 16))])
 def test_split_sizes_and_record(train, valid, sizes):
     images, _ = _images()
-    halves = split(images, train, valid, seed=4)
-    rows = [sum(_labels(half.batches(1, 0, 0, shuffle=False)), []) for half in halves[:2]]
-    assert (len(rows[0]), len(rows[1])) == sizes == (halves.train.size, halves.valid.size)
+    splits = split(images, train, valid, seed=4)
+    rows = [sum(_labels(part.batches(1, 0, 0, shuffle=False)), []) for part in splits[:2]]
+    assert (len(rows[0]), len(rows[1])) == sizes == (splits.train.size, splits.valid.size)
     assert not set(rows[0]) & set(rows[1])
-    record = json.loads(json.dumps(halves.record))
+    record = json.loads(json.dumps(splits.record))
     assert (record["images"], record["train"], record["valid"], record["seed"]) == (23, *sizes, 4)
     for name, part in zip(("train", "valid"), rows, strict=True):
         assert record[f"{name}_sha256"] == hashlib.sha256(np.array(part, "<i8").tobytes()).hexdigest()
@@ -187,14 +187,14 @@ def test_fractions_are_not_cut_by_rounding_errors():
     assert split(images, 0.29, 0.57, 0).train.size == 29  # 0.29 * 100 = 28.999999999999996
 
 
-def test_halves_of_equal_size_are_not_paired():
-    """The same images of the two halves must not meet in each epoch: the orders are independent."""
+def test_splits_of_equal_size_are_not_paired():
+    """The same images of the two splits must not meet in each epoch: the orders are independent."""
     images, _ = _images(size=20)
-    halves = split(images, 10, 10, 0)
+    splits = split(images, 10, 10, 0)
     positions = []
-    for half in halves[:2]:
-        stored = sum(_labels(half.batches(1, 0, 0, shuffle=False)), [])
-        positions.append([stored.index(label) for label in sum(_labels(half.batches(1, 0, 0)), [])])
+    for part in splits[:2]:
+        stored = sum(_labels(part.batches(1, 0, 0, shuffle=False)), [])
+        positions.append([stored.index(label) for label in sum(_labels(part.batches(1, 0, 0)), [])])
     assert positions[0] != positions[1]
 
 

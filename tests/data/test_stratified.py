@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from tf_edd.data.images import Images, portion, split
-from tf_edd.data.normalisation import Moments
+from tf_edd.data.images import Images, split, subset
+from tf_edd.data.normalization import Moments
 from tf_edd.data.sources import ArraySource
 from tf_edd.data.stratified import stratified_order
 
@@ -31,22 +31,22 @@ def test_runs_hold_the_shares_of_the_whole(sizes):
         assert np.abs(counts - expected).max() < 2
 
 
-def test_halves_are_stratified_and_apart():
-    halves = split(_images(np.tile(np.arange(10), 40)), 0.1, 0.025, seed=0)
-    assert np.bincount(_labels(halves.train)).tolist() == [4] * 10
-    assert np.bincount(_labels(halves.valid)).tolist() == [1] * 10
+def test_splits_are_stratified_and_apart():
+    splits = split(_images(np.tile(np.arange(10), 40)), 0.1, 0.025, seed=0)
+    assert np.bincount(_labels(splits.train)).tolist() == [4] * 10
+    assert np.bincount(_labels(splits.valid)).tolist() == [1] * 10
     again, other = (split(_images(np.tile(np.arange(10), 40)), 0.1, 0.025, seed).record for seed in (0, 1))
-    assert again == halves.record and other["train_sha256"] != again["train_sha256"]
-    part, record = portion(_images(np.tile(np.arange(10), 40)), 0.5, seed=0)
+    assert again == splits.record and other["train_sha256"] != again["train_sha256"]
+    part, record = subset(_images(np.tile(np.arange(10), 40)), 0.5, seed=0)
     assert np.bincount(_labels(part)).tolist() == [20] * 10 and record["train"] == 200
 
 
 def test_parts_of_parts_stay_stratified():
-    halves = split(_images(np.tile(np.arange(10), 40)), 0.5, 0.5, seed=0)
-    inner = split(halves.train, 0.1, 0.1, seed=0)
+    splits = split(_images(np.tile(np.arange(10), 40)), 0.5, 0.5, seed=0)
+    inner = split(splits.train, 0.1, 0.1, seed=0)
     assert np.bincount(_labels(inner.train)).tolist() == [2] * 10
 
 
 def test_plain_parts_are_not():
-    halves = split(_images(np.tile(np.arange(10), 40), stratified=False), 0.1, 0.025, seed=0)
-    assert np.bincount(_labels(halves.train), minlength=10).tolist() != [4] * 10
+    splits = split(_images(np.tile(np.arange(10), 40), stratified=False), 0.1, 0.025, seed=0)
+    assert np.bincount(_labels(splits.train), minlength=10).tolist() != [4] * 10

@@ -74,7 +74,7 @@ def test_averages_over_one_batch_are_its_statistics():
 
 
 def test_averages_are_weighted_means_of_the_batches():
-    """Those of the stem, whose input is the image: 0.9^(N-1-i) of batch i, normalised; two passes."""
+    """Those of the stem, whose input is the image: 0.9^(N-1-i) of batch i, normalized; two passes."""
     supernet = build(True)
     accuracy_of(supernet, 8, recalibration_batches=5)(CELLS[0])
     norm = next(layer for layer in supernet._flatten_layers() if isinstance(layer, BatchNorm))

@@ -59,5 +59,5 @@ assert scores.images == 7 and abs(scores.accuracy - 6 / 7) < 1e-6, scores
 
 
 def test_a_batch_that_replicas_do_not_divide():
-    root = pathlib.Path(__file__).parents[1]
+    root = pathlib.Path(__file__).parents[2]
     subprocess.run([sys.executable, "-c", _TWO_REPLICAS], check=True, cwd=root, timeout=300)

@@ -8,8 +8,8 @@ import sys
 import numpy as np
 from distributed_steps import run
 
-from tf_edd.regularizers.regularizers import self_distillation
-from tf_edd.runtime.strategy import disable_meta_optimizer, make_strategy, use_logical_cpus
+from tf_edd.regularizers import SelfDistillation
+from tf_edd.runtime.strategy import configure, make_strategy
 from tf_edd.spaces import Block, CellSpec, Edge, Space
 
 
@@ -20,11 +20,10 @@ def small_space():
 
 
 if __name__ == "__main__":
-    use_logical_cpus(2)
-    disable_meta_optimizer()
+    configure(precision=None, logical_cpus=2)
     results = {f"plain/{key}": value for key, value in run(make_strategy("one"), space=small_space()).items()}
     for name in ("one", "mirrored"):
-        distillation = self_distillation(teachers=2, weight=20.0, warm_up_epochs=0)  # enough to be seen in five steps
+        distillation = SelfDistillation(teachers=2, weight=20.0, warmup_epochs=0)  # enough to be seen in five steps
         found = run(make_strategy(name), distillation, space=small_space())
         results |= {f"{name}/{key}": value for key, value in found.items()}
     np.savez(sys.argv[1], **results)

@@ -3,6 +3,7 @@
 The environment variable RESULT names the .npy file: the logits, or the weights where there are none.
 """
 
+import dataclasses
 import os
 
 import gin
@@ -17,30 +18,42 @@ kept = []
 
 
 @gin.configurable(module="tests")
-def keep_logits(*args, bilevel=gin.REQUIRED, **kwargs):
-    kept.append(lambda: args[1].numpy()["cell"])
-    return bilevel(*args, **kwargs)
+@dataclasses.dataclass(frozen=True)
+class Kept:
+    """A step part that keeps the supernet and the logits that it is built with."""
+
+    step: object
+
+    @property
+    def phases(self):
+        return self.step.phases
+
+    @property
+    def takes(self):
+        return self.step.takes
+
+    @property
+    def learns_logits(self):
+        return self.step.learns_logits
+
+    def check(self, space, batches):
+        self.step.check(space, batches)
+
+    def build(self, setup):
+        kept.append(setup)
+        return self.step.build(setup)
 
 
-class KeepWeights:
-    """A builder of steps without logits."""
-
-    def __init__(self, builder):
-        self._builder, self.phases, self.check = builder, builder.phases, builder.check
-
-    def __call__(self, supernet, *args, **kwargs):
-        kept.append(lambda: np.concatenate([np.ravel(value) for value in supernet.trainable_variables]))
-        return self._builder(supernet, *args, **kwargs)
-
-
-@gin.configurable(module="tests")
-def keep_weights(bilevel=gin.REQUIRED):
-    return KeepWeights(bilevel)
+def result():
+    (setup,) = kept
+    if setup.method.step.learns_logits:
+        return setup.logits.numpy()["cell"]
+    return np.concatenate([np.ravel(value) for value in setup.supernet.trainable_variables])
 
 
 def main():
     program.main()
-    np.save(os.environ["RESULT"], kept[0]())
+    np.save(os.environ["RESULT"], result())
 
 
 if __name__ == "__main__":

@@ -4,24 +4,22 @@ Writes what both reach into an .npz file: keys `<strategy>/<name>`.
 """
 
 import sys
-from types import SimpleNamespace
-
 import keras
 import numpy as np
 import tensorflow as tf
-from tiny_search import at_once, two_stages, with_candidates
+from tiny_search import at_once, method, two_stages, with_candidates
 
 from tf_edd.architectures.genes import Genes
 from tf_edd.architectures.logits import ArchLogits
 from tf_edd.evaluation.supernet_evaluator import SupernetEvaluator
 from tf_edd.networks.supernet import Supernet
-from tf_edd.optimizers.optimizers import SGD, Adam
-from tf_edd.relaxations.relaxations import sparse_noisy_softmax
-from tf_edd.runtime.strategy import disable_meta_optimizer, make_strategy, replica_batches, use_logical_cpus
-from tf_edd.samplers import importance_images, importance_paths
+from tf_edd.optimizers import SGD, Adam
+from tf_edd.runtime.strategy import configure, make_strategy, replica_batches
+from tf_edd.samplers import ImportanceImages, ImportancePaths
+from tf_edd.schedules import ConstantRate
+from tf_edd.search.method import Method
 from tf_edd.spaces import Block, CellSpec, Edge, Space, darts, nas_bench_201
-from tf_edd.steps.first_order import Bilevel
-from tf_edd.steps.sampled_paths import SinglePath
+from tf_edd.steps import Batch, EpochInfo, FirstOrder, SampledPaths, StepInfo, StepSetup
 
 STEPS, BATCH = 5, 8
 ONE_OF_EACH = ("max_pool_3x3", "skip_connect", "sep_conv_3x3", "dil_conv_5x5")
@@ -44,14 +42,14 @@ class StoredImages:
         return batches(1)
 
 
-class RowFeed:
+class OrderedBatches:
     """Of a measurement of the variance: the images in the order that it asks for."""
 
     def __init__(self, strategy):
         self.strategy = strategy
 
-    def batches(self, seed, epoch, skip, order=None):
-        return ((batch,) for batch in replica_batches(batches(1, order), self.strategy))
+    def epoch(self, seed, epoch, skip=0, order=None):
+        return ({"weights": batch} for batch in replica_batches(batches(1, order), self.strategy))
 
 
 def assign_random(variables):
@@ -69,16 +67,17 @@ def run(strategy, *regularizers, space=None):
         assign_random(supernet.trainable_variables)
         logits = ArchLogits(space, seed=0)
         start = [variable.numpy() for variable in (*supernet.trainable_variables, *logits.variables)]
-        optimizers = SGD(learning_rate=0.1, nesterov=True, weight_decay=1e-3), Adam(learning_rate=1e-2)
-        clips = {"weight_gradient_clip": 0.5, "arch_gradient_clip": 0.01}
-        step = Bilevel(supernet, logits, sparse_noisy_softmax(), *optimizers, regularizers, **clips)
+        step = FirstOrder(weight_gradient_clip=0.5, arch_gradient_clip=0.01)
+        optimizers = {"weight_optimizer": SGD(0.1, nesterov=True, weight_decay=1e-3), "arch_optimizer": Adam(1e-2)}
+        parts = method(step=step, regularizers=regularizers, **optimizers)
+        step = step.build(StepSetup(supernet, logits, parts))
         scalars = take_steps(step, strategy)
         kinds = len(space.cells)  # the logits of each are a variable
         result = {"start/weights": start[:-kinds], "start/logits": start[-kinds:]}
         result |= {"weights": supernet.trainable_variables, "logits": logits.variables}
         result["averages"] = supernet.non_trainable_variables
         result = {key: flat(values) for key, values in result.items()}
-        result["traces"] = [function.experimental_get_tracing_count() for function in step.functions.values()]
+        result["traces"] = [function.experimental_get_tracing_count() for function in step.functions.traced.values()]
         result["replicas"] = strategy.num_replicas_in_sync
         return result | {f"scalars/{tag}": values for tag, values in scalars.items()}
 
@@ -96,16 +95,17 @@ def run_paths(strategy):
         supernet = Supernet(path_space(), 3)
         supernet.build((None, 8, 8, 3))
         optimizer = SGD(learning_rate=0.1, weight_decay=1e-3)
-        samplers = importance_paths(importance_weights=True), importance_images(importance_weights=True)
-        step = SinglePath(supernet, optimizer, *samplers, clip=0.5)
-        samplers[1].build(STEPS * BATCH)
+        samplers = ImportancePaths(importance_weights=True), ImportanceImages(importance_weights=True)
+        part = SampledPaths(*samplers, weight_gradient_clip=0.5)
+        parts, logits = Method(part, optimizer, ConstantRate(0.1)), ArchLogits(supernet.space, seed=0)
+        step = part.build(StepSetup(supernet, logits, parts, STEPS * BATCH))
         start = flat([variable.numpy() for variable in supernet.trainable_variables])
         for index, batch in enumerate(replica_batches(batches(1, np.arange(STEPS * BATCH)), strategy)):
-            step.step(batch, tf.constant(index, tf.int64))
+            step({"weights": Batch(*batch)}, StepInfo(index))
         noted = dict(step.variables)
         noted |= {"start": [start], "weights": supernet.trainable_variables, "velocities": optimizer.velocities}
         noted = {f"paths/{name}": flat([np.asarray(value) for value in values]) for name, values in noted.items()}
-        measured = step.end_epoch(SimpleNamespace(epoch=1, epochs=4, seed=0, step=STEPS), RowFeed(strategy))
+        measured = step.end_epoch(EpochInfo(1, 4, STEPS, 0, OrderedBatches(strategy)))
         genes, evaluate = Genes(supernet.space), SupernetEvaluator(supernet)
         cells = [genes.decode(genes.sample(np.random.default_rng(number))) for number in range(6)]
         losses = [evaluate(cell.one_hot(supernet.space), StoredImages(), BATCH, strategy)[0] for cell in cells]
@@ -118,18 +118,17 @@ def flat(values):
 
 
 def take_steps(step, strategy):
-    halves = [replica_batches(batches(seed), strategy) for seed in (1, 2)]
+    splits = [replica_batches(batches(seed), strategy) for seed in (1, 2)]
     history = {}
-    for index, pair in enumerate(zip(*halves, strict=True)):
-        step.temperature.assign(1.0 / (1 + index))
-        for tag, value in step.step(*pair, tf.constant(index, tf.int64)).items():
+    for index, (train, valid) in enumerate(zip(*splits, strict=True)):
+        both = {"weights": Batch(*train), "arch": Batch(*valid)}
+        for tag, value in step(both, StepInfo(index, temperature=1.0 / (1 + index))).items():
             history.setdefault(tag, []).append(float(value))
     return history
 
 
 if __name__ == "__main__":
-    use_logical_cpus(2)
-    disable_meta_optimizer()
+    configure(precision=None, logical_cpus=2)
     results = {}
     for name in ("one", "mirrored"):
         # One strategy for both: a second one would number its collectives like the first, whose shapes are remembered.

@@ -1,10 +1,12 @@
 """What a user may give wrongly: one clear error, status 2, nothing lost."""
 
+import dataclasses
 import errno
 import json
 import math
 import os
 import resource
+from typing import ClassVar
 
 import gin
 import numpy as np
@@ -15,9 +17,11 @@ from PIL import Image
 from tiny_search import EPOCHS, STEPS, outcome, run
 
 from launch import common, query, retrain, search
+from tf_edd.actions import Action, GenotypeLog
 from tf_edd.architectures import table as tabular
 from tf_edd.errors import UserError
 from tf_edd.runtime import files
+from tf_edd.schedules import ConstantRate
 
 CELL = "|nor_conv_3x3~0|+|none~0|skip_connect~1|+|skip_connect~0|none~1|avg_pool_3x3~2|"
 
@@ -49,27 +53,29 @@ def searching(*bindings, gin_file="quickstart.gin", **flags):
 
 
 @pytest.mark.parametrize(
-    "arguments, told",
+    "arguments, message",
     [
         (searching("search.epoch = 3"), "The nearest: epochs"),
         (searching("serch.epochs = 3"), "search"),
-        (searching("cutout.size = 3"), "cutout.size is never used"),
+        (searching("Cutout.size = 3"), "Cutout.size is never used"),
         (searching(gin_file="quickstrat.gin"), "quickstart.gin"),
         (searching("search.batch_size = 1000"), "batch_size=1000"),
-        (searching("search.train = 1500"), "1438 images"),
-        (searching("entropy_decay.entropy_gain = 0"), "entropy_gain must be a positive number"),
-        (searching("entropy_decay.entropy_gain = -0.06"), "entropy_gain=-0.06"),
-        (searching("entropy_decay.momentum = 1.0"), "momentum=1.0"),
-        (searching("sparse_noisy_softmax.smooth_scale=1", "sparse_noisy_softmax.smooth_temperature=None"), "above 1"),
-        (searching("sparse_noisy_softmax.smooth_temperature = -1.0"), "smooth_temperature=-1.0"),
-        (searching("weights/cosine_rate.base = -1.0"), "base=-1.0"),
-        (searching("first_order.order = 'both'"), "order='both'"),
+        (searching("search.split = (1500, 0.1)"), "1438 images"),
+        (searching("EntropyDecay.entropy_gain = 0"), "entropy_gain must be a positive number"),
+        (searching("EntropyDecay.entropy_gain = -0.06"), "entropy_gain=-0.06"),
+        (searching("EntropyDecay.momentum = 1.0"), "momentum=1.0"),
+        (searching("SparseNoisySoftmax.smooth_scale=1", "SparseNoisySoftmax.smooth_temperature=None"), "above 1"),
+        (searching("SparseNoisySoftmax.smooth_temperature = -1.0"), "smooth_temperature=-1.0"),
+        (searching("weights/CosineRate.base = -1.0"), "base=-1.0"),
+        (searching("step_order = 'both'"), "order='both'"),
+        (searching("FirstOrder.order = 'both'"), "order='both'"),
+        (searching("Method.selecter = None"), "The nearest: selector"),
         (searching("search.epochs ="), "cannot be read"),
         (searching("search.epochs = [3"), "cannot be read"),
     ],
 )
-def test_configurations_of_a_search(launched, tmp_path, arguments, told):
-    assert told in launched(search, *arguments)
+def test_configurations_of_a_search(launched, tmp_path, arguments, message):
+    assert message in launched(search, *arguments)
     assert not list(tmp_path.iterdir())
 
 
@@ -83,7 +89,7 @@ CIFAR = "recipes/nb201_cifar10_small.gin"
 
 
 def test_an_unknown_data_set(launched):
-    error = launched(search, *searching("tfds_images.name = 'cifar11'", gin_file=CIFAR, data_dir="."))
+    error = launched(search, *searching("TfdsImages.name = 'cifar11'", gin_file=CIFAR, data_dir="."))
     assert "'cifar11'" in error and "cifar10" in error
 
 
@@ -102,7 +108,7 @@ def write_images(folder, count=4):
 
 
 def test_folders_of_images(launched, tmp_path):
-    arguments = [*FOLDERS, "--model_dir=run", "--gin_param=image_folder.directory='photos'"]
+    arguments = [*FOLDERS, "--model_dir=run", "--gin_param=ImageFolder.directory='photos'"]
     assert "no folder" in launched(search, *arguments)
     (tmp_path / "photos").mkdir()
     assert "at least two class folders" in launched(search, *arguments)
@@ -119,7 +125,7 @@ RETRAIN = ["--gin_file=recipes/nb201_retrain_200_epochs.gin", "--gin_file=datase
 
 
 @pytest.mark.parametrize(
-    "text, told",
+    "text, message",
     [
         ('{"schema": 1, "space": "nas_ben', "not a complete JSON file"),
         ('{"schema": 1, "space": "darts", "cells": {"cell": [[["none", 0]]]}}', "one of space 'darts'"),
@@ -127,15 +133,15 @@ RETRAIN = ["--gin_file=recipes/nb201_retrain_200_epochs.gin", "--gin_file=datase
         ("[]", "not a genotype"),
     ],
 )
-def test_genotypes(launched, tmp_path, text, told):
+def test_genotypes(launched, tmp_path, text, message):
     (tmp_path / "genotype.json").write_text(text)
-    assert told in launched(retrain, *RETRAIN, "--genotype=genotype.json")
+    assert message in launched(retrain, *RETRAIN, "--genotype=genotype.json")
     assert [path.name for path in tmp_path.iterdir()] == ["genotype.json"]
 
 
 DARTS_RETRAIN = ["--gin_file=recipes/darts_retrain_small.gin", "--model_dir=run", "--dry_run"]
 ON_DIGITS = "--gin_file=datasets/digits.gin"
-WITHOUT_HEAD = "--gin_param=retrain.auxiliary_weight = 0.0"
+WITHOUT_HEAD = "--gin_param=TrainingRecipe.auxiliary_weight = 0.0"
 NODE = [["sep_conv_3x3", 0], ["sep_conv_3x3", 1]]
 
 
@@ -147,7 +153,7 @@ def darts_file(path, space="darts", **changes):
 
 
 @pytest.mark.parametrize(
-    "changes, told",
+    "changes, message",
     [
         ({"space": "s2"}, "space 'darts'. Received: one of space 's2'"),
         ({"first": []}, "Node 2 of cell 'normal' takes 2 edges"),
@@ -157,9 +163,9 @@ def darts_file(path, space="darts", **changes):
         ({}, "reads maps of 8x8"),  # the cell is right; the digits have 8x8 pixels
     ],
 )
-def test_cells_of_the_darts_space(launched, tmp_path, changes, told):
+def test_cells_of_the_darts_space(launched, tmp_path, changes, message):
     darts_file(tmp_path / "genotype.json", **changes)
-    assert told in launched(retrain, *DARTS_RETRAIN, ON_DIGITS, "--genotype=genotype.json")
+    assert message in launched(retrain, *DARTS_RETRAIN, ON_DIGITS, "--genotype=genotype.json")
     assert [path.name for path in tmp_path.iterdir()] == ["genotype.json"]
 
 
@@ -171,8 +177,8 @@ def test_published_cells_of_another_space(launched):
 def test_images_too_small_to_be_trained_on(launched, tmp_path):
     for name in ("cat", "dog"):
         write_images(tmp_path / "photos" / name)
-    photos = ["--gin_file=datasets/image_folder.gin", "--gin_param=image_folder.directory='photos'"]
-    tiny = ["--gin_param=image_folder.image_size=(3, 3)", "--genotype=DARTS_V2", WITHOUT_HEAD]
+    photos = ["--gin_file=datasets/image_folder.gin", "--gin_param=ImageFolder.directory='photos'"]
+    tiny = ["--gin_param=ImageFolder.image_size=(3, 3)", "--genotype=DARTS_V2", WITHOUT_HEAD]
     error = launched(retrain, *DARTS_RETRAIN, *photos, *tiny)
     assert "at least 4x4 pixels. Received: images of 3x3" in error and not (tmp_path / "run").exists()
 
@@ -186,18 +192,18 @@ def test_images_too_small_to_be_searched_on(launched, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "text, told",
+    "text, message",
     [
         ("index,arch,accuracy\n0,|a~0|,3\n", "missing: cifar10_valid"),
         (",".join(tabular.COLUMNS) + "\n0,|none~0|" + ",1" * 10 + ",many\n", "line 2"),
         ("", "missing: index"),
     ],
 )
-def test_tables(launched, tmp_path, text, told):
+def test_tables(launched, tmp_path, text, message):
     (tmp_path / "table.csv").write_text(text)
-    assert told in launched(query, "--table=table.csv", f"--genotype={CELL}")
-    bindings = ["table_lookup.table = @nb201_table()", "nb201_table.path = 'table.csv'"]
-    assert told in launched(search, *searching("search.actions = [@table_lookup()]", *bindings))
+    assert message in launched(query, "--table=table.csv", f"--genotype={CELL}")
+    bindings = ["TableLookup.table = @NasBench201Table()", "NasBench201Table.path = 'table.csv'"]
+    assert message in launched(search, *searching("actions.table_lookup = @TableLookup()", *bindings))
 
 
 def test_model_dirs(launched, tmp_path):
@@ -219,23 +225,35 @@ def finite_checkpoint(folder) -> int:
     return int(prefix.split("-")[-1])
 
 
+@dataclasses.dataclass(frozen=True)
+class Leap:
+    """A usual rate, and another one from the second epoch on in a process that sets it: the record is the same."""
+
+    usual: float
+    later: ClassVar[float | None] = None
+
+    def __call__(self, epoch):
+        return self.usual if epoch < 1 or Leap.later is None else Leap.later
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("which", ["weight_rate", "arch_rate"])
-def test_numbers_that_are_not_finite_stop_the_search_at_the_last_good_checkpoint(tmp_path, which):
-    usual = {"weight_rate": 0.05, "arch_rate": 1e-2}[which]
+def test_numbers_that_are_not_finite_stop_the_search_at_the_last_good_checkpoint(tmp_path, monkeypatch, which):
+    usual, later = {"weight_rate": (0.05, 1e30), "arch_rate": (1e-2, 1e39)}[which]
 
     def run_on(later, **changes):
-        return run(tmp_path, **{which: lambda epoch: usual if epoch < 1 else later}, **changes)
+        monkeypatch.setattr(Leap, "later", later)
+        return run(tmp_path, **{which: Leap(usual)}, **changes)
 
     with pytest.raises(UserError, match="not finite in epoch 2. The checkpoint of epoch 1 is kept"):
-        run_on({"weight_rate": 1e30, "arch_rate": 1e39}[which], checkpoint_steps=1)
+        run_on(later, checkpoint_steps=1)
     assert STEPS <= finite_checkpoint(tmp_path) < 2 * STEPS
-    run(tmp_path, overwrite=True, **{which: lambda epoch: usual}, epochs=1)
+    run_on(None, overwrite=True, epochs=1)
     expected = outcome(tmp_path)["history"]
     with pytest.raises(UserError, match="not finite"):
-        run_on({"weight_rate": 1e30, "arch_rate": 1e39}[which], overwrite=True)
+        run_on(later, overwrite=True)
     assert finite_checkpoint(tmp_path) == STEPS
-    run_on(usual)  # rates given in Python are no part of the recorded configuration
+    run_on(None)
     rows = outcome(tmp_path)["history"]
     assert len(rows) == EPOCHS and rows[:1] == expected
     assert all(math.isfinite(row["loss/weights"]) for row in rows)
@@ -243,7 +261,7 @@ def test_numbers_that_are_not_finite_stop_the_search_at_the_last_good_checkpoint
 
 def test_nothing_finite_from_the_first_step(tmp_path):
     with pytest.raises(UserError, match="not finite in epoch 1. No epoch was finished"):
-        run(tmp_path, weight_rate=lambda epoch: 1e30)
+        run(tmp_path, weight_rate=ConstantRate(1e30))
 
 
 def fail_with(code):
@@ -254,10 +272,10 @@ def fail_with(code):
 
 
 @pytest.mark.parametrize(
-    "code, told", [(errno.ENOSPC, "the disk is full"), (errno.EACCES, "no permission"), (errno.EROFS, "read-only")]
+    "code, message", [(errno.ENOSPC, "the disk is full"), (errno.EACCES, "no permission"), (errno.EROFS, "read-only")]
 )
-def test_a_disk_that_takes_nothing(tmp_path, monkeypatch, code, told):
-    with monkeypatch.context() as patch, pytest.raises(UserError, match=f"Cannot write .*{told}"):
+def test_a_disk_that_takes_nothing(tmp_path, monkeypatch, code, message):
+    with monkeypatch.context() as patch, pytest.raises(UserError, match=f"Cannot write .*{message}"):
         patch.setattr(files.os, "fsync", fail_with(code))
         run(tmp_path / "run")
     assert not [path for path in (tmp_path / "run").rglob("*") if path.is_file()]
@@ -265,18 +283,12 @@ def test_a_disk_that_takes_nothing(tmp_path, monkeypatch, code, told):
 
 @pytest.mark.slow
 def test_a_disk_that_fills_up_during_a_checkpoint_keeps_the_one_before(tmp_path):
-    class Fill:
+    class Fill(Action):
         """From the second epoch on the system refuses to write more than 3 kB into a file."""
-
-        def begin(self, state):
-            pass
 
         def epoch(self, state, metrics):
             if state.epoch == 2:
                 resource.setrlimit(resource.RLIMIT_FSIZE, (3000, limits[1]))
-
-        def end(self, state):
-            pass
 
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     try:
@@ -286,5 +298,5 @@ def test_a_disk_that_fills_up_during_a_checkpoint_keeps_the_one_before(tmp_path)
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
     assert finite_checkpoint(tmp_path) == STEPS
     assert not list((tmp_path / "search").glob(f"{files.TEMPORARY}*"))
-    run(tmp_path)
+    run(tmp_path, actions=(GenotypeLog(),))
     assert len(outcome(tmp_path)["history"]) == EPOCHS

@@ -13,10 +13,10 @@ import pytest
 import tensorflow as tf
 from tiny_search import EPOCHS, STEPS, Stop, StopAt, noisy_space, outcome, run, stop_at_save
 
-from tf_edd.actions import genotype_log
+from tf_edd.actions import Action, GenotypeLog
 from tf_edd.networks import supernet
 from tf_edd.networks.cell import SearchCell
-from tf_edd.regularizers.regularizers import self_distillation
+from tf_edd.regularizers import SelfDistillation
 from tf_edd.runtime import files
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -34,7 +34,7 @@ def test_stops_around_epochs(tmp_path, uninterrupted):
     stops = [StopAt("begin"), StopAt("epoch", 1), StopAt("epoch", 2), StopAt("end", EPOCHS)]
     for stop in stops:  # after the log of the epoch, before its checkpoint
         with pytest.raises(Stop):
-            run(tmp_path, actions=(genotype_log(), stop))
+            run(tmp_path, actions=(GenotypeLog(), stop))
     run(tmp_path)
     assert outcome(tmp_path) == uninterrupted
 
@@ -53,19 +53,13 @@ def test_stops_around_checkpoints(tmp_path, uninterrupted, steps, stops):
     assert outcome(tmp_path) == uninterrupted
 
 
-class Traces:
-    """An action that counts the edges of a search, and the functions that they share."""
-
-    def begin(self, state):
-        pass
+class Traces(Action):
+    """Counts the edges of a search, and the functions that they share."""
 
     def epoch(self, state, metrics):
         cells = [layer for layer in state.supernet.blocks if isinstance(layer, SearchCell)]
         (traces,) = {cell.traces for cell in cells}
         self.edges, self.functions = sum(len(cell.mixed_ops) for cell in cells), len(traces._functions)
-
-    def end(self, state):
-        pass
 
 
 @pytest.mark.slow
@@ -75,7 +69,7 @@ def test_stops_with_two_cell_kinds_noise_and_shared_traces(tmp_path, monkeypatch
     traces = Traces()
 
     def noisy(name):
-        run(tmp_path / name, space=noisy_space(), epochs=2, checkpoint_steps=3, actions=(genotype_log(), traces))
+        run(tmp_path / name, space=noisy_space(), epochs=2, checkpoint_steps=3, actions=(GenotypeLog(), traces))
 
     noisy("whole")
     assert traces.edges == 6 and traces.functions > 0
@@ -99,7 +93,7 @@ def test_stops_with_teachers(tmp_path, uninterrupted, every):
     """Before, at and after the end of the warm-up (step 4), and between the taking of a state and its first use."""
 
     def distilled(name):
-        teachers = self_distillation(teachers=2, every=every, warm_up_epochs=1)
+        teachers = SelfDistillation(teachers=2, every=every, warmup_epochs=1)
         run(tmp_path / name, checkpoint_steps=1, regularizers=(teachers,))
 
     distilled("whole")
@@ -118,10 +112,7 @@ def test_stops_with_teachers(tmp_path, uninterrupted, every):
 
 @pytest.mark.slow
 def test_a_stop_after_the_last_checkpoint_leaves_the_ending_to_be_done(tmp_path, monkeypatch):
-    class Ending:
-        def begin(self, state):
-            pass
-
+    class Ending(Action):
         def epoch(self, state, metrics):
             self.expected = {kind: probs.copy() for kind, probs in state.probs.items()}
 
@@ -178,17 +169,15 @@ if __name__ == "__main__":
 """
 BINDINGS = (
     "search.space = @tiny_space()",
-    "search.epochs = 6",
-    "search.train = 96",
-    "search.valid = 96",
+    "epochs = 6",
+    "search.split = (96, 96)",
     "search.batch_size = 16",
     "search.checkpoint_steps = 4",
-    "weights/cosine_rate.epochs = 6",
-    "arch/constant_rate.value = 1e-2",
-    "search.actions = [@tensorboard(), @genotype_log()]",
+    "arch/ConstantRate.value = 1e-2",
+    "weights/CosineRate.base = 0.1",
+    "search.actions = (@TensorBoard(), @GenotypeLog())",
 )
 FILES = ("datasets/digits.gin", "methods/edd_darts.gin")
-RATES = ("weights/cosine_rate.base = 0.1",)
 
 
 @pytest.fixture(scope="module")
@@ -196,7 +185,7 @@ def start(tmp_path_factory):
     program = tmp_path_factory.mktemp("program") / "tiny_program.py"
     program.write_text(PROGRAM)
     path = os.pathsep.join(map(str, (ROOT, ROOT / "tests")))
-    arguments = [f"--gin_file={name}" for name in FILES] + [f"--gin_param={text}" for text in BINDINGS + RATES]
+    arguments = [f"--gin_file={name}" for name in FILES] + [f"--gin_param={text}" for text in BINDINGS]
 
     def popen(folder):
         command = [sys.executable, str(program), f"--model_dir={folder}", "--deterministic", "--seed=5", *arguments]

@@ -8,17 +8,17 @@ from tensorboard.backend.event_processing.plugin_event_accumulator import EventA
 from tiny_search import noisy_space, run
 
 from tf_edd import data
-from tf_edd.actions import collapse_warning, drawings, genotype_log, tensorboard
+from tf_edd.actions import CollapseWarning, Drawings, GenotypeLog, TensorBoard
 from tf_edd.analysis.counting import count
 from tf_edd.architectures.genotype import Genotype, load
-from tf_edd.optimizers import optimizers
-from tf_edd.relaxations import relaxations
+from tf_edd.optimizers import SGD
+from tf_edd.relaxations import Softmax
 from tf_edd.runtime import files
-from tf_edd.schedules import learning_rate as schedules
-from tf_edd.schedules import temperature
+from tf_edd.schedules import ConstantRate, ConstantTemperature
 from tf_edd.spaces import darts
 from tf_edd.training.evaluate import evaluate
 from tf_edd.training.export import export
+from tf_edd.training.recipe import TrainingRecipe
 from tf_edd.training.retrain import retrain
 
 KINDS = ("normal", "reduce")
@@ -29,10 +29,10 @@ def searched(folder, space, *actions):
         folder,
         space=space,
         epochs=1,
-        relaxation=relaxations.softmax(),
-        temperature=temperature.constant(),
-        actions=(*actions, genotype_log(), collapse_warning()),
-    )
+        relaxation=Softmax(),
+        temperature=ConstantTemperature(),
+        actions=(*actions, GenotypeLog(), CollapseWarning()),
+    ).genotype
     assert genotype.check(space) == load(str(folder / "search"), space) == load(str(genotype), space)
     (row,) = files.read_lines(folder / "search" / "genotypes.jsonl")
     assert {kind: np.shape(table) for kind, table in row["probs"].items()} == space.logit_shapes
@@ -43,16 +43,16 @@ def searched(folder, space, *actions):
 
 def retrained(folder, genotype, space):
     """Two epochs: paths are dropped from the second on."""
-    settings = {"rate": schedules.constant_rate(0.05), "batch_size": 128, "weight_gradient_clip": 5.0}
-    arguments = {"data": data.digits, "optimizer": optimizers.sgd(), "epochs": 2, "drop_path_rate": 0.4, **settings}
-    results = retrain(folder, genotype, space=space, **arguments)
+    recipe = TrainingRecipe(SGD(), ConstantRate(0.05), drop_path_rate=0.4, weight_gradient_clip=5.0)
+    results = retrain(folder, genotype, space=space, data=data.Digits(), recipe=recipe, epochs=2, batch_size=128)
     assert results["parameters"] == count(space, genotype, (8, 8, 1), 10).parameters
     return results
 
 
 def two_answers(folder):
     """Exports with the check of the reloaded logits, and asks the export twice for the same images."""
-    card = export(folder, data=data.digits, check_images=120)  # both signatures, and a part of a batch
+    export(folder, data=data.Digits(), check_images=120)  # both signatures, and a part of a batch
+    card = files.read_json(folder / "export" / "model_card.json")
     assert card["reloaded"]["max_logit_difference"] < 1e-4 and not card["reloaded"]["imported_tf_edd"]
     served = tf.saved_model.load(str(folder / "export" / "saved_model"))
     return [served.serve_uint8(tf.zeros((2, 8, 8, 1), tf.uint8))["logits"].numpy() for _ in range(2)]
@@ -78,12 +78,12 @@ def check_events(folder, space):
 @pytest.mark.slow
 def test_darts(tmp_path):
     space = darts(4, 3, 1)
-    genotype = searched(tmp_path, space, tensorboard(), drawings())
+    genotype = searched(tmp_path, space, TensorBoard(), Drawings())
     check_pictures(tmp_path / "search")
     check_events(tmp_path / "search", space)
     results = retrained(tmp_path, genotype, darts(6, 4, 1))  # a normal cell behind a reduction
     assert 0.15 < results["last"]["accuracy/test"] <= 1
-    assert evaluate(tmp_path, data=data.digits)["accuracy"] == pytest.approx(results["last"]["accuracy/test"])
+    assert evaluate(tmp_path, data=data.Digits())["accuracy"] == pytest.approx(results["last"]["accuracy/test"])
     np.testing.assert_array_equal(*two_answers(tmp_path))
 
 
@@ -94,6 +94,6 @@ def test_noise(tmp_path):
     cell = ((("noise", 0), ("sep_conv_3x3", 1)),)  # whatever four steps have found
     genotype = Genotype(space.name, tuple((kind, cell) for kind in KINDS))
     retrained(tmp_path, genotype, space)
-    assert 0 <= evaluate(tmp_path, data=data.digits)["accuracy"] <= 1
+    assert 0 <= evaluate(tmp_path, data=data.Digits())["accuracy"] <= 1
     first, second = two_answers(tmp_path)
     assert np.abs(first - second).max() > 1e-3  # the exported model draws anew at every call, too

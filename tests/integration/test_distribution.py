@@ -4,40 +4,19 @@ Devices and clusters must be chosen before TensorFlow starts, hence programs of 
 """
 
 import json
-import os
 import socket
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
+from child_processes import finish, start
 
 HERE = Path(__file__).parent
-ROOT = HERE.parents[1]
-
-
-def start(program, *arguments, log, **environment):
-    path = os.pathsep.join(filter(None, [str(ROOT), str(ROOT / "tests"), os.environ.get("PYTHONPATH")]))
-    environment = {**os.environ, "PYTHONPATH": path, "CUDA_VISIBLE_DEVICES": "", **environment}
-    command = [sys.executable, str(HERE / program), *map(str, arguments)]
-    return subprocess.Popen(command, env=environment, stdout=log.open("w"), stderr=subprocess.STDOUT)
-
-
-def finish(processes, logs, seconds):
-    """Waits for all; one that fails would leave the others waiting for it."""
-    try:
-        for process, log in zip(processes, logs, strict=True):
-            assert process.wait(seconds) == 0, log.read_text()[-5000:]
-    finally:
-        for process in processes:
-            process.kill()
-            process.wait()
 
 
 def on_one_and_two_devices(program, folder):
     log = folder / "log"
-    finish([start(program, folder / "results.npz", log=log)], [log], 900)
+    finish([start(HERE / program, folder / "results.npz", log=log)], [log])
     results = np.load(folder / "results.npz")
     assert results["one/replicas"] == 1 and results["mirrored/replicas"] == 2
     return results
@@ -130,20 +109,20 @@ def free_ports(count):
     return ports
 
 
-BINDINGS = {
-    "search.bilevel": "@keep_logits",
-    "keep_logits.bilevel": "@first_order",
-    "search.actions": "[@genotype_log()]",
+TINY = {
+    "search.actions": "(@GenotypeLog(),)",
     "epochs": 2,
-    "search.train": 64,
-    "search.valid": 72,  # evaluation leaves a smaller batch out
+    "search.split": (64, 72),  # evaluation leaves a smaller batch out
     "search.batch_size": 16,
     "search.space": "@two_stages()",
     "two_stages.space": "@nas_bench_201()",
     "nas_bench_201.init_channels": 4,
+    "Method.step": "@Kept()",
 }
+BINDINGS = {**TINY, "Kept.step": "@FirstOrder()"}
 
 
+PROGRAM = HERE / "distributed_search.py"
 FILES = ("datasets/digits.gin", "recipes/nb201_small.gin", "methods/edd_darts.gin")
 ARGUMENTS = [f"--gin_file={name}" for name in FILES] + [f"--gin_param={key}={value}" for key, value in BINDINGS.items()]
 
@@ -152,7 +131,7 @@ def search_alone(folder, arguments=ARGUMENTS):
     """The same search in one process; returns what it saves."""
     environment = {"RESULT": str(folder / "alone.npy")}
     arguments = ["--strategy=one", *arguments, f"--model_dir={folder / 'alone'}"]
-    finish([start("distributed_search.py", *arguments, log=folder / "log", **environment)], [folder / "log"], 900)
+    finish([start(PROGRAM, *arguments, log=folder / "log", **environment)], [folder / "log"])
     return np.load(folder / "alone.npy")
 
 
@@ -163,7 +142,7 @@ def search(folder, tasks, ports, arguments=ARGUMENTS):
     logs = [folder / f"log{task}" for task in tasks]
     processes = [
         start(
-            "distributed_search.py",
+            PROGRAM,
             f"--model_dir={folder / str(task)}",
             *arguments,
             log=log,
@@ -172,7 +151,7 @@ def search(folder, tasks, ports, arguments=ARGUMENTS):
         )
         for task, log in zip(tasks, logs, strict=True)
     ]
-    finish(processes, logs, 900)
+    finish(processes, logs)
 
 
 @pytest.mark.slow
@@ -191,22 +170,15 @@ def test_two_workers_complete_a_search_and_agree(tmp_path):
 
 
 ONE_SHOT = {
-    "search.bilevel": "@keep_weights()",
-    "keep_weights.bilevel": "@single_path()",
-    "single_path.variance_draws": 2,
-    "search.actions": "[@genotype_log()]",
-    "epochs": 2,
-    "search.train": 64,
-    "search.valid": 64,
-    "search.batch_size": 16,
-    "search.space": "@two_stages()",
-    "two_stages.space": "@nas_bench_201()",
-    "nas_bench_201.init_channels": 4,
-    "evolutionary_search.population": 4,
-    "evolutionary_search.generations": 2,
-    "evolutionary_search.parents": 2,
-    "evolutionary_search.mutants": 2,
-    "evolutionary_search.crossovers": 2,
+    **TINY,
+    "search.split": (64, 64),
+    "Kept.step": "@SampledPaths()",
+    "variance_draws": 2,
+    "EvolutionarySearch.population": 4,
+    "EvolutionarySearch.generations": 2,
+    "EvolutionarySearch.parents": 2,
+    "EvolutionarySearch.mutants": 2,
+    "EvolutionarySearch.crossovers": 2,
 }
 
 

@@ -6,17 +6,17 @@ import tensorflow as tf
 from tiny_search import run
 
 from tf_edd import data
-from tf_edd.actions import collapse_warning, drawings, genotype_log, tensorboard
+from tf_edd.actions import CollapseWarning, Drawings, GenotypeLog, TensorBoard
 from tf_edd.analysis.counting import count
 from tf_edd.architectures.genotype import load
-from tf_edd.optimizers import optimizers
-from tf_edd.relaxations import relaxations
+from tf_edd.optimizers import SGD
+from tf_edd.relaxations import Softmax
 from tf_edd.runtime import files
-from tf_edd.schedules import learning_rate as schedules
-from tf_edd.schedules import temperature
+from tf_edd.schedules import ConstantRate, ConstantTemperature
 from tf_edd.spaces import proxyless
 from tf_edd.training.evaluate import evaluate
 from tf_edd.training.export import export
+from tf_edd.training.recipe import TrainingRecipe
 from tf_edd.training.retrain import retrain
 
 SPACE = proxyless((4, 4), (2, 1), (1, 2), stem_width=4, stem_stride=1, first_width=4, head_width=8)
@@ -28,10 +28,10 @@ def test_search_retrain_evaluate_export(tmp_path):
         tmp_path,
         space=SPACE,
         epochs=1,
-        relaxation=relaxations.softmax(),
-        temperature=temperature.constant(),
-        actions=(tensorboard(), genotype_log(), drawings(), collapse_warning()),
-    )
+        relaxation=Softmax(),
+        temperature=ConstantTemperature(),
+        actions=(TensorBoard(), GenotypeLog(), Drawings(), CollapseWarning()),
+    ).genotype
     folder = tmp_path / "search"
     assert genotype.check(SPACE) == load(str(folder), SPACE) == load(str(genotype), SPACE)
     (row,) = files.read_lines(folder / "genotypes.jsonl")
@@ -42,18 +42,16 @@ def test_search_retrain_evaluate_export(tmp_path):
     retrained = retrain(
         tmp_path,
         space=wide,
-        data=data.digits,
-        optimizer=optimizers.sgd(),
-        rate=schedules.constant_rate(0.05),
+        data=data.Digits(),
+        recipe=TrainingRecipe(SGD(), ConstantRate(0.05), label_smoothing=0.1, drop_path_rate=0.1),
         epochs=1,
         batch_size=64,
-        label_smoothing=0.1,
-        drop_path_rate=0.1,
     )
     parameters = count(wide, genotype, (8, 8, 1), 10).parameters
     assert retrained["parameters"] == parameters
-    assert 0 <= evaluate(tmp_path, data=data.digits)["accuracy"] <= 1
-    card = export(tmp_path, data=data.digits, check_images=20)
+    assert 0 <= evaluate(tmp_path, data=data.Digits())["accuracy"] <= 1
+    export(tmp_path, data=data.Digits(), check_images=20)
+    card = files.read_json(tmp_path / "export" / "model_card.json")
     assert card["reloaded"]["max_logit_difference"] < 1e-4 and not card["reloaded"]["imported_tf_edd"]
     served = tf.saved_model.load(str(tmp_path / "export" / "saved_model"))
     answer = served.serve_uint8(tf.zeros((1, 8, 8, 1), tf.uint8))

@@ -8,8 +8,9 @@ import sys
 from pathlib import Path
 
 import gin
+import numpy as np
 import pytest
-from absl import app, flags
+from absl import flags
 from absl.testing import flagsaver
 
 from launch import common
@@ -19,6 +20,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 PROGRAM = '''"""The manual of this program."""
 import gin
+import numpy as np
 from launch import common
 from tf_edd.errors import UserError
 
@@ -38,8 +40,9 @@ def lc_root(value=1, fail=None):
 
 
 def main():
-    session = common.setup(roots=("lc_root",))
-    print(lc_root(), session.seed, session.deterministic, session.chief, session.strategy.num_replicas_in_sync)
+    runtime = common.setup(roots=("lc_root",))
+    seeded = np.random.randint(10**9)
+    print(lc_root(), seeded, runtime.deterministic, runtime.chief, runtime.strategy.num_replicas_in_sync)
 
 
 def run():
@@ -65,16 +68,21 @@ def program(tmp_path_factory):
     return call
 
 
+def seeded(seed):
+    """The first number that the program draws."""
+    return str(np.random.RandomState(seed).randint(10**9))
+
+
 def test_flags_reach_the_program(program):
     arguments = ["--model_dir=x", "--gin_param=lc_root.value = -3", "--seed=7", "--deterministic", "--strategy=one"]
     result = program(*arguments)
-    assert result.stdout.split() == ["-3", "7", "True", "True", "1"], result.stderr
+    assert result.stdout.split() == ["-3", seeded(7), "True", "True", "1"], result.stderr
     assert result.returncode == 0
 
 
 def test_gin_bindings_is_an_alias_and_logical_cpus_mirror(program):
     result = program("--model_dir=x", "--gin_bindings=lc_root.value=5", "--logical_cpus=2", "--strategy=mirrored")
-    assert result.stdout.split() == ["5", "0", "False", "True", "2"], result.stderr
+    assert result.stdout.split() == ["5", seeded(0), "False", "True", "2"], result.stderr
 
 
 @pytest.mark.parametrize(
@@ -94,7 +102,8 @@ def test_the_status_tells_the_kind_of_error(program, argument, status, told):
 @pytest.fixture
 def in_process(capsys, monkeypatch):
     monkeypatch.delenv("TF_CONFIG", raising=False)
-    common.define_flags("model_dir", "gin", "machine")
+    common.define_flags("model_dir", "data_dir", "gin", "machine", "dry_run", "overwrite")
+    before = list(strategies._CURRENT)
 
     def call(main, *arguments):
         with flagsaver.flagsaver():
@@ -103,25 +112,26 @@ def in_process(capsys, monkeypatch):
 
     yield call
     gin.clear_config()
+    strategies._CURRENT[:] = before
 
 
 @pytest.mark.parametrize(
     "argument, told",
     [
-        ("--gin_param=runtime.precison='float32'", "The nearest: precision"),
-        ("--gin_param=runtime.precision='float8'", "must be one of float32"),
+        ("--gin_param=configure.precison='float32'", "The nearest: precision"),
+        ("--gin_param=configure.precision='float8'", "must be one of float32"),
         ("--gin_file=none.gin", "'none.gin'"),
         ("--strategy=multi_worker", "TF_CONFIG"),
     ],
 )
 def test_what_setup_refuses(in_process, argument, told):
-    status, error = in_process(lambda: common.setup(roots=("runtime",)), argument)
+    status, error = in_process(lambda: common.setup(roots=("configure",)), argument)
     assert status == 2 and error.startswith("error: ") and told in error
 
 
 def test_deterministic_refuses_xla(in_process):
-    arguments = ["--gin_param=runtime.xla='on'", "--deterministic"]
-    status, error = in_process(lambda: common.setup(roots=("runtime",)), *arguments)
+    arguments = ["--gin_param=configure.xla='on'", "--deterministic"]
+    status, error = in_process(lambda: common.setup(roots=("configure",)), *arguments)
     assert status == 2 and "needs XLA to be off" in error
 
 
@@ -130,15 +140,14 @@ def test_several_replicas_refuse_xla_and_auto_leaves_it_off(in_process, monkeypa
         cluster_resolver, num_replicas_in_sync, scope = None, 2, contextlib.nullcontext
 
     monkeypatch.setattr(strategies, "make_strategy", lambda name: TwoReplicas())
-    monkeypatch.setattr(strategies.tf.distribute, "get_strategy", TwoReplicas)
     monkeypatch.setattr(strategies.tf.config, "list_physical_devices", lambda kind: ["GPU:0", "GPU:1"])
-    arguments = ["--gin_param=runtime.meta_optimizer='off'"]  # what other tests run with
-    status, error = in_process(lambda: common.setup(("runtime",)), *arguments, "--gin_param=runtime.xla='on'")
-    assert status == 2 and "needs a strategy of one replica. Received: runtime.xla on with 2 replicas" in error
-    sessions = []
-    arguments += ["--gin_param=runtime.xla='auto'"]
-    assert in_process(lambda: sessions.append(common.setup(("runtime",))), *arguments) == (0, "")
-    assert not sessions[0].runtime.jit_compile
+    arguments = ["--gin_param=configure.meta_optimizer='off'"]  # what other tests run with
+    status, error = in_process(lambda: common.setup(("configure",)), *arguments, "--gin_param=configure.xla='on'")
+    assert status == 2 and "needs a strategy of one replica. Received: configure.xla on with 2 replicas" in error
+    runtimes = []
+    arguments += ["--gin_param=configure.xla='auto'"]
+    assert in_process(lambda: runtimes.append(common.setup(("configure",))), *arguments) == (0, "")
+    assert not runtimes[0].jit_compile and strategies.current() is runtimes[0]
 
 
 @pytest.mark.parametrize("resumable", [False, True])
@@ -173,21 +182,49 @@ def test_information_of_installed_packages_is_left_out(path, shown):
 
 
 def test_a_required_flag_is_asked_for(in_process):
-    with pytest.raises(app.UsageError, match="Expected --model_dir and --gin_file. Received: none"):
-        in_process(lambda: common._check_required(["model_dir", "gin_file", "seed"]))
+    status, error = in_process(lambda: common._check_required(["model_dir", "gin_file", "seed"]))
+    assert status == 2 and error == "error: The program needs --model_dir and --gin_file (--help tells more)\n"
     assert in_process(lambda: common._check_required(["model_dir"]), "--model_dir=x")[0] == 0
 
 
 def test_default_files_are_for_a_command_line_without_files(in_process, tmp_path):
     for name in ("default", "given"):
-        (tmp_path / f"{name}.gin").write_text(f"runtime.xla = '{name}'\n")
+        (tmp_path / f"{name}.gin").write_text(f"configure.xla = '{name}'\n")
 
     def main():
-        common.parse_gin(("runtime",), [str(tmp_path / "default.gin")])
+        common.parse_gin(("configure",), [str(tmp_path / "default.gin")])
 
     for name, arguments in (("default", []), ("given", [f"--gin_file={tmp_path / 'given.gin'}"])):
         assert in_process(main, *arguments)[0] == 0
-        assert gin.query_parameter("runtime.xla") == name
+        assert gin.query_parameter("configure.xla") == name
+
+
+def test_files_of_the_recorded_run_come_before_those_of_the_command_line(in_process, tmp_path):
+    for name in ("recorded", "given"):
+        (tmp_path / f"{name}.gin").write_text(f"configure.xla = '{name}'\nconfigure.meta_optimizer = '{name}'\n")
+    (tmp_path / "given.gin").write_text("configure.xla = 'given'\n")
+
+    def main():
+        common.parse_gin(("configure",), recorded=[str(tmp_path / "recorded.gin")])
+
+    assert in_process(main, f"--gin_file={tmp_path / 'given.gin'}")[0] == 0
+    assert gin.query_parameter("configure.xla") == "given"
+    assert gin.query_parameter("configure.meta_optimizer") == "recorded"
+
+
+def test_a_recorded_configuration_is_that_of_its_phase(tmp_path):
+    for phase in ("search", "retrain"):
+        assert common.recorded_config(str(tmp_path), phase) == []
+    (tmp_path / "search").mkdir()
+    (tmp_path / "search" / "config.gin").write_text("")
+    assert common.recorded_config(str(tmp_path), "search") == [str(tmp_path / "search" / "config.gin")]
+    assert common.recorded_config(str(tmp_path), "retrain") == common.recorded_config(None, "search") == []
+
+
+def test_flags_of_a_run_become_arguments(in_process):
+    found = []
+    in_process(lambda: found.append(common.run_arguments()), "--seed=3", "--data_dir=tfds", "--dry_run")
+    assert found == [{"data_dir": "tfds", "seed": 3, "overwrite": False, "dry_run": True}]
 
 
 @pytest.mark.parametrize("command", [None, ("-c", "import lc_program; lc_program.run()")])

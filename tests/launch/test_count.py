@@ -5,10 +5,8 @@ import pytest
 
 from launch.count import describe
 from tf_edd.errors import UserError
-from tf_edd.runtime import (
-    config,
-    parts,  # noqa: F401 (for gin)
-)
+from tf_edd.runtime import config
+from tf_edd.search import parts  # noqa: F401 (for gin)
 
 RETRAIN = ["retrain.space = @retrain/darts()", "retrain/darts.init_channels = 36", "retrain/darts.num_cells = 20"]
 

@@ -7,9 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from absl.testing import flagsaver
 
-from launch import export as program
 from tf_edd.runtime import files
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -19,18 +17,6 @@ def launch(*arguments, cwd):
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     command = [sys.executable, "-m", "launch.export", *map(str, arguments)]
     return subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, check=False)
-
-
-def test_memory_of_a_gpu_grows_before_the_export_uses_it(monkeypatch):
-    calls = []
-    card = {"reloaded": {"accuracy": 1.0, "images": 1, "max_logit_difference": 0.0}}
-    monkeypatch.setattr(program.common, "parse_gin", lambda *_: calls.append("gin"))
-    monkeypatch.setattr("tf_edd.runtime.strategy.grow_memory", lambda: calls.append("memory"))
-    monkeypatch.setattr("tf_edd.training.export.export", lambda *_, **__: calls.append("export") or card)
-    with flagsaver.flagsaver():
-        program.FLAGS(["program", "--model_dir=run"])
-        program.main()
-    assert calls == ["gin", "memory", "export"]
 
 
 @pytest.mark.slow

@@ -1,6 +1,7 @@
 """The ranking of a supernet: what it measures and writes, how it continues, and what it refuses."""
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -12,27 +13,24 @@ import scipy.stats
 import tensorflow as tf
 
 from launch.common import recorded_config
-from tf_edd import data  # noqa: F401 (registers what the gin files name)
+from tf_edd import data
 from tf_edd.analysis.ranking import ranking_cells
 from tf_edd.architectures.genotype import from_text
-from tf_edd.architectures.table import ACCURACIES, COLUMNS
+from tf_edd.architectures.table import ACCURACIES, COLUMNS, NasBench201Table
 from tf_edd.errors import UserError
 from tf_edd.evaluation.inherited_accuracy import InheritedAccuracy
 from tf_edd.evaluation.supernet_evaluator import SupernetEvaluator
 from tf_edd.networks.supernet import Supernet
-from tf_edd.runtime import (
-    config,
-    files,
-    parts,  # noqa: F401 (registers what the gin files name)
-)
+from tf_edd.runtime import config, files
+from tf_edd.search import parts  # noqa: F401 (registers what the gin files name)
 from tf_edd.search.rank import rank
 from tf_edd.search.search import search
-from tf_edd.spaces import nas_bench_201
+from tf_edd.spaces import nas_bench_201, s1, space_to_json
 
 ROOT = Path(__file__).resolve().parents[2]
 CELLS = 12
-TINY = ["search.epochs = 1", "search.batch_size = 32", "search.train = 64", "search.valid = 64", "search.actions = []"]
-TINY += ["nas_bench_201.init_channels = 4", "first_order.skip_unused = False"]
+TINY = ["epochs = 1", "search.batch_size = 32", "search.split = (64, 64)", "search.actions = ()", "warmup_epochs = 0"]
+TINY += ["nas_bench_201.init_channels = 4", "skip_unused = False"]
 RANK = [f"rank.cells = {CELLS}", "rank.resamples = 50", "rank.batch_size = 150"]
 FILES = ["datasets/digits.gin", "recipes/nb201_small.gin", "methods/edd_darts.gin"]
 
@@ -55,16 +53,20 @@ def searched(tmp_path_factory):
     return folder
 
 
+def table_of(folder):
+    return f'NasBench201Table.path = "{folder / "table.csv"}"'
+
+
 def run(folder, *more, **arguments):
-    table = f'nb201_table.path = "{folder / "table.csv"}"'
-    config.parse([*recorded_config(folder, "search"), "tables/nb201_rank.gin"], [table, *RANK, *more], roots=("rank",))
+    gin_files = [*recorded_config(folder, "search"), "tables/nb201_rank.gin"]
+    config.parse(gin_files, [table_of(folder), *RANK, *more], roots=("rank",))
     return rank(folder, **arguments)
 
 
 def restored(folder):
     """The supernet of the checkpoint, by TensorFlow's own reader."""
     supernet = Supernet(nas_bench_201(4, 1), 10)
-    supernet.build((None, *data.digits().image_shape))
+    supernet.build((None, *data.Digits().load().image_shape))
     prefix = tf.train.latest_checkpoint(str(folder / "search"))
     for number, variable in enumerate(supernet.variables):
         variable.assign(tf.train.load_variable(prefix, f"supernet/{number}/.ATTRIBUTES/VARIABLE_VALUE"))
@@ -77,7 +79,7 @@ def ranked(searched):
 
 
 def test_the_pairs_are_inherited_accuracies_and_those_of_the_table(searched, ranked):
-    evaluate, test = SupernetEvaluator(restored(searched)), data.digits().test
+    evaluate, test = SupernetEvaluator(restored(searched)), data.Digits().load().test
     for place, pair in enumerate(ranked["pairs"]):
         cell = from_text(ranking_cells()[place], nas_bench_201())
         assert pair["cell"] == str(cell) and pair["cifar10_test"] == place
@@ -112,8 +114,15 @@ def test_other_settings_are_refused_until_overwritten(searched, ranked):
     assert run(searched)["pairs"] == ranked["pairs"]
 
 
+def test_python_needs_no_gin(searched, ranked):
+    gin.clear_config()
+    table = NasBench201Table(path=str(searched / "table.csv"))
+    settings = {"cells": CELLS, "resamples": 50, "batch_size": 150, "augmentation": (data.Crop(padding=1),)}
+    assert rank(searched, table=table, data=data.Digits(), **settings) == ranked
+
+
 @pytest.mark.slow
-def test_validation_half_and_recalibrated_statistics(searched, ranked):
+def test_validation_split_and_recalibrated_statistics(searched, ranked):
     more = ["rank.images = 'valid'", "rank.statistics = 'recalibrated'", "rank.recalibration_batches = 2"]
     more += ["rank.batch_size = 32"]
     other = run(searched, *more, overwrite=True)
@@ -137,10 +146,9 @@ def test_a_dry_run_writes_nothing(searched):
         ("rank.cells = 5", "cells must be at least 10"),
         ("rank.confidence = 95", "confidence must lie between 0 and 1"),
         ("rank.resamples = 0", "resamples must be"),
-        ("rank.images = 'train'", "images must be one of test, valid"),
+        ("rank.images = 'train'", "images must be one of 'test', 'valid'"),
         ("rank.statistics = 'moving'", "statistics must be one of"),
-        ("nas_bench_201.init_channels = 8", "Expected an intact checkpoint of supernet.*none that fits"),
-        ("digits.test_fraction = 0.3", "Expected the data set of the search"),
+        ("Digits.test_fraction = 0.3", "Expected the data set of the search"),
     ],
 )
 def test_bad_input(searched, binding, told):
@@ -148,27 +156,29 @@ def test_bad_input(searched, binding, told):
         run(searched, binding)
 
 
-def test_a_search_in_another_space_is_refused(searched):
-    table = f'nb201_table.path = "{searched / "table.csv"}"'
-    gin_files = ["datasets/digits.gin", "recipes/darts_family_search.gin", "methods/edd_darts.gin", "spaces/s1.gin"]
-    config.parse([*gin_files, "tables/nb201_rank.gin"], [table], roots=("rank",))
-    with pytest.raises(UserError, match="The table knows cells of space 'nas_bench_201'. Received: a search in 's1'"):
-        rank(searched)
+@pytest.mark.parametrize(
+    "space, told",
+    [
+        (nas_bench_201(8, 1), "Expected an intact checkpoint of supernet.*none that fits"),
+        (s1(), "The table knows cells of space 'nas_bench_201'. Received: a search in 's1'"),
+    ],
+)
+def test_a_search_in_another_space_is_refused(searched, tmp_path, space, told):
+    folder = shutil.copytree(searched, tmp_path / "run")
+    files.write_json(folder / "search" / "space.json", space_to_json(space))
+    with pytest.raises(UserError, match=f"(?s){told}"):
+        run(folder)
 
 
-def test_a_search_without_configuration_is_refused(searched):
-    table = f'nb201_table.path = "{searched / "table.csv"}"'
-    config.parse(["tables/nb201_rank.gin"], [table], roots=("rank",))
-    with pytest.raises(UserError, match="which binds search.space. Received: none"):
-        rank(searched)
+def test_a_configuration_without_data_is_refused(searched):
+    with pytest.raises(UserError, match="Received: %data, which is bound nowhere"):
+        config.parse(["tables/nb201_rank.gin"], [table_of(searched)], roots=("rank",))
 
 
-def test_bindings_of_the_searchs_own_actions_stay_in_use():
-    """A search with `sharpness.relative`, say, in the list of its actions."""
-    own = ["search.actions = [@sharpness(), @genotype_log()]", "sharpness.relative = 0.1"]
-    table = 'nb201_table.path = "table.csv"'
-    config.parse([*FILES, "tables/nb201_rank.gin"], [*own, table], roots=("rank",))
-    assert str(gin.query_parameter("search.actions")[0]) == "@sharpness()"
+def test_bindings_of_the_searchs_own_actions_stay_in_use(searched):
+    own = ["Sharpness.relative = True", "actions.drawings = None", table_of(searched)]
+    config.parse([*FILES, "actions/sharpness.gin", "tables/nb201_rank.gin"], own, roots=("rank",))
+    assert gin.query_parameter("Sharpness.relative") is True and gin.query_parameter("actions.drawings") is None
 
 
 def launch(*arguments, cwd):
@@ -179,7 +189,7 @@ def launch(*arguments, cwd):
 
 @pytest.mark.slow
 def test_the_program_prints_tau(searched, ranked, tmp_path):
-    params = [f'--gin_param=nb201_table.path = "{searched / "table.csv"}"', *(f"--gin_param={text}" for text in RANK)]
+    params = [f"--gin_param={text}" for text in (table_of(searched), *RANK)]
     done = launch(f"--model_dir={searched}", "--gin_file=tables/nb201_rank.gin", *params, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert f"Kendall's tau: {ranked['tau']['tau']:.3f} (95% interval" in done.stdout
@@ -188,7 +198,6 @@ def test_the_program_prints_tau(searched, ranked, tmp_path):
 @pytest.mark.slow
 def test_a_folder_without_a_search_is_one_clear_error(searched, tmp_path):
     gin_files = [f"--gin_file={name}" for name in (*FILES, "tables/nb201_rank.gin")]
-    table = f'--gin_param=nb201_table.path = "{searched / "table.csv"}"'
-    done = launch(f"--model_dir={tmp_path}", *gin_files, table, cwd=tmp_path)
+    done = launch(f"--model_dir={tmp_path}", *gin_files, f"--gin_param={table_of(searched)}", cwd=tmp_path)
     assert done.returncode == 2 and "Traceback" not in done.stderr
     assert "Expected the model_dir of a search" in done.stderr and not list(tmp_path.iterdir())

@@ -16,9 +16,7 @@ TINY = [
         f"--gin_param={binding}"
         for binding in (
             "epochs = 1",
-            "search.train = 64",
-            "search.valid = 64",
-            "first_order.skip_unused = False",  # quicker to trace
+            "search.split = (64, 64)",
             "nas_bench_201.init_channels = 4",
         )
     ),
@@ -38,9 +36,9 @@ def test_dry_run_prints_the_composition_and_nothing_else(tmp_path):
     assert done.returncode == 0, done.stderr
     told, config = done.stdout.split("\n\n", 1)
     rows = dict(line.split("  ", 1) for line in told.splitlines())
-    assert "entropy_decay.entropy_gain = 0.06" in config
+    assert "EntropyDecay.entropy_gain = %entropy_gain" in config and "entropy_gain = 0.06" in config.splitlines()
     assert rows["space"].strip() == "nas_bench_201, 15,625 architectures, 7 blocks"
-    assert rows["steps"].strip() == "12 epochs x 22 steps of 32 + 32 images"  # 719 images a half
+    assert rows["steps"].strip() == "12 epochs x 22 steps of 32 + 32 images"  # 719 images a split
     assert done.stderr == ""
     assert not list(tmp_path.iterdir())
 
@@ -53,6 +51,8 @@ def test_searches_and_refuses_to_repeat(tmp_path):
     assert done.stdout.splitlines() == [f"Searched cell: {genotype}", f"Written to: {tmp_path / 'run'}/search"]
     written = {path.name for path in (tmp_path / "run" / "search").iterdir()}
     assert {"genotypes.jsonl", "results.json", "cell.png", "trajectories.png", "train", "valid"} <= written
+    recorded = files.read_json(tmp_path / "run" / "search" / "record.json")
+    assert recorded["method"]["temperature"]["entropy_gain"] == 0.06 and recorded["splits"]["train"] == 64
     # only lines of this package: the epoch, the result, perhaps a warning of a collapse
     lines = [line for line in done.stderr.splitlines() if line.strip()]
     assert any("search 1/1" in line for line in lines)

@@ -3,14 +3,15 @@
 import keras
 import numpy as np
 import pytest
-from numpy_supernet import convolve, normalise, reduction, relu
+from numpy_supernet import convolve, normalize, reduction, relu
 
 from tf_edd.networks.auxiliary import AuxiliaryHead
-from tf_edd.networks.blocks import Head, Reduction, build_block
+from tf_edd.networks.blocks import Head, Reduction
 from tf_edd.networks.drop_path import DropPath
 from tf_edd.networks.preprocess import Preprocess
+from tf_edd.networks.roles import build_block
 from tf_edd.networks.stems import EighthStem, QuarterStem
-from tf_edd.operations import ConvBN
+from tf_edd.operations.conv import ConvBN
 from tf_edd.spaces import Block
 
 BATCH_STATISTICS = {"affine": True, "running_statistics": False}
@@ -50,7 +51,7 @@ def test_head_equals_numpy():
     layer = Head(7, BATCH_STATISTICS)
     layer.build(x.shape)
     randomise(layer)
-    y = relu(normalise(x, layer.batch_norm.gamma.numpy(), layer.batch_norm.beta.numpy())).mean((1, 2))
+    y = relu(normalize(x, layer.batch_norm.gamma.numpy(), layer.batch_norm.beta.numpy())).mean((1, 2))
     expected = y @ layer.kernel.numpy() + layer.bias.numpy()
     np.testing.assert_allclose(layer(x, training=True), expected, rtol=1e-4, atol=1e-5)
     assert layer.compute_output_shape(x.shape) == (4, 7)
@@ -70,7 +71,7 @@ def test_stem_is_a_convolution_and_batch_norm_without_relu():
     stem.build(x.shape)
     kernel, gamma, beta = randomise(stem)
     result = stem(x, training=True).numpy()
-    np.testing.assert_allclose(result, normalise(convolve(x, kernel), gamma, beta), rtol=1e-4, atol=1e-4)
+    np.testing.assert_allclose(result, normalize(convolve(x, kernel), gamma, beta), rtol=1e-4, atol=1e-4)
     assert result.min() < -0.5
 
 
@@ -123,27 +124,27 @@ def test_stems_for_large_images_equal_numpy(shape):
     first.build(x.shape)
     second.build(first.compute_output_shape(x.shape))
     one, gamma_1, beta_1, two, gamma_2, beta_2 = randomise(first)
-    half = relu(normalise(convolve(x, one)[:, ::2, ::2], gamma_1, beta_1))
-    quarter = normalise(convolve(half, two)[:, ::2, ::2], gamma_2, beta_2)
+    half = relu(normalize(convolve(x, one)[:, ::2, ::2], gamma_1, beta_1))
+    quarter = normalize(convolve(half, two)[:, ::2, ::2], gamma_2, beta_2)
     result = first(x, training=True)
     np.testing.assert_allclose(result, quarter, rtol=1e-3, atol=1e-4)
     assert one.shape == (3, 3, 3, 3) and first.compute_output_shape(x.shape) == result.shape
     three, gamma_3, beta_3 = randomise(second)
-    expected = normalise(convolve(relu(quarter), three)[:, ::2, ::2], gamma_3, beta_3)
+    expected = normalize(convolve(relu(quarter), three)[:, ::2, ::2], gamma_3, beta_3)
     np.testing.assert_allclose(second(result, training=True), expected, rtol=1e-3, atol=1e-3)
     assert second.compute_output_shape(result.shape) == expected.shape
 
 
-@pytest.mark.parametrize("halves_first", [True, False])
-def test_preprocess_brings_both_inputs_to_one_shape(halves_first):
-    inputs = [images(4, 8, 6, 3) if halves_first else images(4, 4, 3, 3), images(4, 4, 3, 5)]
-    layer = Preprocess(6, 2, halves_first, BATCH_STATISTICS)
+@pytest.mark.parametrize("reduction_prev", [True, False])
+def test_preprocess_brings_both_inputs_to_one_shape(reduction_prev):
+    inputs = [images(4, 8, 6, 3) if reduction_prev else images(4, 4, 3, 3), images(4, 4, 3, 5)]
+    layer = Preprocess(6, 2, reduction_prev, BATCH_STATISTICS)
     layer.build([x.shape for x in inputs])
     results = layer(inputs, training=True)
     assert [result.shape for result in results] == [(4, 4, 3, 6)] * 2
     assert layer.compute_output_shape([x.shape for x in inputs]) == [(4, 4, 3, 6)] * 2
     kernel = layer.layers[1].kernel.numpy()
-    np.testing.assert_allclose(results[1], normalise(convolve(relu(inputs[1]), kernel)), rtol=1e-3, atol=1e-4)
+    np.testing.assert_allclose(results[1], normalize(convolve(relu(inputs[1]), kernel)), rtol=1e-3, atol=1e-4)
 
 
 @pytest.mark.parametrize("stride, last_norm, side", [(3, True, 8), (2, False, 7)])
@@ -155,10 +156,10 @@ def test_auxiliary_head_equals_numpy(stride, last_norm, side):
     windows = [[relu(x)[:, i : i + 5, j : j + 5].mean((1, 2)) for j in (0, stride)] for i in (0, stride)]
     y = np.moveaxis(np.array(windows), 2, 0)  # [B, 2, 2, C]
     y = y @ layer.kernels[0].numpy()[0, 0]
-    y = relu(normalise(y, layer.first_norm.gamma.numpy(), layer.first_norm.beta.numpy()))
+    y = relu(normalize(y, layer.first_norm.gamma.numpy(), layer.first_norm.beta.numpy()))
     y = np.einsum("bijc,ijco->bo", y, layer.kernels[1].numpy())[:, None, None]
     if last_norm:
-        y = normalise(y, layer.second_norm.gamma.numpy(), layer.second_norm.beta.numpy())
+        y = normalize(y, layer.second_norm.gamma.numpy(), layer.second_norm.beta.numpy())
     expected = relu(y)[:, 0, 0] @ layer.classifier.kernel.numpy() + layer.classifier.bias.numpy()
     np.testing.assert_allclose(layer(x, training=True), expected, rtol=1e-3, atol=1e-3)
 

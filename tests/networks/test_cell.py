@@ -2,6 +2,7 @@
 
 import dataclasses
 
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -10,6 +11,9 @@ from numpy_supernet import pool_3x3
 
 from tf_edd.networks import cell as cell_module
 from tf_edd.networks.cell import SearchCell
+from tf_edd.networks.mixed_op import MixedOp
+from tf_edd.networks.stateless import SharedTraces
+from tf_edd.networks.supernet import Supernet
 from tf_edd.spaces import CellSpec, Edge, nas_bench_201
 
 NORM = {"affine": False, "running_statistics": False}
@@ -121,3 +125,67 @@ def test_gradient_with_respect_to_the_inputs_reaches_every_path():
     # Node 2 = x + 2x, node 3 = x + 2x + node 2.
     np.testing.assert_allclose(y, 6 * x, rtol=1e-5)
     np.testing.assert_allclose(tape.gradient(y, x), np.full(x.shape, 6), rtol=1e-6)
+
+
+class Bypass(keras.layers.Layer):
+    """A mixed operation beside half of its source node, by composition."""
+
+    def __init__(self, *arguments, name, dtype):
+        super().__init__(name=name, dtype=dtype)
+        self.mixed = MixedOp(*arguments, name="mixed", dtype=dtype)
+        self.candidates = self.mixed.candidates
+
+    @property
+    def preparations(self):
+        return self.mixed.preparations | {"identity"}
+
+    def build(self, input_shape):
+        self.mixed.build(input_shape)
+
+    def call(self, features, weights, training=False, skip_unused=False):
+        return [*self.mixed.call(features, weights, training, skip_unused), 0.5 * features["identity"]]
+
+    def call_single(self, value, weights, training=False):
+        return self.mixed.call_single(value, weights, training) + 0.5 * value
+
+    def compute_output_shape(self, input_shape):
+        return self.mixed.compute_output_shape(input_shape)
+
+    def get_config(self):
+        return self.mixed.get_config()
+
+
+@pytest.mark.parametrize("shared", [False, True])
+def test_another_layer_can_surround_the_candidates_of_an_edge(shared):
+    inputs, probs = [images(1), images(2)], np.eye(3, dtype=np.float32)[[1, 2, 0, 1, 1]]
+    layer = SearchCell(two_inputs("last"), 4, NORM, traces=SharedTraces() if shared else None, make_edge=Bypass)
+    layer.build([x.shape for x in inputs])
+
+    def edge(row, x):
+        return row[1] * x + row[2] * pool_3x3(x) + 0.5 * x
+
+    first = edge(probs[0], inputs[0]) + edge(probs[1], inputs[1])
+    expected = edge(probs[2], inputs[0]) + edge(probs[3], inputs[1]) + edge(probs[4], first)
+    for single_path in (False, True):
+        maps = [tf.constant(x) for x in inputs]
+        result = layer.call(maps, scalars(probs), training=True, single_path=single_path)
+        np.testing.assert_allclose(result, expected, rtol=1e-4, atol=1e-5)
+
+
+def test_edges_of_different_classes_share_no_trace():
+    """Though their configurations are equal."""
+    inputs, traces = [images(1), images(2)], SharedTraces()
+    probs = np.eye(3, dtype=np.float32)[[1] * 5]
+    results = []
+    for make_edge in (MixedOp, Bypass):
+        layer = SearchCell(two_inputs("last"), 4, NORM, traces=traces, make_edge=make_edge)
+        layer.build([x.shape for x in inputs])
+        results.append(layer.call([tf.constant(x) for x in inputs], scalars(probs)).numpy())
+    assert not np.allclose(*results)
+
+
+def test_supernet_passes_the_factory_on():
+    supernet = Supernet(nas_bench_201(4, 1), 3, make_edge=Bypass)
+    cells = [layer for layer in supernet.blocks if isinstance(layer, SearchCell)]
+    assert len(cells) == 3 and all(isinstance(edge, Bypass) for cell in cells for edge in cell.mixed_ops)
+    assert len(list(supernet.candidates())) == 3 * 6 * 5

@@ -11,6 +11,7 @@ from tf_edd.architectures.genotype import Genotype, from_text
 from tf_edd.errors import UserError
 from tf_edd.networks.final_network import NORM, FinalCell, build_final_network
 from tf_edd.networks.supernet import Supernet
+from tf_edd.operations.conv import ConvBN
 from tf_edd.spaces import nas_bench_201
 
 INDEX_11 = "|nor_conv_3x3~0|+|nor_conv_3x3~0|avg_pool_3x3~1|+|none~0|nor_conv_3x3~1|avg_pool_3x3~2|"
@@ -106,7 +107,7 @@ def test_equals_the_supernet_at_one_hot_probabilities():
         if isinstance(layer, FinalCell):
             operations = [operation for node in layer.operations for operation in node]
             for operation, mixed, row in zip(operations, mixture.mixed_ops, probs, strict=True):
-                if hasattr(operation, "kernel"):
+                if isinstance(operation, ConvBN):
                     operation.kernel.assign(mixed.candidates[int(row.argmax())].kernel)
         else:
             for target, source in zip(layer.trainable_variables, mixture.trainable_variables, strict=True):

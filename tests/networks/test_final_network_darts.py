@@ -101,7 +101,7 @@ def test_drop_path_masks_images_scales_the_rest_and_keeps_identities():
     np.testing.assert_array_equal(cell([x, 2 * x], training=False), plain)
     dropped = cell([x, 2 * x], training=True).numpy()
     first, second = dropped[:, 0, 0, 0], dropped[:, 0, 0, 2]
-    pooled = first - 2  # behind the identity of 2
+    pooled = first - 2  # after the identity of 2
     np.testing.assert_allclose(np.unique(pooled), [0, 4 / 3], rtol=1e-6)
     assert abs((pooled > 0).mean() - 0.75) < 0.03
     masks = (second - 1) / first
@@ -154,7 +154,7 @@ def kernels(layer):
 
 
 def test_equals_the_supernet_at_one_hot_probabilities():
-    """Without pooling, which the supernet alone normalises. All batch norms start as the supernet's."""
+    """Without pooling, which the supernet alone normalizes. All batch norms start as the supernet's."""
     nodes = ((("sep_conv_5x5", 0), ("skip_connect", 1)), (("dil_conv_3x3", 0), ("skip_connect", 2)))
     genotype = Genotype("darts", (("normal", nodes), ("reduce", nodes)))
     final = build(genotype=genotype)

@@ -9,6 +9,7 @@ from tf_edd.analysis.counting import count
 from tf_edd.architectures.genotype import from_text
 from tf_edd.networks.final_network import FinalCell, build_final_network, set_drop_path
 from tf_edd.networks.supernet import Supernet
+from tf_edd.operations.batch_norm import BatchNorm
 from tf_edd.spaces import proxyless
 
 SMALL = proxyless((4, 6), (2, 3), (1, 2), stem_width=4, stem_stride=1, first_width=4, head_width=8)
@@ -42,7 +43,7 @@ def test_parameters_at_full_size():
 
 
 def test_all_batch_norms_have_the_epsilon_of_the_released_code():
-    norms = [layer for layer in build()._flatten_layers() if hasattr(layer, "moving_mean")]
+    norms = [layer for layer in build()._flatten_layers() if isinstance(layer, BatchNorm)]
     assert len(norms) == 1 + 2 + 3 * 3 + 1
     assert {(norm.epsilon, norm.momentum) for norm in norms} == {(1e-3, 0.9)}
 

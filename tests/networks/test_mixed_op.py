@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 import tensorflow as tf
-from numpy_supernet import convolve, normalise, pool_3x3, relu
+from numpy_supernet import convolve, normalize, pool_3x3, relu
 
 from tf_edd.networks.mixed_op import MixedOp
-from tf_edd.operations import PREPARATIONS
+from tf_edd.operations.preparations import PREPARATIONS
 from tf_edd.spaces.nas_bench_201 import PRIMITIVES
 
 X = np.random.default_rng(0).normal(size=(4, 6, 5, 3)).astype(np.float32)
@@ -35,8 +35,8 @@ def test_terms_are_the_weighted_candidates():
     small, large = (variable.numpy() for variable in mixed.trainable_variables)
     expected = [
         WEIGHTS[1] * X,
-        WEIGHTS[2] * normalise(convolve(relu(X), small)),
-        WEIGHTS[3] * normalise(convolve(relu(X), large)),
+        WEIGHTS[2] * normalize(convolve(relu(X), small)),
+        WEIGHTS[3] * normalize(convolve(relu(X), large)),
         WEIGHTS[4] * pool_3x3(X),
     ]
     terms = call(mixed, WEIGHTS)

@@ -1,4 +1,4 @@
-"""Shared traces and rematerialised edges: the same numbers as a plain supernet, one trace a shape, one update."""
+"""Shared traces and rematerialized edges: the same numbers as a plain supernet, one trace per shape, one update."""
 
 from itertools import product
 
@@ -63,7 +63,7 @@ def cell(space):
 
 
 def run(supernet, steps=2, probs=None, **options):
-    """Outputs and gradients of the last of some training steps in a function, and the state behind them."""
+    """Outputs and gradients of the last of some training steps in a function, and the state after them."""
     weights = [variable.value for variable in supernet.trainable_variables]
 
     @tf.function
@@ -89,14 +89,14 @@ def assert_close(results, expected, tolerance):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name, running", [*product(("nas_bench_201", "noisy"), (False, True)), ("darts", False)])
-def test_shared_and_rematerialised_equal_plain(name, running):
+def test_shared_and_rematerialized_equal_plain(name, running):
     space = SPACES[name]
     results, state = run(build(space, shared=False, running_statistics=running))
     assert bool(state) == (running or name == "noisy")
     for settings in ({}, {"rematerialize": True}):
         received, kept = run(build(space, running_statistics=running, **settings))
         assert_close(received, results, 1e-5)
-        assert_close(kept, state, 1e-5)  # assigned once a step, though rematerialised edges run twice
+        assert_close(kept, state, 1e-5)  # assigned once per step, though rematerialized edges run twice
 
 
 def test_only_supernets_of_many_edges_share():
@@ -106,7 +106,7 @@ def test_only_supernets_of_many_edges_share():
 
 
 @pytest.mark.slow
-def test_skipping_unused_operations_with_rematerialisation():
+def test_skipping_unused_operations_with_rematerialization():
     space = SPACES["nas_bench_201"]
     expected, _ = run(build(space, shared=False), skip_unused=True)
     assert_close(run(build(space, rematerialize=True), skip_unused=True)[0], expected, 1e-5)
@@ -114,22 +114,32 @@ def test_skipping_unused_operations_with_rematerialisation():
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name, running", [("nas_bench_201", False), ("nas_bench_201", True), ("darts", False)])
-def test_the_chosen_candidates_alone_give_the_same_weights_gradients(name, running):
+def test_single_candidates_give_the_same_weights_gradients(name, running):
     space = SPACES[name]
     expected, _ = run(build(space, shared=False, running_statistics=running), probs=cell(space))
-    results, _ = run(build(space, running_statistics=running), probs=cell(space), one_hot=True)
+    results, _ = run(build(space, running_statistics=running), probs=cell(space), single_path=True)
     kinds = len(space.cells)  # the gradients of the probabilities come last, and are those of the chosen ones alone
     assert_close(results[:-kinds], expected[:-kinds], 1e-5)
     assert sum(not np.any(slope) for slope in results[1:-kinds]) >= 5
 
 
-def test_the_chosen_candidate_alone_is_run():
+def test_only_the_single_candidate_is_run():
     supernet = build(SPACES["darts"])
     for kind, edge, position, operation in supernet.candidates():
         if not cell(supernet.space)[kind][edge, position]:
             for variable in operation.trainable_variables:
                 variable.assign(np.full(variable.shape, np.nan))
-    assert np.isfinite(supernet(IMAGES, cell(supernet.space), training=True, one_hot=True)).all()
+    assert np.isfinite(supernet(IMAGES, cell(supernet.space), training=True, single_path=True)).all()
+
+
+@pytest.mark.parametrize("options", [{"single_path": True}, {"skip_unused": True}])
+def test_edges_that_differ_in_the_size_of_their_maps_alone_share_no_function(options):
+    space = spaces.proxyless((8, 8), (1, 2), (1, 2), stem_width=8, stem_stride=1, first_width=8, head_width=16)
+    assert space.cells[0].edges == space.cells[2].edges
+    probs = {kind: tf.one_hot([place], o) for place, (kind, (_, o)) in enumerate(space.logit_shapes.items())}
+    expected = build(space, shared=False)(IMAGES, probs, training=True)
+    results = build(space)(IMAGES, probs, training=True, **options)
+    np.testing.assert_allclose(results, expected, rtol=1e-4, atol=1e-5)
 
 
 def test_edges_of_one_shape_are_traced_once():
@@ -140,7 +150,7 @@ def test_edges_of_one_shape_are_traced_once():
     assert [f.experimental_get_tracing_count() for f in traces._functions.values()] == [1, 1, 1]
 
 
-def test_evaluation_does_not_rematerialise_and_agrees():
+def test_evaluation_does_not_rematerialize_and_agrees():
     space = SPACES["nas_bench_201"]
     probs = mixture(space)
     one, other = (build(space, rematerialize=flag)(IMAGES, probs, training=False) for flag in (True, False))

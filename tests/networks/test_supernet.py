@@ -43,7 +43,7 @@ def mixture(seed=2, sparse=False):
 
 @pytest.mark.slow
 def test_parameters_of_the_published_supernet():
-    """DrNAS' and PT's supernet, 16 channels, 5 cells a stage, CIFAR-10 (methods.md 6.1)."""
+    """DrNAS' and PT's supernet, 16 channels, 5 cells per stage, CIFAR-10 (methods.md 6.1)."""
     supernet = Supernet(nas_bench_201(16, 5), 10)
     supernet.build((None, 32, 32, 3))
     assert parameters(supernet) == 1_686_106
@@ -76,7 +76,7 @@ def test_equals_an_independent_network_for_discrete_cells(seed):
     x = images(4, 8, 8, 3)
     one_hot = np.eye(5, dtype=np.float32)[np.random.default_rng(seed).integers(0, 5, 6)]
     expected = forward(x, one_hot, [variable.numpy() for variable in supernet.trainable_variables])
-    for options in ({}, {"skip_unused": True}, {"one_hot": True}):
+    for options in ({}, {"skip_unused": True}, {"single_path": True}):
         result = supernet(x, {"cell": one_hot}, training=True, **options)
         np.testing.assert_allclose(result, expected, rtol=1e-4, atol=1e-4)
 

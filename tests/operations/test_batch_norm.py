@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tf_edd.operations import BatchNorm
+from tf_edd.operations.batch_norm import BatchNorm
 
 EPSILON = 1e-5
 
@@ -18,19 +18,19 @@ def moments(x):
     return x.mean((0, 1, 2)), x.var((0, 1, 2))
 
 
-def normalised(x):
+def normalized(x):
     mean, variance = moments(x)
     return (x - mean) / np.sqrt(variance + EPSILON)
 
 
 @pytest.mark.parametrize("running", [True, False])
-def test_normalises_with_the_batch_in_training(running):
+def test_normalizes_with_the_batch_in_training(running):
     x = data()
     layer = BatchNorm(affine=True, running_statistics=running)
     layer.build(x.shape)
     layer.gamma.assign([2.0, -1.0])
     layer.beta.assign([0.5, 3.0])
-    expected = normalised(x) * [2.0, -1.0] + [0.5, 3.0]
+    expected = normalized(x) * [2.0, -1.0] + [0.5, 3.0]
     np.testing.assert_allclose(layer(x, training=True), expected, atol=2e-5)
 
 
@@ -62,7 +62,7 @@ def test_evaluates_with_the_averages_and_leaves_them():
 def test_without_averages_uses_the_batch_in_evaluation_too():
     x = data()
     layer = BatchNorm(affine=False, running_statistics=False)
-    np.testing.assert_allclose(layer(x, training=False), normalised(x), atol=2e-5)
+    np.testing.assert_allclose(layer(x, training=False), normalized(x), atol=2e-5)
     assert not layer.variables
 
 
@@ -78,7 +78,7 @@ def test_gradient_by_the_closed_form():
         tape.watch(inputs)
         loss = tf.reduce_sum(layer(inputs, training=True) * g.astype(np.float32))
     by_x, by_gamma, by_beta = tape.gradient(loss, [inputs, layer.gamma.value, layer.beta.value])
-    x_hat, axes = normalised(x), (0, 1, 2)
+    x_hat, axes = normalized(x), (0, 1, 2)
     sigma = np.sqrt(moments(x)[1] + EPSILON)
     expected = np.array([2.0, -1.0]) / sigma * (g - g.mean(axes) - x_hat * (g * x_hat).mean(axes))
     np.testing.assert_allclose(by_x, expected, atol=2e-5)
@@ -103,7 +103,7 @@ def test_low_precision_keeps_float32_parameters(dtype):
     layer = BatchNorm(dtype=dtype)
     y = layer(data(), scale=tf.constant(0.3), training=True)
     assert y.dtype == dtype.removeprefix("mixed_") and layer.gamma.dtype == layer.moving_mean.dtype == "float32"
-    np.testing.assert_allclose(tf.cast(y, tf.float32), 0.3 * normalised(data()), atol=0.02)
+    np.testing.assert_allclose(tf.cast(y, tf.float32), 0.3 * normalized(data()), atol=0.02)
 
 
 def test_configuration_round_trip():

@@ -5,8 +5,7 @@ import pytest
 import scipy.signal
 import tensorflow as tf
 
-from tf_edd.operations import ConvBN
-from tf_edd.operations.conv import convolve, strided_shape
+from tf_edd.operations.conv import ConvBN, convolve, strided_shape
 
 
 def reference(x, kernel, stride):
@@ -60,7 +59,7 @@ def test_gradients_by_their_definition(stride):
         np.testing.assert_allclose(np.sum(gradient * direction), slope, rtol=1e-4)
 
 
-def test_conv_bn_normalises_the_convolution():
+def test_conv_bn_normalizes_the_convolution():
     x, _ = arrays(6, 6, 3)
     layer = ConvBN(3, 3)
     y = layer(x, training=True).numpy()

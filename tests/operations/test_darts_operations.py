@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tf_edd.operations import PREPARATIONS, PRIMITIVES
+from tf_edd.operations import PRIMITIVES
+from tf_edd.operations.preparations import PREPARATIONS
 
 torch = pytest.importorskip("torch")
 nn = torch.nn
@@ -106,8 +107,8 @@ def close(ours, theirs):
 def test_equals_pytorch(name, stride, inputs, sides, affine):
     torch.manual_seed(0)
     normalize = "pool" in name and not affine  # the supernet's poolings
-    settings = {"affine": affine, "running_statistics": False, **({"normalize": True} if normalize else {})}
-    operation = PRIMITIVES[name](CHANNELS, stride, **settings)
+    settings = {"affine": affine, "running_statistics": False, **({"pool_norm": True} if normalize else {})}
+    operation = PRIMITIVES[name].build(CHANNELS, stride, **settings)
     x = np.random.default_rng(1).normal(size=(6, *sides, inputs)).astype(np.float32)
     operation.build(x.shape)
     other = torch_operation(name, stride, affine, normalize, inputs).train()
@@ -140,8 +141,8 @@ def test_equals_pytorch(name, stride, inputs, sides, affine):
 @pytest.mark.parametrize("name", ["sep_conv_3x3", "dil_conv_5x5", "skip_connect", "avg_pool_3x3"])
 def test_averages_and_evaluation_equal_pytorch(name):
     normalize = name == "avg_pool_3x3"
-    settings = {"affine": False, "running_statistics": True, **({"normalize": True} if normalize else {})}
-    operation = PRIMITIVES[name](CHANNELS, 2, **settings)
+    settings = {"affine": False, "running_statistics": True, **({"pool_norm": True} if normalize else {})}
+    operation = PRIMITIVES[name].build(CHANNELS, 2, **settings)
     x = 2 + np.random.default_rng(1).normal(size=(6, 8, 8, CHANNELS)).astype(np.float32)
     operation.build(x.shape)
     other = torch_operation(name, 2, False, normalize)
@@ -158,7 +159,7 @@ def test_averages_and_evaluation_equal_pytorch(name):
 
 @pytest.mark.parametrize("name, fan_in", [("sep_conv_3x3", 9), ("dil_conv_5x5", 25)])
 def test_depthwise_kernels_start_within_the_reference_bound(name, fan_in):
-    operation = PRIMITIVES[name](64, 1)
+    operation = PRIMITIVES[name].build(64, 1)
     operation.build((None, 8, 8, 64))
     depthwise = [v.numpy() for v in operation.trainable_variables if "depthwise" in v.path]
     pointwise = [v.numpy() for v in operation.trainable_variables if "pointwise" in v.path]

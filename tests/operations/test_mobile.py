@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tf_edd.operations import PRIMITIVES, MBConv
-from tf_edd.operations.mobile import he_fout
+from tf_edd.operations import PRIMITIVES
+from tf_edd.operations.mobile import MBConv, he_fout
 
 NAMES = [f"mbconv_k{k}_e{e}" for k in (3, 5, 7) for e in (3, 6)]
 
@@ -46,7 +46,7 @@ def both(name, channels, stride, affine, running_statistics, shape, expansion=No
     torch = pytest.importorskip("torch")
     settings = {"affine": affine, "running_statistics": running_statistics}
     if expansion is None:
-        operation = PRIMITIVES[name](channels, stride, **settings)
+        operation = PRIMITIVES[name].build(channels, stride, **settings)
         kernel, expansion = int(name[8]), int(name[-1])
     else:
         kernel = 3

@@ -17,7 +17,7 @@ X = np.full((8, 32, 31, 4), 100.0, np.float32)
 
 def build(seed=0, stride=1):
     keras.utils.set_random_seed(seed)
-    operation = PRIMITIVES["noise"](4, stride)
+    operation = PRIMITIVES["noise"].build(4, stride)
     operation.build(X.shape)
     return operation
 
@@ -66,7 +66,7 @@ use_logical_cpus(2)
 strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
 x = tf.ones((64, 4, 4, 2))
 with strategy.scope():
-    noise, drop = PRIMITIVES["noise"](2, 1), DropPath(0)
+    noise, drop = PRIMITIVES["noise"].build(2, 1), DropPath(0)
     noise.build(x.shape)
     drop.build(None)
 drop.set(0.5, [1, 2])

@@ -4,13 +4,14 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tf_edd.operations import PREPARATIONS, PRIMITIVES
+from tf_edd.operations import PRIMITIVES
+from tf_edd.operations.preparations import PREPARATIONS
 
 X = np.random.default_rng(0).normal(size=(2, 4, 5, 3)).astype(np.float32)
 
 
 def apply(name, scale=None):
-    operation = PRIMITIVES[name](3, 1)
+    operation = PRIMITIVES[name].build(3, 1)
     return operation(PREPARATIONS[operation.preparation](X), scale=scale)
 
 
@@ -34,14 +35,14 @@ def test_skip_is_the_input_and_none_is_zeros():
 
 def test_convolutions_read_the_rectified_input():
     for name in ("nor_conv_1x1", "nor_conv_3x3"):
-        assert PRIMITIVES[name](3, 1).preparation == "relu"
+        assert PRIMITIVES[name].build(3, 1).preparation == "relu"
     np.testing.assert_array_equal(PREPARATIONS["relu"](X), np.maximum(X, 0))
 
 
 @pytest.mark.parametrize("stride", [1, 2])
 @pytest.mark.parametrize("name", sorted(set(PRIMITIVES) - {"noise"}))
 def test_scale_multiplies(name, stride):
-    operation = PRIMITIVES[name](3, stride)
+    operation = PRIMITIVES[name].build(3, stride)
     operation.build(X.shape)
     prepared = PREPARATIONS[operation.preparation](X)
     plain = operation(prepared, training=True)
@@ -49,13 +50,13 @@ def test_scale_multiplies(name, stride):
 
 
 def test_none_of_stride_2_is_half_as_large():
-    np.testing.assert_array_equal(PRIMITIVES["none"](3, 2)(X), np.zeros((2, 2, 3, 3)))
+    np.testing.assert_array_equal(PRIMITIVES["none"].build(3, 2)(X), np.zeros((2, 2, 3, 3)))
 
 
 @pytest.mark.parametrize("name", ["avg_pool_3x3", "max_pool_3x3"])
-def test_normalised_pooling_shares_its_norm_unless_it_has_averages(name):
-    shared = PRIMITIVES[name](3, 1, affine=False, running_statistics=False, normalize=True)
-    own = PRIMITIVES[name](3, 1, affine=False, running_statistics=True, normalize=True)
+def test_normalized_pooling_shares_its_norm_unless_it_has_averages(name):
+    shared = PRIMITIVES[name].build(3, 1, affine=False, running_statistics=False, pool_norm=True)
+    own = PRIMITIVES[name].build(3, 1, affine=False, running_statistics=True, pool_norm=True)
     assert (shared.preparation, own.preparation) == (name + "_norm", name)
     results = [operation(PREPARATIONS[operation.preparation](X), training=True) for operation in (shared, own)]
     np.testing.assert_allclose(*results, rtol=1e-5, atol=1e-5)
@@ -63,5 +64,5 @@ def test_normalised_pooling_shares_its_norm_unless_it_has_averages(name):
 
 @pytest.mark.parametrize("name", sorted(PRIMITIVES))
 def test_configuration_round_trip(name):
-    operation = PRIMITIVES[name](3, 1)
+    operation = PRIMITIVES[name].build(3, 1)
     assert type(operation).from_config(operation.get_config()).get_config() == operation.get_config()

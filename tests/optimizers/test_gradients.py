@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from tf_edd.optimizers import SGD
 from tf_edd.optimizers.gradients import apply_gradients, share_of_accuracy, share_of_mean
-from tf_edd.optimizers.optimizers import SGD
 
 GRADIENTS = [np.float32([[3, 0], [0, 4]]), np.float32([12])]  # norms 5 and 12, together 13
 
@@ -14,7 +14,7 @@ GRADIENTS = [np.float32([[3, 0], [0, 4]]), np.float32([12])]  # norms 5 and 12, 
 def updates(clip, optimizer=None):
     """What is subtracted from the variables at rate 1, and the norm that is told."""
     variables = [keras.Variable(np.zeros_like(gradient)) for gradient in GRADIENTS]
-    optimizer = optimizer or SGD(learning_rate=1.0, momentum=0.0)
+    optimizer = optimizer or SGD(learning_rate=1.0, momentum=0.0, weight_decay=0.0)
     optimizer.build(variables)
     scale = float(optimizer.scale_loss(1.0))
     norm = apply_gradients(optimizer, [tf.constant(scale * gradient) for gradient in GRADIENTS], variables, clip)
@@ -50,7 +50,9 @@ def test_clips_as_torch_does():
 
 @pytest.mark.parametrize("clip", [None, 5.0])
 def test_scaled_losses_clip_alike(clip):
-    scaled = keras.optimizers.LossScaleOptimizer(SGD(learning_rate=1.0, momentum=0.0), initial_scale=1024.0)
+    scaled = keras.optimizers.LossScaleOptimizer(
+        SGD(learning_rate=1.0, momentum=0.0, weight_decay=0.0), initial_scale=1024.0
+    )
     (result, norm), (expected, expected_norm) = updates(clip, scaled), updates(clip)
     assert norm == expected_norm == 13.0
     for update, wanted in zip(result, expected, strict=True):
@@ -58,7 +60,7 @@ def test_scaled_losses_clip_alike(clip):
 
 
 def test_an_overflow_of_scaled_gradients_skips_the_update_and_tells_a_finite_norm():
-    inner = SGD(learning_rate=1.0)
+    inner = SGD(learning_rate=1.0, weight_decay=0.0)
     optimizer = keras.optimizers.LossScaleOptimizer(inner, initial_scale=1024.0)
     variable = keras.Variable(np.ones(2))
     optimizer.build([variable])

@@ -1,11 +1,13 @@
 """SGD and Adam against the formulas of the reference implementations in float64, and against those themselves."""
 
+import gin
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 
-from tf_edd.optimizers.optimizers import SGD, Adam, adam, sgd
+from tf_edd.errors import UserError
+from tf_edd.optimizers import SGD, Adam, LooksAhead, Selective, unscaled
 
 STEPS = 10
 RATES = [0.1, 0.1, 0.05, 0.2, 0.0, 0.03, 0.03, 0.3, 0.01, 0.1]  # velocities must not remember old rates
@@ -113,11 +115,134 @@ def test_adam_equals_torch():
     assert_equal(run(Adam(beta_1=0.5, weight_decay=DECAY)), expected, 5e-5)
 
 
-@pytest.mark.parametrize("optimizer", [sgd(nesterov=True, weight_decay=0.1), adam(beta_1=0.3, weight_decay=0.1)])
+@pytest.mark.parametrize("optimizer", [SGD(nesterov=True, weight_decay=0.1), Adam(beta_1=0.3, weight_decay=0.1)])
 def test_configuration_round_trip(optimizer):
     again = type(optimizer).from_config(optimizer.get_config())
     assert again.get_config() == optimizer.get_config()
     assert_equal(run(again), run(optimizer), 0)
+
+
+@pytest.fixture
+def empty_gin():
+    yield
+    gin.clear_config()
+
+
+def test_gin_binds_the_classes_and_a_copy_has_the_values_of_the_original(empty_gin):
+    """A copy is made of what the optimizer has, neither of its defaults nor of later bindings."""
+    before = SGD(momentum=0.7, weight_decay=DECAY), Adam(beta_1=0.7, weight_decay=DECAY)
+    gin.parse_config(
+        """
+        SGD.momentum = 0.5
+        SGD.nesterov = True
+        SGD.weight_decay = 0.1
+        Adam.beta_1 = 0.3
+        Adam.epsilon = 1e-3
+        """
+    )
+    bound = SGD(), Adam()
+    assert bound[0].get_config() == {
+        "learning_rate": pytest.approx(0.025),
+        "momentum": 0.5,
+        "nesterov": True,
+        "weight_decay": 0.1,
+        "name": "sgd",
+    }
+    assert (bound[1].beta_1, bound[1].epsilon, bound[1].coupled_decay) == (0.3, 1e-3, 1e-3)
+    for optimizer in (*before, *bound):
+        again = type(optimizer).from_config(optimizer.get_config())
+        assert again.get_config() == optimizer.get_config()
+    gin.clear_config()
+    for optimizer in bound:
+        assert type(optimizer).from_config(optimizer.get_config()).get_config() == optimizer.get_config()
+
+
+@pytest.mark.parametrize("name", ["SGD", "Adam"])
+def test_gin_cannot_bind_a_rate_that_a_schedule_would_replace(name, empty_gin):
+    with pytest.raises(ValueError, match="learning_rate"):
+        gin.parse_config(f"{name}.learning_rate = 0.1")
+
+
+LOOKING_AHEAD = {
+    "sgd": lambda: SGD(momentum=0.9, weight_decay=DECAY),
+    "sgd without momentum": lambda: SGD(momentum=0.0, weight_decay=0.0),
+    "nesterov": lambda: SGD(momentum=0.9, nesterov=True, weight_decay=DECAY),
+    "adam": lambda: Adam(weight_decay=DECAY),
+}
+looking_ahead = pytest.mark.parametrize("make", LOOKING_AHEAD.values(), ids=LOOKING_AHEAD)
+
+
+def started(optimizer, steps=3):
+    """Variables and an optimizer that has moved them a few times."""
+    variables = [keras.Variable(value, dtype="float32") for value in START]
+    optimizer.build(variables)
+    for step in range(steps):
+        optimizer.learning_rate = RATES[step]
+        optimizer.apply([tf.constant(gradient, tf.float32) for gradient in GRADIENTS[step]], variables)
+    return variables
+
+
+@looking_ahead
+@pytest.mark.parametrize("steps", [0, 3])
+def test_values_after_are_those_of_the_real_update_and_nothing_is_written(make, steps):
+    optimizer = make()
+    variables = started(optimizer, steps)
+    gradients = [tf.constant(gradient, tf.float32) for gradient in GRADIENTS[steps]]
+    optimizer.learning_rate = RATES[steps]
+    state = [variable.numpy() for variable in (*variables, *optimizer.variables)]
+    ahead = tf.function(lambda *g: optimizer.values_after(g, variables))(*gradients)
+    other_rate = optimizer.values_after(gradients, variables, learning_rate=2 * RATES[steps])
+    for variable, value in zip((*variables, *optimizer.variables), state, strict=True):
+        np.testing.assert_array_equal(variable.numpy(), value)
+    optimizer.apply(gradients, variables)
+    for variable, value, other, old in zip(variables, ahead, other_rate, state[: len(variables)], strict=True):
+        assert value.dtype == variable.dtype
+        np.testing.assert_allclose(value, variable.numpy(), rtol=1e-6, atol=1e-7)
+        np.testing.assert_allclose(other - old, 2 * (value - old), rtol=1e-4, atol=1e-6)
+        assert np.abs(value - old).max() > 1e-3
+
+
+@looking_ahead
+def test_values_after_have_the_slope_of_finite_differences(make):
+    optimizer = make()
+    variables = started(optimizer)
+    gradients = [tf.constant(gradient, tf.float32) for gradient in GRADIENTS[3]]
+    upstream = [tf.constant(value, tf.float32) for value in numbers(77)]
+
+    def total(shift=0.0):
+        moved = [gradient + shift * direction for gradient, direction in zip(gradients, directions, strict=True)]
+        values = optimizer.values_after(moved, variables, learning_rate=0.2)
+        return tf.add_n([tf.reduce_sum(value * up) for value, up in zip(values, upstream, strict=True)])
+
+    directions = [tf.constant(value, tf.float32) for value in numbers(78)]
+    with tf.GradientTape() as tape:
+        tape.watch(gradients)
+        values = optimizer.values_after(gradients, variables, learning_rate=0.2)
+    slopes = tape.gradient(values, gradients, output_gradients=upstream)
+    expected = sum(np.sum(slope * direction) for slope, direction in zip(slopes, directions, strict=True))
+    assert float(total(1e-2) - total(-1e-2)) / 2e-2 == pytest.approx(expected, rel=1e-3, abs=1e-4)
+    assert abs(expected) > 1e-2
+
+
+@looking_ahead
+def test_values_after_a_gradient_of_zero_have_a_finite_slope(make):
+    optimizer = make()
+    variables = [keras.Variable(np.zeros(3), dtype="float32")]
+    optimizer.build(variables)
+    gradient = tf.zeros(3)
+    with tf.GradientTape() as tape:
+        tape.watch(gradient)
+        (value,) = optimizer.values_after([gradient], variables)
+    np.testing.assert_array_equal(value, 0)
+    assert np.isfinite(tape.gradient(value, gradient)).all()
+
+
+def test_what_an_optimizer_can_do_is_asked_by_its_class():
+    scaled = keras.optimizers.LossScaleOptimizer(SGD())
+    assert isinstance(unscaled(scaled), Selective) and isinstance(unscaled(scaled), LooksAhead)
+    assert unscaled(scaled) is scaled.inner_optimizer
+    assert isinstance(Adam(), LooksAhead) and not isinstance(unscaled(Adam()), Selective)
+    assert not isinstance(keras.optimizers.SGD(), LooksAhead | Selective)
 
 
 @pytest.mark.parametrize("make", [lambda: SGD(nesterov=True, weight_decay=DECAY), lambda: Adam(weight_decay=DECAY)])
@@ -137,8 +262,10 @@ def test_a_scaled_loss_changes_neither_rates_nor_steps(make):
         lambda: Adam(beta_1=1.0),
         lambda: Adam(beta_2=-0.1),
         lambda: Adam(weight_decay=-1.0),
+        lambda: Adam(epsilon=-1e-8),
+        lambda: SGD(weight_decay="3e-4"),
     ],
 )
 def test_refuses_impossible_settings(make):
-    with pytest.raises(ValueError, match="Received"):
+    with pytest.raises(UserError, match="Received"):
         make()

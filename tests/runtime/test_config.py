@@ -7,7 +7,7 @@ import pytest
 
 from tf_edd.errors import UserError
 from tf_edd.runtime import config, gin_graph
-from tf_edd.runtime import parts as _parts  # noqa: F401  (defines the configurables)
+from tf_edd.search import parts as _parts  # noqa: F401  (defines the configurables)
 
 ROOT = "rt_root"
 BASE = (f"{ROOT}.schedule = @rt_constant()", f"{ROOT}.epochs = 3")
@@ -165,6 +165,7 @@ def test_files_are_found_from_any_directory(tmp_path, monkeypatch):
 def test_installed_files_are_found_with_or_without_the_package_name(tmp_path, monkeypatch, name):
     package = tmp_path / "site" / "gin_configs"
     (package / "recipes").mkdir(parents=True)
+    (package / "defaults.gin").write_text("")
     (package / "recipes" / "rt_x.gin").write_text("include 'recipes/rt_base.gin'\n")
     (package / "recipes" / "rt_base.gin").write_text(f"{ROOT}.epochs = 6\n")
     monkeypatch.setattr(config, "_installed_folders", lambda: [str(package), str(package.parent)])
@@ -186,25 +187,28 @@ def test_a_missing_file_and_a_missing_include_name_the_nearest(tmp_path):
     "binding, place",
     [
         ("search.seed = 3", "--seed"),
-        ("search.xla = True", "runtime.xla"),
         ("search.data_dir = 'images'", "--data_dir"),
+        ("search.dry_run = True", "--dry_run"),
         ("retrain.overwrite = True", "--overwrite"),
         ("retrain.genotype = '6111'", "--genotype"),
+        ("evaluate.saved_model = 'model'", "--saved_model"),
         ("export.data_dir = 'images'", "--data_dir"),
-        ("retrain/tfds_images.data_dir = 'images'", "--data_dir"),
-        ("first_order.regularizers = []", "search.regularizers"),
+        ("rank.model_dir = 'runs'", "--model_dir"),
+        ("configure.strategy = 'one'", "--strategy"),
+        ("configure.logical_cpus = 2", "--logical_cpus"),
+        ("configure.deterministic = True", "--deterministic"),
     ],
 )
 def test_a_binding_that_the_programs_override_is_refused(binding, place):
-    used = [f"{ROOT}.parts = [@retrain/tfds_images, @first_order]"]
-    message = refused(*BASE, *used, binding)
+    message = refused(*BASE, binding)
     name = binding.split(" = ")[0]
     assert message.splitlines()[1:] == [f"  {name}: give {place} in its place"]
 
 
 def test_what_the_programs_supply_exists():
+    known = set().union(*(gin_graph.parameters(name) for name in config.SUPPLIED))
     for name, supplied in config.SUPPLIED.items():
-        assert set(supplied) <= set(gin_graph.parameters(name)), name
+        assert gin_graph.parameters(name) and set(supplied) <= known, name
 
 
 def test_the_text_is_the_same_for_the_same_bindings(tmp_path):
@@ -218,9 +222,9 @@ def test_the_text_is_the_same_for_the_same_bindings(tmp_path):
 
 
 def test_the_text_of_some_roots_leaves_the_others_out():
-    parse(*BASE, "runtime.precision = 'mixed_bfloat16'")
-    assert "runtime.precision" in config.config_text()
-    assert "runtime" not in config.config_text((ROOT,)) and "rt_root.epochs = 3" in config.config_text((ROOT,))
+    parse(*BASE, "configure.precision = 'mixed_bfloat16'")
+    assert "configure.precision" in config.config_text()
+    assert "configure" not in config.config_text((ROOT,)) and "rt_root.epochs = 3" in config.config_text((ROOT,))
 
 
 def test_the_text_parses_to_the_same_configuration(tmp_path):
@@ -234,3 +238,116 @@ def test_the_text_parses_to_the_same_configuration(tmp_path):
 def test_markdown_is_indented():
     parse(*BASE)
     assert "    rt_root.epochs = 3" in config.markdown(config.config_text())
+
+
+DATA, SMALL = "datasets/digits.gin", "recipes/nb201_small.gin"
+
+
+def parse_search(*gin_files, params=(), roots=("search",)):
+    config.parse(gin_files, params, roots=roots)
+
+
+def macro(name):
+    return gin.query_parameter(f"{name}/gin.macro.value")
+
+
+def test_defaults_come_first_and_any_file_overrides_them():
+    parse_search(DATA, "methods/edd_darts.gin", SMALL)  # the recipe sets entropy_gain, the method reads it
+    assert macro("entropy_gain") == 0.24 and macro("weight_gradient_clip") == 5.0
+    parse_search(DATA, "methods/edd_darts.gin", "recipes/nb201_search.gin")
+    assert macro("entropy_gain") == 0.06 and macro("step_order") == "arch_first"
+
+
+def test_defaults_that_the_method_does_not_read_are_spared():
+    parse_search(DATA, SMALL, "methods/spos.gin")
+    assert macro("arch_gradient_clip") == 5.0 and "Adam" not in config.config_text(("search",))
+
+
+@pytest.mark.parametrize(
+    "param, told",
+    [
+        ("entropy_gain = 0.5", "entropy_gain is never used: nothing refers to %entropy_gain"),
+        ("arch/Adam.beta_1 = 0.25", "arch/Adam.beta_1 is never used"),
+    ],
+)
+def test_a_parameter_of_a_default_that_the_method_does_not_read_is_refused(param, told):
+    with pytest.raises(UserError) as refusal:
+        parse_search(DATA, SMALL, "methods/spos.gin", params=[param])
+    assert told in str(refusal.value)
+    parse_search(DATA, SMALL, "methods/edd_darts.gin", params=[param])
+
+
+def test_a_misspelt_macro_is_refused_with_the_nearest():
+    with pytest.raises(UserError, match="never used: nothing refers to %entropy_gian. The nearest: entropy_gain."):
+        parse_search(DATA, SMALL, "methods/edd_darts.gin", params=["entropy_gian = 0.5"])
+
+
+def test_a_later_method_replaces_an_earlier_one():
+    parse_search(DATA, SMALL, "methods/darts.gin")
+    text = config.config_text()
+    assert "Method.relaxation = @Softmax()" in text
+    parse_search(DATA, SMALL, "methods/edd_darts.gin", "methods/darts.gin")
+    assert config.config_text() == text and "EntropyDecay" not in text and "SparseNoisySoftmax" not in text
+    parse_search(DATA, SMALL, "methods/darts.gin", "methods/fairnas.gin")
+    assert "FirstOrder" not in config.config_text() and "@FairPaths()" in config.config_text()
+
+
+def test_a_later_learning_rate_replaces_that_of_the_defaults(tmp_path):
+    (tmp_path / "rate.gin").write_text("weight_rate = @weights/ConstantRate()\nweights/ConstantRate.value = 0.1\n")
+    for gin_files in (
+        ["methods/darts.gin", str(tmp_path / "rate.gin")],
+        [str(tmp_path / "rate.gin"), "methods/spos.gin"],
+    ):
+        parse_search(DATA, SMALL, *gin_files)
+        assert "weights/ConstantRate.value = 0.1" in config.config_text()
+        assert "weights/CosineRate" not in config.config_text()
+
+
+def test_a_binding_of_a_file_that_no_earlier_file_used_is_refused(tmp_path):
+    (tmp_path / "cycles.gin").write_text("PeriodicTemperature.cycles = 2\n")
+    own = str(tmp_path / "cycles.gin")
+    with pytest.raises(UserError) as refusal:
+        parse_search(DATA, SMALL, "methods/darts.gin", own)
+    message = "PeriodicTemperature.cycles is never used: Method.temperature is @ConstantTemperature()"
+    assert message in str(refusal.value)
+    (tmp_path / "cycles.gin").write_text("PeriodicTemperature.cycle = 2\n")
+    with pytest.raises(UserError, match="nearest: cycles"):
+        parse_search(DATA, SMALL, "methods/pcd_darts.gin", own)
+    (tmp_path / "cycles.gin").write_text("PeriodicTemperature.cycles = 2\n")
+    parse_search(DATA, SMALL, "methods/pcd_darts.gin", own, "methods/darts.gin")  # replaced, so no mistake
+    with pytest.raises(UserError, match="PeriodicTemperature.cycles is never used"):
+        parse_search(DATA, SMALL, "methods/pcd_darts.gin", "methods/darts.gin", params=["PeriodicTemperature.cycles=2"])
+
+
+def test_every_required_value_of_the_programs_is_named():
+    with pytest.raises(UserError) as refusal:
+        parse_search()
+    for name in ("epochs", "search.batch_size", "search.data", "search.method", "search.space"):
+        assert f" {name}," in str(refusal.value).replace(". Received", ","), name
+    with pytest.raises(UserError, match="retrain.data, retrain.epochs. Received: none"):
+        parse_search(roots=("retrain",))
+    parse_search("datasets/digits.gin", roots=("evaluate",))  # a search has no length here, and needs none
+
+
+def test_a_method_without_recipe_asks_for_the_length_of_the_search():
+    with pytest.raises(UserError, match="Expected values for epochs. Received: none"):
+        parse_search("methods/edd_darts.gin", roots=("Method",))
+    with pytest.raises(UserError, match="%epochs, which is bound nowhere"):
+        parse_search("methods/ets_darts.gin", roots=("Method",))
+
+
+@pytest.mark.parametrize("locked", [False, True])
+def test_a_configuration_for_a_while_leaves_the_one_before(tmp_path, locked):
+    (tmp_path / "imports.gin").write_text("import json\nrt_root.epochs = 3\n")
+    gin.parse_config_file(str(tmp_path / "imports.gin"))
+    if locked:
+        gin.finalize()
+    before = gin.config_str()
+    with config.parsed([DATA, SMALL, "methods/darts.gin"], [], ("search",)):
+        assert "rt_root" not in gin.config_str() and gin.query_parameter("search.batch_size") == 64
+    assert gin.config_str() == before and gin.config_is_locked() == locked and "import json" in before
+    with pytest.raises(UserError), config.parsed(["none.gin"], [], ("search",)):
+        pass
+    with pytest.raises(ZeroDivisionError), config.parsed([], [], ()):
+        raise ZeroDivisionError
+    assert gin.config_str() == before and gin.config_is_locked() == locked

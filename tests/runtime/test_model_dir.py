@@ -4,17 +4,23 @@ import pytest
 
 from tf_edd.errors import UserError
 from tf_edd.runtime import files
-from tf_edd.runtime.model_dir import check_model_dir, finished, open_model_dir
+from tf_edd.runtime.model_dir import check_model_dir, finished, open_model_dir, read_record
 
 CONFIG = "# Parameters for search:\nsearch.epochs = 3\n"
 
 
-def start(path, phase="search", config=CONFIG, seed=0, **kwargs):
-    return open_model_dir(path, phase, config, seed, kwargs.pop("settings", {"deterministic": True}), **kwargs)
+def record(seed=0, deterministic=True, gain=0.06, **more):
+    temperature = {"@": "EntropyDecay", "entropy_gain": gain, "momentum": 0.5}
+    method = {"@": "Method", "temperature": temperature, "regularizers": []}
+    return {"seed": seed, "deterministic": deterministic, "method": method, **more}
 
 
-def is_finished(path, phase, config=CONFIG, seed=0, settings=None):
-    return finished(path, phase, config, seed, settings or {"deterministic": True})
+def start(path, phase="search", config=CONFIG, overwrite=False, chief=True, **values):
+    return open_model_dir(path, phase, record(**values), config, overwrite, chief)
+
+
+def is_finished(path, phase, config=CONFIG, seed=0, deterministic=True):
+    return finished(path, phase, config, seed=seed, deterministic=deterministic)
 
 
 def tree(path):
@@ -22,52 +28,78 @@ def tree(path):
 
 
 def test_a_new_folder_is_recorded(tmp_path):
-    folder = start(tmp_path / "run")
+    folder = start(tmp_path / "run", sizes=(1, 2))
     assert folder == tmp_path / "run" / "search"
-    assert (folder / "config.gin").read_text() == CONFIG
-    assert files.read_json(folder / "record.json") == {
-        "phase": "search",
-        "seed": 0,
-        "settings": {"deterministic": True},
-    }
+    assert (folder / "config.gin").read_text() == (tmp_path / "run" / "config.gin").read_text() == CONFIG
+    expected = {"phase": "search", **record(), "sizes": [1, 2]}
+    assert files.read_json(folder / "record.json") == read_record(folder) == expected
     described = files.read_json(tmp_path / "run" / "environment.json")
     assert {"tensorflow", "keras", "python", "tf_edd"} <= set(described["versions"])
     assert any("CPU" in device for device in described["devices"]) and described["command"]
 
 
-def test_the_same_configuration_continues_and_changes_nothing(tmp_path):
+def test_the_same_record_continues_and_changes_nothing(tmp_path):
+    start(tmp_path, sizes=(1, 2))
+    before = tree(tmp_path)
+    check_model_dir(tmp_path, "search", record(sizes=(1, 2)))
+    start(tmp_path, sizes=(1, 2))
+    assert tree(tmp_path) == before
+
+
+def test_the_gin_text_is_kept_and_not_compared(tmp_path):
     start(tmp_path)
     before = tree(tmp_path)
-    check_model_dir(tmp_path, "search", CONFIG, 0, {"deterministic": True})
-    start(tmp_path, config=CONFIG.replace("# Parameters", "# Other comment"))
+    start(tmp_path, config="search.epochs = %epochs\nepochs = 3\n")
+    start(tmp_path, config="")
     assert tree(tmp_path) == before
 
 
 @pytest.mark.parametrize(
     "change, told",
     [
-        ({"config": "search.epochs = 4\n"}, ["-search.epochs = 3", "+search.epochs = 4"]),
-        ({"seed": 1}, ["-seed: 0", "+seed: 1"]),
-        ({"settings": {"deterministic": False}}, ["-deterministic: true", "+deterministic: false"]),
-        ({"settings": {"deterministic": True, "space": (1, 2)}}, ["+space: [1, 2]"]),
+        ({"seed": 1}, "  seed: started with 0, received 1"),
+        ({"deterministic": False}, "  deterministic: started with True, received False"),
+        ({"gain": 0.24}, "  method.temperature.entropy_gain: started with 0.06, received 0.24"),
+        ({"space": (1, 2)}, "  space: started with nothing, received '[1, 2]'"),
     ],
 )
-def test_another_configuration_is_refused_with_the_difference(tmp_path, change, told):
+def test_another_record_is_refused_with_the_difference(tmp_path, change, told):
     start(tmp_path)
     before = tree(tmp_path)
-    with pytest.raises(UserError) as refusal:
-        start(tmp_path, **change)
-    for line in told:
-        assert line in str(refusal.value).splitlines()
+    for check in (lambda: start(tmp_path, **change), lambda: check_model_dir(tmp_path, "search", record(**change))):
+        with pytest.raises(UserError) as refusal:
+            check()
+        assert [line for line in str(refusal.value).splitlines() if line.startswith("  ")] == [told]
     assert tree(tmp_path) == before
+
+
+@pytest.mark.parametrize("text", ["[]", "null", "3", '{"seed": 0'])
+def test_a_damaged_record_is_told(tmp_path, text):
+    folder = start(tmp_path)
+    files.write_json(folder / "results.json", {})
+    (folder / "record.json").write_text(text)
+    for read in (lambda: read_record(folder), lambda: is_finished(tmp_path, "search")):
+        with pytest.raises(UserError, match="record.json"):
+            read()
+    (folder / "results.json").unlink()
+    with pytest.raises(UserError, match="record.json"):
+        start(tmp_path)
+    start(tmp_path, overwrite=True)
+    assert read_record(folder) == {"phase": "search", **record()}
+
+
+def test_a_phase_that_was_never_started_has_no_record(tmp_path):
+    with pytest.raises(UserError, match="record.json"):
+        read_record(tmp_path / "search")
 
 
 def test_phases_share_a_folder_with_configurations_of_their_own(tmp_path):
     start(tmp_path)
-    start(tmp_path, phase="retrain", config="retrain.epochs = 9\n", seed=3)
+    start(tmp_path, phase="retrain", config="retrain.epochs = 9\n", seed=3, epochs=9)
     start(tmp_path)
-    with pytest.raises(UserError, match="retrain.epochs = 9"):
-        start(tmp_path, phase="retrain", config="retrain.epochs = 8\n", seed=3)
+    assert (tmp_path / "retrain" / "config.gin").read_text() == "retrain.epochs = 9\n"
+    with pytest.raises(UserError, match="epochs: started with 9, received 8"):
+        start(tmp_path, phase="retrain", config="retrain.epochs = 8\n", seed=3, epochs=8)
 
 
 def test_a_finished_phase_is_refused_and_named(tmp_path):
@@ -80,10 +112,16 @@ def test_a_finished_phase_is_refused_and_named(tmp_path):
 
 
 def test_a_finished_phase_of_another_configuration_is_refused(tmp_path):
-    files.write_json(start(tmp_path, settings={"deterministic": True, "data": "digits"}) / "results.json", {})
+    files.write_json(start(tmp_path, data="digits") / "results.json", {})
     assert is_finished(tmp_path, "search")  # what the record holds beside is not asked for
-    for change in ({"config": CONFIG.replace("3", "4")}, {"seed": 1}, {"settings": {"deterministic": False}}):
-        with pytest.raises(UserError, match="was started with. Received: another one"):
+    assert is_finished(tmp_path, "search", config=CONFIG.replace("# Parameters", "# Other comment"))
+    changes = {
+        "search.epochs = 4": {"config": CONFIG.replace("3", "4")},
+        "seed: started with 0, received 1": {"seed": 1},
+        "deterministic: started with True, received False": {"deterministic": False},
+    }
+    for told, change in changes.items():
+        with pytest.raises(UserError, match=f"(?s)was started with. Received: another one.*{told}"):
             is_finished(tmp_path, "search", **change)
 
 

@@ -16,10 +16,12 @@ from tf_edd.runtime import strategy as module
 
 @pytest.fixture(autouse=True)
 def _restore_globals():
+    before = list(module._CURRENT)
     yield
     gin.clear_config()
     keras.config.set_dtype_policy("float32")
     module.disable_meta_optimizer()
+    module._CURRENT[:] = before
 
 
 def in_new_process(code, **environment):
@@ -100,48 +102,102 @@ def test_bfloat16_on_a_processor_without_it_is_warned_of(precision, cpu, warned,
     monkeypatch.setattr(module, "CPU_INFO", tmp_path / "cpuinfo")
     if cpu is not None:
         module.CPU_INFO.write_text(cpu)
-    module.runtime(precision=precision).apply()
+    module.configure(precision=precision)
     assert ("no bfloat16 instructions" in caplog.text) == warned
 
 
 @pytest.mark.parametrize("precision", module.PRECISIONS)
 def test_precision_reaches_what_is_built_afterwards(precision):
-    module.runtime(precision=precision).apply()
+    module.configure(precision=precision)
     layer = keras.layers.Dense(2)
     output = layer(tf.ones([1, 2]))
     assert output.dtype.name == precision.removeprefix("mixed_")
     assert layer.kernel.dtype == "float32"
 
 
-def test_runtime_defaults_suit_the_machine():
+def test_the_defaults_suit_the_machine():
     has_gpu = bool(tf.config.list_physical_devices("GPU"))
-    assert module.runtime() == module.Runtime("float32", False, has_gpu)
-    assert module.runtime(xla="auto").jit_compile == has_gpu
-    assert module.runtime(xla="on", meta_optimizer="on") == module.Runtime("float32", True, True)
+    made = module.configure()
+    assert (made.jit_compile, made.deterministic, made.chief) == (False, False, True)
+    assert keras.config.dtype_policy().name == "float32"
+    assert tf.config.optimizer.get_experimental_options()["disable_meta_optimizer"] is not has_gpu
+    assert module.configure(xla="auto").jit_compile == has_gpu
+    assert module.configure(xla="on").jit_compile
 
 
-def test_runtime_is_configured_by_gin():
-    gin.parse_config("runtime.precision = 'mixed_bfloat16'")
-    assert module.runtime().precision == "mixed_bfloat16"
+def test_current_is_what_was_configured_last():
+    first = module.configure(strategy="one")
+    assert module.current() is first is module.current()
+    second = module.configure(xla="on")
+    assert module.current() is second and second.jit_compile
 
 
-def test_apply_sets_the_meta_optimizer():
+def test_without_a_call_the_defaults_hold_and_the_precision_stays():
+    module._CURRENT.clear()
+    keras.config.set_dtype_policy("mixed_bfloat16")
+    made = module.current()
+    assert keras.config.dtype_policy().name == "mixed_bfloat16"
+    assert (made.jit_compile, made.deterministic) == (False, False) and module.current() is made
+
+
+def test_gin_configures_the_process():
+    gin.parse_config("configure.precision = 'mixed_bfloat16'\nconfigure.xla = 'on'")
+    assert module.configure().jit_compile and keras.config.dtype_policy().name == "mixed_bfloat16"
+
+
+def test_the_meta_optimizer_is_set():
     for state in ("off", "on"):
-        module.runtime(meta_optimizer=state).apply()
+        module.configure(meta_optimizer=state)
         options = tf.config.optimizer.get_experimental_options()
         assert options["disable_meta_optimizer"] is (state == "off")
+
+
+def test_the_scope_is_that_of_the_caller_or_the_configured_one():
+    own, configured = tf.distribute.OneDeviceStrategy("/cpu:0"), module.configure(strategy="one").strategy
+    with module.strategy_scope():
+        assert tf.distribute.get_strategy() is configured
+    with own.scope(), module.strategy_scope():
+        assert tf.distribute.get_strategy() is own
+    assert not tf.distribute.has_strategy()
+
+
+def test_several_replicas_refuse_xla_and_auto_leaves_it_off():
+    code = """
+for xla in ("on", "auto"):
+    try:
+        made = module.configure(strategy="mirrored", logical_cpus=2, xla=xla)
+        print(made.strategy.num_replicas_in_sync, made.jit_compile)
+    except module.UserError as error:
+        assert "needs a strategy of one replica. Received: configure.xla on with 2 replicas" in str(error)
+        print("refused")
+"""
+    assert in_new_process(code, CUDA_VISIBLE_DEVICES="") == ["refused", "2", "False"]
+
+
+def test_deterministic_operations_are_switched_on():
+    code = """
+from tensorflow.python.framework import config
+print(config.is_op_determinism_enabled(), module.configure(deterministic=True).deterministic)
+print(config.is_op_determinism_enabled(), module.current().deterministic)
+"""
+    assert in_new_process(code) == ["False", "True", "True", "True"]
 
 
 @pytest.mark.parametrize(
     "call, told",
     [
-        (lambda: module.runtime(precision="float16"), "runtime.precision must be one of float32"),
-        (lambda: module.runtime(xla="yes"), "runtime.xla must be one of auto, on, off. Received: 'yes'"),
+        (lambda: module.configure(precision="float16"), "configure.precision must be one of float32"),
+        (lambda: module.configure(xla="yes"), "configure.xla must be one of auto, on, off. Received: 'yes'"),
+        (lambda: module.configure(meta_optimizer="no"), "configure.meta_optimizer must be one of auto, on, off"),
+        (lambda: module.configure(strategy="tpu"), "--strategy must be one of"),
+        (lambda: module.configure(xla="on", deterministic=True), "--deterministic needs XLA to be off"),
         (lambda: module.make_strategy("tpu"), "--strategy must be one of"),
         (lambda: module.set_precision("int8"), "precision must be"),
         (lambda: module.use_logical_cpus(0), "at least one"),
     ],
 )
-def test_other_values_are_refused(call, told):
+def test_other_values_are_refused_and_change_nothing(call, told):
+    before = module.configure()
     with pytest.raises(UserError, match=told):
         call()
+    assert module.current() is before and keras.config.dtype_policy().name == "float32"

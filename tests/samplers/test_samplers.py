@@ -28,8 +28,7 @@ def kinds(sample):
 
 
 def built(sampler, space=SPACE):
-    sampler.build(space)
-    return sampler
+    return sampler.build(space)
 
 
 def chi_square(counts, probs):
@@ -38,7 +37,7 @@ def chi_square(counts, probs):
 
 
 def test_uniform_paths_take_each_candidate_equally_often_and_edges_independently():
-    tables = many(lambda seed: built(samplers.uniform_paths()).sample(seed)[0])["cell"]
+    tables = many(lambda seed: built(samplers.UniformPaths()).sample(seed)[0])["cell"]
     np.testing.assert_array_equal(tables.sum(axis=2), 1)
     for edge in range(6):
         assert chi_square(tables[:, edge].sum(axis=0), np.full(5, 0.2)) > P_VALUE
@@ -71,7 +70,7 @@ def test_cells_of_darts_keep_two_edges_a_node_chosen_uniformly_and_no_none():
 
 
 def test_strict_fairness():
-    sampler = built(samplers.fair_paths())
+    sampler = built(samplers.FairPaths())
     steps = [[path["cell"].numpy() for path in sampler.sample(tf.constant([3, step]))] for step in range(4)]
     for paths in steps:
         assert len(paths) == 5
@@ -86,7 +85,7 @@ def test_fairness_needs_edges_with_equally_many_candidates():
     wide = CellSpec("wide", 1, 2, (Edge(0, 1, ("skip_connect", "nor_conv_1x1")),))
     narrow = CellSpec("narrow", 1, 2, (Edge(0, 1, ("skip_connect",)),))
     with pytest.raises(UserError, match=r"same number.*\[1, 2\]"):
-        samplers.fair_paths().build(Space("two", (wide, narrow), ()))
+        samplers.FairPaths().build(Space("two", (wide, narrow), ()))
 
 
 def released_path_statistic(steps):
@@ -112,7 +111,7 @@ def random_steps(count):
 
 @pytest.mark.parametrize("done, epochs", [(1, 10), (6, 10), (10, 10)])
 def test_the_path_distribution_is_that_of_the_released_code(done, epochs):
-    sampler = built(samplers.importance_paths())
+    sampler = built(samplers.ImportancePaths())
     steps = list(random_steps(7))
     for path, norms in steps:
         sampler.record({"cell": tf.constant(np.eye(5)[path], tf.float32)}, {"cell": tf.constant(norms, tf.float32)})
@@ -125,7 +124,7 @@ def test_the_path_distribution_is_that_of_the_released_code(done, epochs):
 
 
 def test_a_distribution_of_each_edge():
-    sampler = built(samplers.importance_paths(per_edge=True, smoothing=0.5))
+    sampler = built(samplers.ImportancePaths(per_edge=True, smoothing=0.5))
     norms = np.zeros((6, 5), np.float32)
     norms[2, 3], norms[2, 2], norms[4, 2] = 3.0, 1.0, 2.0
     sampler.record({"cell": tf.ones((6, 5))}, {"cell": tf.constant(norms)})
@@ -137,7 +136,7 @@ def test_a_distribution_of_each_edge():
 
 
 def test_importance_weights_of_paths_make_means_those_of_uniform_paths():
-    sampler = built(samplers.importance_paths(per_edge=True, importance_weights=True))
+    sampler = built(samplers.ImportancePaths(per_edge=True, importance_weights=True))
     rng = np.random.default_rng(1)
     sampler.record({"cell": tf.ones((6, 5))}, {"cell": tf.constant(rng.uniform(size=(6, 5)), tf.float32)})
     sampler.end_epoch(4, 6)
@@ -149,14 +148,12 @@ def test_importance_weights_of_paths_make_means_those_of_uniform_paths():
 
 def test_edges_with_different_candidates_cannot_share():
     with pytest.raises(UserError, match="per_edge = True"):
-        samplers.importance_paths().build(s1(4, 3))
-    samplers.importance_paths(per_edge=True).build(s1(4, 3))
+        samplers.ImportancePaths().build(s1(4, 3))
+    samplers.ImportancePaths(per_edge=True).build(s1(4, 3))
 
 
 def images(size, **settings):
-    sampler = samplers.importance_images(**settings)
-    sampler.build(size)
-    return sampler
+    return samplers.ImportanceImages(**settings).build(size)
 
 
 def test_the_image_distribution_is_that_of_the_released_code():
@@ -189,8 +186,8 @@ def test_an_image_more_than_once_in_a_batch_counts_as_one_visit_after_the_other(
 
 
 def test_the_second_moment_is_that_of_the_ratios():
-    sampler = built(samplers.importance_paths(per_edge=True))
-    assert sampler.second_moment() == pytest.approx(1, abs=1e-5) and samplers.fair_paths().second_moment() == 1
+    sampler = built(samplers.ImportancePaths(per_edge=True))
+    assert sampler.second_moment() == pytest.approx(1, abs=1e-5) and built(samplers.FairPaths()).second_moment() == 1
     probs = np.random.default_rng(0).dirichlet(np.ones(5) * 5, 6)
     sampler.variables[0].assign(probs)
     paths = itertools.product(range(5), repeat=6)
@@ -204,11 +201,25 @@ def test_orders_are_functions_of_seed_and_epoch_and_the_first_takes_each_image_o
     np.testing.assert_array_equal(sampler.order(1, 3), sampler.order(1, 3))
     assert len({tuple(sampler.order(seed, epoch)) for seed in (1, 2) for epoch in (0, 1, 2)}) == 6
     assert len(set(sampler.order(1, 1))) < 50  # with replacement
-    assert samplers.uniform_images().order(1, 1) is None
+    assert samplers.UniformImages().build(50).order(1, 1) is None
 
 
-@pytest.mark.parametrize("make", [samplers.importance_paths, samplers.importance_images])
+@pytest.mark.parametrize("make", [samplers.ImportancePaths, samplers.ImportanceImages])
 @pytest.mark.parametrize("smoothing", [-0.1, 1.1])
 def test_smoothing_is_a_share(make, smoothing):
     with pytest.raises(UserError, match=r"\[0, 1\].*smoothing"):
         make(smoothing=smoothing)
+
+
+def test_a_part_serves_two_searches():
+    part = samplers.ImportancePaths(per_edge=True)
+    first, second = built(part), built(part)
+    first.record({"cell": tf.ones((6, 5))}, {"cell": tf.constant(np.eye(6, 5), tf.float32)})
+    first.end_epoch(5, 5)
+    np.testing.assert_allclose(first.distribution()["cell"][0], 0.8 * np.eye(5)[0] + 0.04, rtol=1e-5)
+    np.testing.assert_allclose(second.distribution()["cell"], 0.2, rtol=1e-6)
+    images = samplers.ImportanceImages()
+    first, second = images.build(4), images.build(6)
+    first.record(tf.constant([1]), tf.constant([2.0]))
+    np.testing.assert_array_equal(first.variables[1], [0, 2, 0, 0])
+    np.testing.assert_array_equal(second.variables[1], np.zeros(6))

@@ -5,18 +5,18 @@ import math
 import pytest
 
 from tf_edd.errors import UserError
-from tf_edd.schedules.learning_rate import (
-    constant_rate,
-    cosine_rate,
-    exponential_rate,
-    linear_rate,
-    sequence_rate,
-    warm_up_rate,
+from tf_edd.schedules import (
+    ConstantRate,
+    CosineRate,
+    ExponentialRate,
+    LinearRate,
+    SequenceRate,
+    WarmupRate,
 )
 
 
 def test_cosine_from_0025_to_0001():
-    rate = cosine_rate(0.025, 0.001, 50)
+    rate = CosineRate(0.025, 50, 0.001)
     assert rate(0) == 0.025
     assert rate(25) == pytest.approx(0.013, rel=1e-12)
     assert rate(50) == pytest.approx(0.001, rel=1e-12)
@@ -25,14 +25,14 @@ def test_cosine_from_0025_to_0001():
 
 
 def test_the_minimum_stays_after_the_end():
-    assert cosine_rate(0.1, 0.0, 5)(9) == 0.0
+    assert CosineRate(0.1, 5)(9) == 0.0
 
 
 def test_cosine_equals_pytorch():
     torch = pytest.importorskip("torch")
     optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=0.025)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, T_max=50, eta_min=0.001)
-    rate = cosine_rate(0.025, 0.001, 50)
+    rate = CosineRate(0.025, 50, 0.001)
     for epoch in range(50):
         assert rate(epoch) == pytest.approx(optimizer.param_groups[0]["lr"], rel=1e-9)
         optimizer.step()
@@ -40,14 +40,14 @@ def test_cosine_equals_pytorch():
 
 
 def test_constant():
-    assert [constant_rate(3e-4)(epoch) for epoch in (0, 7)] == [3e-4, 3e-4]
+    assert [ConstantRate(3e-4)(epoch) for epoch in (0, 7)] == [3e-4, 3e-4]
 
 
 def test_exponential_equals_pytorch():
     torch = pytest.importorskip("torch")
     optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=0.1)
     schedule = torch.optim.lr_scheduler.StepLR(optimizer, step_size=1, gamma=0.97)
-    rate = exponential_rate(0.1, 0.97)
+    rate = ExponentialRate(0.1, 0.97)
     assert rate(0) == 0.1 and rate(2) == pytest.approx(0.1 * 0.97 * 0.97, rel=1e-12)
     for epoch in range(250):
         assert rate(epoch) == pytest.approx(optimizer.param_groups[0]["lr"], rel=1e-9)
@@ -57,20 +57,20 @@ def test_exponential_equals_pytorch():
 
 def test_linear_with_its_tail():
     """The numbers of the 250-epoch training on ImageNet: 245 steps down, then 5 of a fifth of their size."""
-    rate = linear_rate(0.5, 250)
+    rate = LinearRate(0.5, 250)
     assert [rate(0), rate(49), rate(244)] == pytest.approx([0.5, 0.4, 0.5 / 245], rel=1e-12)
     assert [rate(epoch) for epoch in range(245, 250)] == pytest.approx([0.5 * n / 1225 for n in (5, 4, 3, 2, 1)])
     assert rate(250) == rate(300) == 0.0
 
 
-def test_warm_up_rises_to_the_first_rate():
-    rate, plain = warm_up_rate(linear_rate(0.5, 250), 5), linear_rate(0.5, 250)
+def test_the_warmup_rises_to_the_first_rate():
+    rate, plain = WarmupRate(LinearRate(0.5, 250), 5), LinearRate(0.5, 250)
     assert [rate(epoch) for epoch in range(5)] == pytest.approx([0.1, 0.2, 0.3, 0.4, 0.5], rel=1e-12)
     assert all(rate(epoch) == plain(epoch) for epoch in range(5, 250))
 
 
 def test_a_sequence_counts_the_epochs_of_the_second_from_0():
-    rate = sequence_rate(cosine_rate(0.05, epochs=4), 4, cosine_rate(0.025, epochs=2))
+    rate = SequenceRate(CosineRate(0.05, epochs=4), 4, CosineRate(0.025, epochs=2))
     falling = [0.05 * (1 + cosine) / 2 for cosine in (1, 2**-0.5, 0, -(2**-0.5))]
     assert [rate(epoch) for epoch in range(7)] == pytest.approx([*falling, 0.025, 0.0125, 0.0], abs=1e-12)
 
@@ -78,19 +78,19 @@ def test_a_sequence_counts_the_epochs_of_the_second_from_0():
 @pytest.mark.parametrize(
     ("schedule", "arguments"),
     [
-        (exponential_rate, {"base": 0.0}),
-        (exponential_rate, {"base": 0.1, "decay": -0.97}),
-        (linear_rate, {"base": 0.0, "epochs": 9}),
-        (linear_rate, {"base": 0.1, "epochs": 5, "tail": 5}),
-        (linear_rate, {"base": 0.1, "epochs": 5, "tail": 0}),
-        (warm_up_rate, {"rate": constant_rate(0.1), "epochs": 0}),
-        (sequence_rate, {"first": constant_rate(0.1), "epochs": 0, "then": constant_rate(0.1)}),
-        (constant_rate, {"value": 0}),
-        (constant_rate, {"value": float("nan")}),
-        (cosine_rate, {"base": 0.1, "minimum": 0.2, "epochs": 5}),
-        (cosine_rate, {"base": 0.0, "epochs": 5}),
-        (cosine_rate, {"base": 0.1, "minimum": -0.1, "epochs": 5}),
-        (cosine_rate, {"base": 0.1, "epochs": 0}),
+        (ExponentialRate, {"base": 0.0}),
+        (ExponentialRate, {"base": 0.1, "decay": -0.97}),
+        (LinearRate, {"base": 0.0, "epochs": 9}),
+        (LinearRate, {"base": 0.1, "epochs": 5, "tail": 5}),
+        (LinearRate, {"base": 0.1, "epochs": 5, "tail": 0}),
+        (WarmupRate, {"rate": ConstantRate(0.1), "epochs": 0}),
+        (SequenceRate, {"first": ConstantRate(0.1), "epochs": 0, "then": ConstantRate(0.1)}),
+        (ConstantRate, {"value": 0}),
+        (ConstantRate, {"value": float("nan")}),
+        (CosineRate, {"base": 0.1, "minimum": 0.2, "epochs": 5}),
+        (CosineRate, {"base": 0.0, "epochs": 5}),
+        (CosineRate, {"base": 0.1, "minimum": -0.1, "epochs": 5}),
+        (CosineRate, {"base": 0.1, "epochs": 0}),
     ],
 )
 def test_values_out_of_range_are_refused(schedule, arguments):

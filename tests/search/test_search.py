@@ -6,10 +6,12 @@ import math
 import keras
 import numpy as np
 import pytest
-from tiny_search import BATCH, EPOCHS, STEPS, Stop, StopAt, outcome, run, tiny_space
+from tiny_search import BATCH, EPOCHS, STEPS, Stop, StopAt, method, outcome, run, tiny_space
 
+from tf_edd.actions import Action, CollapseWarning, GenotypeLog
 from tf_edd.errors import UserError
 from tf_edd.runtime import files
+from tf_edd.schedules import EntropyDecay
 from tf_edd.spaces import darts_imagenet
 
 TAGS = {
@@ -21,7 +23,7 @@ TAGS = {
 }
 
 
-class Spy:
+class Spy(Action):
     """An action that remembers what it saw."""
 
     def __init__(self):
@@ -29,6 +31,7 @@ class Spy:
 
     def begin(self, state):
         self.calls.append("begin")
+        return self
 
     def epoch(self, state, metrics):
         self.calls.append(state.epoch)
@@ -43,10 +46,10 @@ class Spy:
 
 @pytest.fixture(scope="module")
 def searched(tmp_path_factory):
-    """A search of four epochs whose first epoch is frozen."""
+    """A search of four epochs whose first epoch moves the weights alone."""
     spy, folder = Spy(), tmp_path_factory.mktemp("searched")
-    genotype = run(folder, epochs=4, frozen_epochs=1, actions=(spy,))
-    return spy, genotype, folder
+    result = run(folder, epochs=4, warmup_epochs=1, actions=(spy,))
+    return spy, result, folder
 
 
 def test_actions_are_called_in_order_and_every_tag_is_there(searched):
@@ -54,10 +57,10 @@ def test_actions_are_called_in_order_and_every_tag_is_there(searched):
     assert spy.calls == ["begin", 1, 2, 3, 4, "end"]
     for row in spy.rows[1:]:
         assert row.keys() >= TAGS and all(math.isfinite(row[tag]) for tag in TAGS)
-    assert TAGS - spy.rows[0].keys() == {"loss/arch", "arch/logit_gradient_norm"}  # the frozen epoch
+    assert TAGS - spy.rows[0].keys() == {"loss/arch", "arch/logit_gradient_norm"}  # the warmup
 
 
-def test_the_frozen_epoch_leaves_the_logits(searched):
+def test_the_warmup_leaves_the_logits(searched):
     spy, _, _ = searched
     drawn = 1e-3 * np.random.default_rng(np.random.SeedSequence([3, 0xA])).standard_normal((2, 2))
     np.testing.assert_array_equal(spy.logits[0], drawn.astype(np.float32))
@@ -67,7 +70,7 @@ def test_the_frozen_epoch_leaves_the_logits(searched):
 def test_temperatures_are_those_of_algorithm_2_fed_with_the_recorded_entropies(searched):
     spy, _, _ = searched
     expected_logit, gain, momentum = 1e-3 / math.sqrt(2 * math.pi), 0.06, 0.5
-    temperatures, decay = [1.0, 1.0], 0.0  # the frozen epoch, and the first one of the schedule
+    temperatures, decay = [1.0, 1.0], 0.0  # the warmup, and the first one of the schedule
     for k, row in enumerate(spy.rows[1:-1], start=1):
         decay = gain * (1 - momentum) * row["arch/entropy"] + momentum * decay
         temperatures.append(expected_logit / math.log(math.exp(expected_logit) + k * decay))
@@ -77,7 +80,7 @@ def test_temperatures_are_those_of_algorithm_2_fed_with_the_recorded_entropies(s
 
 
 def test_probabilities_entropy_and_genotype_follow_from_the_logits(searched):
-    spy, genotype, _ = searched
+    spy, result, _ = searched
     for logits, probs, row in zip(spy.logits, spy.probs, spy.rows, strict=True):
         exponents = np.float64(logits) / row["arch/temperature"]
         expected = np.exp(exponents - exponents.max(1, keepdims=True))
@@ -88,14 +91,21 @@ def test_probabilities_entropy_and_genotype_follow_from_the_logits(searched):
         operations = [tiny_space().cells[0].edges[0].primitives[best] for best in expected.argmax(1)]
         assert row["genotype"] == f"|{operations[0]}~0|+|{operations[1]}~1|"
         assert row["arch/skip_count"] == row["arch/skip_count_cell"] == operations.count("skip_connect")
-    assert str(genotype) == spy.rows[-1]["genotype"]
+    assert str(result.genotype) == spy.rows[-1]["genotype"]
 
 
 def test_the_result_files(searched):
-    spy, genotype, folder = searched
-    assert files.read_json(folder / "search" / "genotype.json") == genotype.to_json()
+    spy, result, folder = searched
+    assert files.read_json(folder / "search" / "genotype.json") == result.genotype.to_json()
     results = files.read_json(folder / "search" / "results.json")
-    assert results["genotype"] == str(genotype) and results["metrics"]["loss/valid"] == spy.rows[-1]["loss/valid"]
+    assert (
+        results["genotype"] == str(result.genotype) and results["metrics"]["loss/valid"] == spy.rows[-1]["loss/valid"]
+    )
+
+
+def test_the_result_is_returned(searched):
+    spy, result, folder = searched
+    assert result.folder == folder / "search" and list(result.history) == spy.rows
 
 
 def test_a_finished_search_is_refused_and_nothing_changes(searched):
@@ -131,9 +141,13 @@ def test_the_seed_decides_whatever_was_drawn_before_and_overwrite_starts_anew(tm
 @pytest.mark.parametrize(
     "changes, told",
     [
-        ({"epochs": EPOCHS + 1}, [f"-epochs: {EPOCHS}", f"+epochs: {EPOCHS + 1}"]),
-        ({"seed": 5}, ["-seed: 3", "+seed: 5"]),
-        ({"batch_size": 2 * BATCH}, [f"-batch_size: {BATCH}", f"+batch_size: {2 * BATCH}"]),
+        ({"epochs": EPOCHS + 1}, f"  epochs: started with {EPOCHS}, received {EPOCHS + 1}"),
+        ({"seed": 5}, "  seed: started with 3, received 5"),
+        ({"batch_size": 2 * BATCH}, f"  batch_size: started with {BATCH}, received {2 * BATCH}"),
+        (
+            {"temperature": EntropyDecay(entropy_gain=0.12)},
+            "  method.temperature.entropy_gain: started with 0.06, received 0.12",
+        ),
     ],
 )
 def test_another_configuration_is_refused_with_the_difference(tmp_path, changes, told):
@@ -141,19 +155,61 @@ def test_another_configuration_is_refused_with_the_difference(tmp_path, changes,
         run(tmp_path, actions=(StopAt("begin"),))
     with pytest.raises(UserError) as error:
         run(tmp_path, **changes)
-    assert all(line in str(error.value).splitlines() for line in told), error.value
+    assert told in str(error.value).splitlines(), error.value
 
 
-def test_single_level_draws_the_training_half_twice(tmp_path):
+@pytest.mark.slow
+def test_a_search_continues_with_other_actions(tmp_path):
+    """They see the search and decide no number of it."""
+    with pytest.raises(Stop):
+        run(tmp_path, actions=(StopAt("epoch", 2),))
+    result = run(tmp_path, actions=(GenotypeLog(), CollapseWarning()))
+    assert [row["epoch"] for row in result.history] == list(range(1, EPOCHS + 1))
+
+
+def test_a_method_serves_two_searches(tmp_path):
+    one = method()
+    for name in ("a", "b"):
+        run(tmp_path / name, epochs=1, method=one)
+    assert outcome(tmp_path / "a") == outcome(tmp_path / "b")
+    assert not one.weight_optimizer.built and not one.arch_optimizer.built
+
+
+class Measure(Action):
+    """Adds a metric."""
+
+    def measure(self, state):
+        return {"extra/epoch": float(state.epoch)}
+
+
+class Reader(Action):
+    """Keeps the metrics that an action is called with."""
+
+    def __init__(self):
+        self.seen = []
+
+    def epoch(self, state, metrics):
+        self.seen.append((metrics["extra/epoch"], state.history[-1]["extra/epoch"]))
+
+
+@pytest.mark.parametrize("reversed_order", [False, True])
+def test_what_an_action_measures_reaches_all_whatever_their_order(tmp_path, reversed_order):
+    actions = (Measure(), reader := Reader())
+    result = run(tmp_path, epochs=2, actions=actions[::-1] if reversed_order else actions)
+    assert reader.seen == [(1.0, 1.0), (2.0, 2.0)]
+    assert [row["extra/epoch"] for row in result.history] == [1.0, 2.0]
+
+
+def test_a_single_split_is_drawn_twice(tmp_path):
     spy = Spy()
-    run(tmp_path, epochs=1, valid=None, actions=(spy,))
-    record = files.read_json(tmp_path / "search" / "record.json")["settings"]["halves"]
+    run(tmp_path, epochs=1, split=(STEPS * BATCH, None), actions=(spy,))
+    record = files.read_json(tmp_path / "search" / "record.json")["splits"]
     assert record["train"] == STEPS * BATCH and record["valid"] is None
     # other batches of the same images in the two phases
     assert spy.rows[0]["loss/weights"] != spy.rows[0]["loss/arch"]
 
 
-def test_rematerialisation_changes_nothing(tmp_path):
+def test_rematerialization_changes_nothing(tmp_path):
     losses = []
     for rematerialize in (False, True):
         folder = tmp_path / str(rematerialize)
@@ -165,10 +221,10 @@ def test_rematerialisation_changes_nothing(tmp_path):
 
 def test_dry_run_tells_the_composition_and_writes_nothing(tmp_path):
     folder = tmp_path / "run"
-    text = run(folder, frozen_epochs=1, dry_run=True)
+    text = run(folder, warmup_epochs=1, dry_run=True)
     rows = {line.split("  ")[0].strip(): line.split("  ", 1)[1].strip() for line in text.splitlines()}
     assert rows["steps"] == f"{EPOCHS} epochs x {STEPS} steps of {BATCH} + {BATCH} images"
-    assert rows["frozen"] == "the logits in the first 1 epochs"
+    assert rows["warmup"] == "the weights alone in the first 1 epochs"
     assert rows["space"].startswith("tiny, 4 architectures") and "GiB" in rows["activations"]
     assert not folder.exists()
 
@@ -184,14 +240,14 @@ def test_images_too_small_for_the_network_are_refused_before_anything_is_written
 @pytest.mark.parametrize(
     "changes, told",
     [
-        ({"batch_size": 65}, "must fit into both halves"),
+        ({"batch_size": 65}, "batch_size must fit into every split"),
         ({"batch_size": 0}, "batch_size=0"),
         ({"epochs": 0}, "epochs=0"),
-        ({"frozen_epochs": EPOCHS}, f"frozen_epochs={EPOCHS}"),
-        ({"frozen_epochs": -1}, "frozen_epochs=-1"),
-        ({"entropy_at": 0.0}, "entropy_at=0.0"),
+        ({"warmup_epochs": EPOCHS}, f"warmup_epochs={EPOCHS}"),
+        ({"warmup_epochs": -1}, "warmup_epochs=-1"),
+        ({"entropy_temperature": 0.0}, "entropy_temperature=0.0"),
         ({"checkpoint_steps": -1}, "checkpoint_steps=-1"),
-        ({"train": 1400, "valid": 1400}, "must not exceed the 1438 images"),
+        ({"split": (1400, 1400)}, "must not exceed the 1438 images"),
     ],
 )
 def test_numbers_out_of_range(tmp_path, changes, told):

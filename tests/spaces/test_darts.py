@@ -40,16 +40,16 @@ def test_reductions_at_one_and_two_thirds(num_cells, reductions, auxiliary):
     assert [block.channels for block in cells(space)] == widths
     roles = [block.role for block in space.blocks]
     assert (roles[0], roles[-1], space.blocks[0].channels) == ("stem", "classifier", 108)
-    assert roles.index("auxiliary_cifar") == auxiliary + 2  # behind the stem and that cell
+    assert roles.index("auxiliary_cifar") == auxiliary + 2  # after the stem and that cell
 
 
 def test_wires_of_the_search_network():
-    """Both inputs of the first cell are the stem; a cell behind a reduction halves the one before that."""
+    """Both inputs of the first cell are the stem; a cell after a reduction halves the one before that."""
     space = darts()
     wires = [wire for block, wire in zip(space.blocks, space.wires, strict=True) if block.role == "cell"]
     sources = [(0, 0), (0, 1), (1, 2), (2, 3), (3, 4), (4, 5), (5, 6), (6, 8)]  # block 7 is the auxiliary head
     assert [wire.sources for wire in wires] == sources
-    assert [i for i, wire in enumerate(wires) if wire.halves_first] == [3, 6]
+    assert [i for i, wire in enumerate(wires) if wire.reduction_prev] == [3, 6]
     assert space.wires[-1].sources == (9,) and space.wires[-1].scales == (4,)
     assert space.wires[7].sources == (6,)
 
@@ -58,7 +58,7 @@ def test_stems_for_large_images_feed_the_first_cell():
     space = darts_imagenet()
     assert [block.role for block in space.blocks[:3]] == ["stem_quarter", "stem_eighth", "cell"]
     assert [block.channels for block in space.blocks[:3]] == [48, 48, 48] and len(cells(space)) == 14
-    assert space.wires[2].sources == (0, 1) and space.wires[2].scales == (4, 8) and space.wires[2].halves_first
+    assert space.wires[2].sources == (0, 1) and space.wires[2].scales == (4, 8) and space.wires[2].reduction_prev
     assert space.wires[1].sources == (0,) and space.wires[3].sources == (1, 2)
     assert "auxiliary_imagenet" in [block.role for block in space.blocks]
     assert [block.channels for block in darts_imagenet(16, 8, stem="search").blocks[:2]] == [48, 48]

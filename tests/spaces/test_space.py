@@ -1,10 +1,27 @@
 """CellSpec and Space: what they derive from their edges, and what they refuse."""
 
 import dataclasses
+import json
 
 import pytest
 
-from tf_edd.spaces import Block, CellSpec, Edge, Space
+from tf_edd.errors import UserError
+from tf_edd.spaces import (
+    Block,
+    CellSpec,
+    Edge,
+    Space,
+    darts,
+    darts_imagenet,
+    nas_bench_201,
+    proxyless,
+    s1,
+    s2,
+    s3,
+    s4,
+    space_from_json,
+    space_to_json,
+)
 
 OPS = ("a", "b", "c")
 
@@ -71,3 +88,51 @@ def test_descriptions_are_frozen():
     with pytest.raises(dataclasses.FrozenInstanceError):
         make_cell().kind = "other"
     assert hash(make_cell()) == hash(make_cell())
+
+
+SPACES = [
+    nas_bench_201(),
+    darts(),
+    darts(36, 20, 2, 1, with_none=False),
+    darts_imagenet(),
+    darts_imagenet(16, 8, stem="search"),
+    s1(),
+    s2(),
+    s3(),
+    s4(),
+    proxyless(),
+    proxyless((8, 8), (1, 2), (1, 2), 8, 1, 8, 16, with_none=False),
+    Space("odd", (make_cell(output="concat", edges_per_node=1, excluded=("a", "b"), pool_norm=True),), ()),
+]
+
+
+@pytest.mark.parametrize("space", SPACES, ids=lambda space: f"{space.name}, {len(space.blocks)} blocks")
+def test_json_round_trip_is_exact(space):
+    content = json.loads(json.dumps(space_to_json(space)))
+    assert content == space_to_json(space)
+    again = space_from_json(content)
+    assert again == space and hash(again) == hash(space) and repr(again) == repr(space)
+
+
+def test_json_names_what_differs():
+    one, other = space_to_json(darts()), space_to_json(darts(with_none=False))
+    assert one["blocks"] == other["blocks"] and one["cells"] != other["cells"]
+    assert len(json.dumps(one)) < 2000
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"name": None},
+        {"cells": [{}]},
+        {"blocks": [[]]},
+        {"blocks": None},
+        {"cells": [{"primitives": [], "edges": [[]]}]},
+    ],
+)
+def test_refuses_json_of_something_else(change):
+    content = {**space_to_json(darts()), **change}
+    if change == {"name": None}:
+        del content["name"]
+    with pytest.raises(UserError, match="Expected a space"):
+        space_from_json(content)

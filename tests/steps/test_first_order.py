@@ -10,10 +10,13 @@ import tensorflow as tf
 from tf_edd.architectures.logits import ArchLogits
 from tf_edd.errors import UserError
 from tf_edd.networks.supernet import Supernet
-from tf_edd.optimizers.optimizers import SGD, Adam
-from tf_edd.relaxations.relaxations import softmax, sparse_noisy_softmax
+from tf_edd.optimizers import SGD, Adam
+from tf_edd.regularizers import Regularizer
+from tf_edd.relaxations import Softmax, SparseNoisySoftmax
+from tf_edd.schedules import ConstantRate
+from tf_edd.search.method import Method
 from tf_edd.spaces import Block, CellSpec, Edge, Space, nas_bench_201
-from tf_edd.steps.first_order import Bilevel, first_order
+from tf_edd.steps import FirstOrder, StepInfo, StepSetup
 
 SPACE = nas_bench_201(4, 1)
 RATE = 0.1
@@ -52,15 +55,27 @@ class LinearNet:
         return tf.matmul(means, tf.convert_to_tensor(self.kernel)) * mixed
 
 
+def method(relaxation, optimizers, regularizers=(), **settings) -> Method:
+    return Method(
+        step=FirstOrder(**settings),
+        relaxation=relaxation,
+        weight_optimizer=optimizers[0],
+        arch_optimizer=optimizers[1],
+        weight_rate=ConstantRate(RATE),
+        arch_rate=ConstantRate(RATE),
+        regularizers=tuple(regularizers),
+    )
+
+
 class Setup:
     """A step over the linear stand-in (or the supernet) with plain SGD of rate 0.1 for both phases."""
 
-    def __init__(self, net=None, relaxation=None, optimizers=None, **settings):
-        self.net = net or LinearNet()
+    def __init__(self, net=None, relaxation=None, optimizers=None, xla=False, seed=0, **settings):
+        self.net, self.temperature = net or LinearNet(), 1.0
         self.logits = ArchLogits(SPACE, seed=0, init_scale=0.5)
-        self.optimizers = optimizers or [SGD(learning_rate=RATE, momentum=0.0) for _ in range(2)]
-        settings = {"weight_gradient_clip": None, **settings}
-        self.step = Bilevel(self.net, self.logits, relaxation or softmax(), *self.optimizers, **settings)
+        self.optimizers = optimizers or [SGD(learning_rate=RATE, momentum=0.0, weight_decay=0.0) for _ in range(2)]
+        parts = method(relaxation or Softmax(), self.optimizers, **{"weight_gradient_clip": None, **settings})
+        self.step = parts.step.build(StepSetup(self.net, self.logits, parts, xla=xla, seed=seed))
 
     @property
     def weights(self):
@@ -71,7 +86,8 @@ class Setup:
         return self.logits.numpy()["cell"]
 
     def take(self, index=0, phases=("weights", "arch")):
-        scalars = self.step.step(TRAIN, VALID, tf.constant(index, tf.int64), phases)
+        info = StepInfo(index, temperature=self.temperature, phases=phases)
+        scalars = self.step({"weights": TRAIN, "arch": VALID}, info)
         return {tag: float(value) for tag, value in scalars.items()}
 
 
@@ -88,7 +104,7 @@ def loss_and_gradients(net, kernel, alphas, data, relaxation=None, temperature=1
     images, labels = data
     with tf.GradientTape() as tape:
         tape.watch([kernel, alphas])
-        probs = (relaxation or softmax())(alphas, temperature)
+        probs = (relaxation or Softmax())(alphas, temperature)
         mixed = tf.reduce_sum(probs[:3, :3] * [[1.0, 2.0, -1.0]], 0)
         outputs = tf.matmul(tf.reduce_mean(images, [1, 2]) * 10, kernel) * mixed
         loss = tf.reduce_mean(keras.losses.sparse_categorical_crossentropy(labels, outputs, from_logits=True))
@@ -131,13 +147,13 @@ def test_each_phase_changes_its_own_variables_only():
 
 
 def test_the_logits_use_the_gradient_of_the_relaxation_at_the_temperature():
-    setup = Setup(relaxation=sparse_noisy_softmax())
-    setup.step.temperature.assign(0.3)
+    setup = Setup(relaxation=SparseNoisySoftmax())
+    setup.temperature = 0.3
     a = setup.alphas
-    _, _, by_a = loss_and_gradients(setup.net, setup.weights, a, VALID, sparse_noisy_softmax(), 0.3)
+    _, _, by_a = loss_and_gradients(setup.net, setup.weights, a, VALID, SparseNoisySoftmax(), 0.3)
     setup.take(phases=("arch",))
     np.testing.assert_allclose(a - setup.alphas, RATE * by_a, rtol=1e-4, atol=1e-6)
-    _, _, plain = loss_and_gradients(setup.net, setup.weights, a, VALID, softmax(), 0.3)
+    _, _, plain = loss_and_gradients(setup.net, setup.weights, a, VALID, Softmax(), 0.3)
     assert np.abs(by_a - plain).max() > 1e-3
 
 
@@ -168,7 +184,7 @@ def test_clips_before_weight_decay_is_added():
     np.testing.assert_allclose(w - setup.weights, expected, rtol=1e-4, atol=1e-6)
 
 
-class Penalty:
+class Penalty(Regularizer):
     """Half the squared norm of the variables of both phases."""
 
     def __init__(self, phase):
@@ -205,7 +221,9 @@ class NoisyRelaxation:
 
 
 def losses(seed, *indices, phases=("weights", "arch")):
-    setup = Setup(relaxation=NoisyRelaxation(), seed=seed, optimizers=[SGD(0.0), SGD(0.0)])  # nothing moves
+    setup = Setup(
+        relaxation=NoisyRelaxation(), seed=seed, optimizers=[SGD(0.0, weight_decay=0.0), SGD(0.0, weight_decay=0.0)]
+    )  # nothing moves
     return [tuple(setup.take(index, phases)[f"loss/{phase}"] for phase in phases) for index in indices]
 
 
@@ -238,9 +256,10 @@ def test_phases_and_kinds_have_their_own_noise(eager):
     net.trainable_variables = [keras.Variable(1.0)]
     edges = (Edge(0, 1, ("none", "skip_connect")),)
     space = Space("two", tuple(CellSpec(kind, 1, 2, edges) for kind in ("a", "b")), ())
-    step = Bilevel(net, ArchLogits(space, seed=0), recorder, SGD(), SGD())
+    parts = method(recorder, [SGD(), SGD()])
+    step = parts.step.build(StepSetup(net, ArchLogits(space, seed=0), parts))
     for index in (0, 1, 1):
-        step.step(TRAIN, VALID, tf.constant(index, tf.int64))
+        step({"weights": TRAIN, "arch": VALID}, StepInfo(index))
     assert len(set(seeds[:8])) == 8  # two steps, two phases, two kinds
     assert seeds[8:] == seeds[4:8]  # the same step again
 
@@ -248,12 +267,12 @@ def test_phases_and_kinds_have_their_own_noise(eager):
 def test_one_trace_whatever_changes():
     setup = Setup()
     for index, temperature in enumerate((1.0, 1e-2, 1e-4)):
-        setup.step.temperature.assign(temperature)
+        setup.temperature = temperature
         for optimizer in setup.optimizers:
             optimizer.learning_rate = 0.1 / (index + 1)
         setup.take(index)
         setup.take(10_000 + index)
-    assert [function.experimental_get_tracing_count() for function in setup.step.functions.values()] == [1, 1]
+    assert [function.experimental_get_tracing_count() for function in setup.step.functions.traced.values()] == [1, 1]
 
 
 @pytest.mark.parametrize("skip_unused", [False, True])
@@ -271,17 +290,16 @@ def test_the_weight_step_alone_leaves_operations_out_and_has_gradients_of_weight
         {"weight_gradient_clip": 0.0},
         {"arch_gradient_clip": -0.1},
         {"arch_gradient_clip": float("nan")},
-        {"regularizers": [Penalty("both")]},
     ],
 )
 def test_refuses_impossible_settings(wrong):
     with pytest.raises(UserError, match="Received"):
-        first_order(LinearNet(), ArchLogits(SPACE, 0), softmax(), SGD(), Adam(), **wrong)
+        FirstOrder(**wrong)
 
 
 def steps_on_the_supernet(count=2, rate=0.05, optimizers=None, space=SPACE, **settings):
     optimizers = optimizers or [SGD(rate, weight_decay=5e-4), Adam(1e-2)]
-    setup = Setup(built_supernet(space), sparse_noisy_softmax(), optimizers, weight_gradient_clip=1.0, **settings)
+    setup = Setup(built_supernet(space), SparseNoisySoftmax(), optimizers, weight_gradient_clip=1.0, **settings)
     start = setup.weights, setup.alphas
     return setup, start, [setup.take(index) for index in range(count)]
 
@@ -290,8 +308,8 @@ def steps_on_the_supernet(count=2, rate=0.05, optimizers=None, space=SPACE, **se
 def test_skipping_unused_operations_gives_the_same_search():
     setups = []
     for skip_unused in (False, True):
-        setup = Setup(built_supernet(), sparse_noisy_softmax(), skip_unused=skip_unused)
-        setup.step.temperature.assign(1e-3)  # probabilities far below float32's smallest number
+        setup = Setup(built_supernet(), SparseNoisySoftmax(), skip_unused=skip_unused)
+        setup.temperature = 1e-3  # probabilities far below float32's smallest number
         for index in range(2):
             setup.take(index)
         setups.append(setup)
@@ -321,7 +339,7 @@ def test_mixed_precision_keeps_variables_and_relaxation_in_float32(policy):
         optimizers = [keras.optimizers.LossScaleOptimizer(optimizer, 1024.0) for optimizer in optimizers]
     seen = []
 
-    class Watched:
+    class Watched(Regularizer):
         phases = ("arch",)
 
         def __call__(self, context):
@@ -345,7 +363,7 @@ def test_float16_recovers_from_an_overflow():
     keras.config.set_dtype_policy("mixed_float16")
     optimizers = [
         keras.optimizers.LossScaleOptimizer(optimizer, initial_scale=2.0**22, dynamic_growth_steps=1000)
-        for optimizer in (SGD(0.05), Adam(1e-2))
+        for optimizer in (SGD(0.05, weight_decay=0.0), Adam(1e-2))
     ]
     setup, (weights, alphas), scalars = steps_on_the_supernet(1, optimizers=optimizers)
     np.testing.assert_array_equal(setup.weights, weights)  # skipped

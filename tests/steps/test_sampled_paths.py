@@ -1,27 +1,28 @@
 """Training of sampled paths: gradients, what stays untouched, statistics, variance, crash safety."""
 
-import dataclasses
-import types
+from types import SimpleNamespace
 
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from tiny_search import EPOCHS, Stop, outcome, run, stop_at_save, tiny_space
+from tiny_search import EPOCHS, Stop, method, outcome, run, stop_at_save, tiny_space
 
 from tf_edd import samplers
 from tf_edd.analysis.gradient_variance import variance
-from tf_edd.discretizers.discretizers import argmax
+from tf_edd.architectures.logits import ArchLogits
+from tf_edd.discretizers import Argmax
 from tf_edd.errors import UserError
 from tf_edd.networks.supernet import Supernet
-from tf_edd.optimizers.optimizers import SGD, adam
-from tf_edd.relaxations.relaxations import softmax
+from tf_edd.optimizers import SGD, Adam
+from tf_edd.regularizers import SelfDistillation
+from tf_edd.relaxations import Softmax
 from tf_edd.runtime import files
 from tf_edd.runtime.seeds import step_seed
-from tf_edd.schedules import learning_rate as schedules
-from tf_edd.schedules import temperature
+from tf_edd.samplers import ImportanceImages, ImportancePaths, UniformImages, UniformPaths
+from tf_edd.schedules import ConstantRate, ConstantTemperature
 from tf_edd.spaces import Block, Space, nas_bench_201
-from tf_edd.steps.sampled_paths import SinglePath, single_path
+from tf_edd.steps import Batch, EpochInfo, SampledPaths, StepInfo, StepSetup
 
 CELLS = [Block("cell", 4, cell="cell")] * 2
 SPACE = Space("two_cells", nas_bench_201(4, 1).cells, (Block("stem", 4), *CELLS, Block("head", 4)))
@@ -29,31 +30,58 @@ RATE, MOMENTUM, DECAY, CLIP = 0.1, 0.9, 1e-2, 0.3
 CHOICE = (3, 1, 2, 0, 4, 3)
 
 
-@dataclasses.dataclass(eq=False)
-class GivenPaths(samplers.UniformPaths):
+# Parts of a method that a step without logits does not take.
+WITHOUT_LOGITS = {
+    "relaxation": None,
+    "temperature": ConstantTemperature(),
+    "arch_optimizer": None,
+    "arch_rate": None,
+}
+
+
+class GivenPaths:
     """Always these paths; remembers what is recorded."""
 
-    choices: tuple
+    importance_weights = False
+    variables = ()
 
-    def sample(self, seed):
-        return [{"cell": tf.constant(np.eye(5)[list(choice)], tf.float32)} for choice in self.choices]
+    def __init__(self, *choices):
+        self.choices = choices
 
     def build(self, space):
         self.norms = tf.Variable(tf.zeros((6, 5)))
+        return self
+
+    def sample(self, seed):
+        return [{"cell": tf.constant(np.eye(5)[list(choice)], tf.float32)} for choice in self.choices]
 
     def record(self, path, norms):
         self.norms.assign(norms["cell"])
 
 
 class Setup:
-    def __init__(self, paths=None, images=None, space=SPACE, **settings):
+    """A step and what it was built from; `paths` and `images` are the running samplers."""
+
+    def __init__(self, paths=None, images=None, space=SPACE, xla=False, supernet=None, optimizer=None, **settings):
         keras.utils.set_random_seed(3)
-        self.supernet = Supernet(space, 3)
+        self.supernet = supernet or Supernet(space, 3)
         self.supernet.build((None, 8, 8, 3))
-        self.optimizer = SGD(RATE, MOMENTUM, weight_decay=DECAY)
-        self.paths, self.images = paths or GivenPaths((CHOICE,)), images or samplers.uniform_images()
-        self.step = SinglePath(self.supernet, self.optimizer, self.paths, self.images, clip=CLIP, **settings)
-        self.images.build(20)
+        self.optimizer = optimizer or SGD(RATE, MOMENTUM, weight_decay=DECAY)
+        self.part = SampledPaths(
+            paths or GivenPaths(CHOICE), images or UniformImages(), **{"weight_gradient_clip": CLIP, **settings}
+        )
+        self.setup = StepSetup(
+            self.supernet,
+            ArchLogits(space, seed=0),
+            method(step=self.part, weight_optimizer=self.optimizer, **WITHOUT_LOGITS),
+            train_images=20,
+            xla=xla,
+        )
+        self.build()
+
+    def build(self):
+        self.step = self.part.build(self.setup)
+        self.paths, self.images = self.step._paths, self.step._images
 
     @property
     def variables(self):
@@ -72,7 +100,9 @@ def batch(seed=1, size=8):
 
 
 def step(setup, data=None, index=0):
-    return {tag: float(v) for tag, v in setup.step.step(data or batch(), tf.constant(index, tf.int64)).items()}
+    """A step on images, labels and perhaps positions."""
+    scalars = setup.step({"weights": Batch(*(data or batch()))}, StepInfo(index))
+    return {tag: float(value) for tag, value in scalars.items()}
 
 
 def loss_and_gradients(supernet, choice, images, labels):
@@ -88,7 +118,7 @@ def loss_and_gradients(supernet, choice, images, labels):
 
 @pytest.mark.parametrize("choices", [(CHOICE,), (CHOICE, (2, 2, 0, 1, 3, 4))], ids=["one path", "two paths"])
 def test_steps_are_sgd_on_the_sum_of_the_paths_and_leave_the_rest_alone(choices):
-    setup = Setup(GivenPaths(choices))
+    setup = Setup(GivenPaths(*choices))
     velocities = [np.zeros(v.shape) for v in setup.variables]
     used = [owner is None or any(c[owner[0]] == owner[1] for c in choices) for owner in setup.owners()]
     assert 0 < used.count(False) < len(used)
@@ -116,9 +146,9 @@ def test_a_candidate_rests_with_its_momentum():
     step(setup)
     slots = [v.numpy() for v in setup.optimizer.velocities]
     setup.paths.choices = ((2,) * 6,)
-    again = SinglePath(setup.supernet, setup.optimizer, setup.paths, setup.images, clip=CLIP)
+    setup.build()  # the paths of the first step are constants in its function
     values = [v.numpy() for v in setup.variables]
-    again.step(batch(2), tf.constant(1, tf.int64))
+    step(setup, batch(2), 1)
     resting = [i for i, owner in enumerate(setup.owners()) if owner is not None and owner[1] == 3]
     moved = [i for i in resting if np.abs(slots[i]).max() > 0]
     assert moved  # they had a velocity to go on with
@@ -139,14 +169,14 @@ def test_only_the_path_is_run():
 
 
 def test_one_trace_for_all_paths():
-    setup = Setup(samplers.uniform_paths())
+    setup = Setup(UniformPaths())
     losses = {step(setup, index=index)["loss/weights"] for index in range(6)}
     assert len(losses) == 6
-    assert setup.step.functions["weights"].experimental_get_tracing_count() == 1
+    assert setup.step.function.experimental_get_tracing_count() == 1
 
 
 def test_the_statistics_are_norms_of_clipped_gradients_and_of_output_errors():
-    setup = Setup(images=samplers.importance_images())
+    setup = Setup(images=ImportanceImages())
     images, labels = batch()
     _, outputs, gradients = loss_and_gradients(setup.supernet, CHOICE, images, labels)
     norm = np.sqrt(sum(np.square(g).sum() for g in gradients))
@@ -165,7 +195,7 @@ def test_the_statistics_are_norms_of_clipped_gradients_and_of_output_errors():
 
 
 def test_importance_weights_of_paths_enter_the_gradient_and_not_the_statistic():
-    plain, weighted = (Setup(samplers.importance_paths(importance_weights=on)) for on in (False, True))
+    plain, weighted = (Setup(ImportancePaths(importance_weights=on)) for on in (False, True))
     probs = np.float32([0.1, 0.2, 0.4, 0.2, 0.1])
     found, noted = [], []
     for setup in (plain, weighted):
@@ -182,7 +212,7 @@ def test_importance_weights_of_paths_enter_the_gradient_and_not_the_statistic():
 
 
 def test_drawn_gradients_are_those_of_their_paths():
-    setup = Setup(samplers.importance_paths(), samplers.importance_images())
+    setup = Setup(ImportancePaths(), ImportanceImages())
     probs, even = (np.tile(np.float32(row), (6, 1)) for row in ([0.05, 0.05, 0.42, 0.43, 0.05], [0.2] * 5))
     setup.paths.variables[0].assign(probs)
     images, labels = batch()
@@ -202,7 +232,7 @@ def test_drawn_gradients_are_those_of_their_paths():
 
 def test_gradients_of_several_paths_are_measured_as_their_mean():
     choices = CHOICE, (2, 2, 0, 1, 3, 4)
-    setup = Setup(GivenPaths(choices))
+    setup = Setup(GivenPaths(*choices))
     images, labels = batch()
     found, _ = setup.step._gradients["as trained"](images, labels, None, tf.constant(0, tf.int64))
     both = [loss_and_gradients(setup.supernet, choice, images, labels)[2] for choice in choices]
@@ -212,7 +242,7 @@ def test_gradients_of_several_paths_are_measured_as_their_mean():
 
 @pytest.mark.slow
 def test_compiled_paths_are_those_that_are_not():
-    plain, compiled = (Setup(samplers.uniform_paths(), space=tiny_space(), xla=xla) for xla in (False, True))
+    plain, compiled = (Setup(UniformPaths(), space=tiny_space(), xla=xla) for xla in (False, True))
     for index in range(3):
         scalars = [step(setup, batch(index), index) for setup in (plain, compiled)]
         assert scalars[1] == pytest.approx(scalars[0], rel=1e-3)
@@ -221,7 +251,7 @@ def test_compiled_paths_are_those_that_are_not():
 
 
 def test_importance_weights_enter_the_gradient_alone():
-    setup = Setup(images=samplers.importance_images(importance_weights=True))
+    setup = Setup(images=ImportanceImages(importance_weights=True))
     setup.images.variables[0].assign(np.full(20, 1 / 40))  # weights of 1 / (20 / 40) = 2
     images, labels = batch()
     loss, _, gradients = loss_and_gradients(setup.supernet, CHOICE, images, labels)
@@ -266,61 +296,61 @@ def test_draws_of_pure_noise_have_no_relative_variance():
     assert found["variance"] == 10 and found["squared_mean"] == -5 and np.isnan(found["relative_variance"])
 
 
-def test_cells_are_assessed_by_their_mean_and_the_best_is_taken():
-    setup, asked = Setup(assessed_cells=5), []
+def test_cells_are_validated_by_their_mean_and_the_best_is_taken():
+    setup, asked = Setup(num_validated_paths=5), []
 
     def evaluate(table):
         asked.append(table["cell"].argmax(axis=1))
         return 2.0 * len(asked), [0.1, 0.4, 0.2, 0.4, 0.3][len(asked) - 1]
 
-    state = types.SimpleNamespace(epoch=2, space=SPACE)
-    cell, found = setup.step.assess(state, evaluate, argmax())
+    cell, found = setup.step.validate(epoch_info(2), evaluate, Argmax())
     np.testing.assert_array_equal(cell.one_hot(SPACE)["cell"].argmax(axis=1), asked[1])
     assert found == {"loss/valid": 6.0, "accuracy/valid": pytest.approx(0.28), "accuracy/discretized": 0.4}
     assert len({tuple(choice) for choice in asked}) == 5
 
 
 def test_measuring_the_variance_moves_no_average():
-    keras.utils.set_random_seed(0)
-    supernet = Supernet(tiny_space(), 3, running_statistics=True)
-    supernet.build((None, 8, 8, 3))
-    paths, images = samplers.importance_paths(), samplers.importance_images()
-    step = SinglePath(supernet, SGD(RATE), paths, images, variance_draws=2)
-    feed = GivenFeed()
-    step.prepare(feed)
-    before = [variable.numpy() for variable in supernet.variables]
-    found = step.end_epoch(types.SimpleNamespace(epoch=0, epochs=2, seed=0, step=3), feed)
+    setup = Setup(
+        ImportancePaths(),
+        ImportanceImages(),
+        tiny_space(),
+        supernet=Supernet(tiny_space(), 3, running_statistics=True),
+        optimizer=SGD(RATE),
+        variance_draws=2,
+    )
+    before = [variable.numpy() for variable in setup.supernet.variables]
+    found = setup.step.end_epoch(epoch_info(0, GivenBatches()))
     assert {"gradient/variance", "gradient/variance_weighted", "gradient/variance_uniform"} <= set(found)
-    assert supernet.non_trainable_variables
-    for value, variable in zip(before, supernet.variables, strict=True):
+    assert setup.supernet.non_trainable_variables
+    for value, variable in zip(before, setup.supernet.variables, strict=True):
         np.testing.assert_array_equal(value, variable)
 
 
-class GivenFeed:
-    """Two batches of four images."""
+def epoch_info(epoch, batches=None):
+    return EpochInfo(epoch, epochs=epoch + 2, step=3, seed=0, batches=batches)
 
-    train = types.SimpleNamespace(size=8)
+
+class GivenBatches:
+    """Two batches of eight images."""
+
+    train = SimpleNamespace(size=20)
     steps = 2
 
-    def batches(self, seed, epoch, skip, order=None):
-        images, labels = batch()
-        for rows in ([0, 1, 2, 3], [4, 5, 6, 7]) if order is None else order.reshape(2, 4):
-            part = tf.gather(images, rows), tf.gather(labels, rows)
-            yield ((*part, *(() if order is None else (tf.constant(rows),))),)
+    def epoch(self, seed, epoch, skip=0, order=None):
+        for rows in ([0, 1, 2, 3], [4, 5, 6, 7]) if order is None else order[:8].reshape(2, 4):
+            images, labels = (tf.gather(part, np.array(rows) % 8) for part in batch())
+            yield {"weights": (images, labels) if order is None else (images, labels, tf.constant(rows))}
 
 
-def one_shot(folder, paths, images, **changes):
-    changes = {"temperature": temperature.constant(), **changes}
-    parts = {"relaxation": None, "arch_optimizer": None, "arch_rate": None}
-    if "bilevel" not in changes:
-        parts["bilevel"] = single_path(paths, images, assessed_cells=3, variance_draws=2)
-    return run(folder, **{**parts, **changes})
+def one_shot(folder, paths=None, images=None, **changes):
+    part = SampledPaths(paths or UniformPaths(), images or UniformImages(), num_validated_paths=3, variance_draws=2)
+    return run(folder, **{"step": part, **WITHOUT_LOGITS, **changes})
 
 
 @pytest.fixture(scope="module")
 def pa_da(tmp_path_factory):
     folder = tmp_path_factory.mktemp("pa_da")
-    one_shot(folder, samplers.importance_paths(), samplers.importance_images())
+    one_shot(folder, ImportancePaths(), ImportanceImages())
     return folder
 
 
@@ -346,54 +376,63 @@ def test_a_stopped_search_ends_as_one_that_never_was(tmp_path, pa_da, steps, sto
     for count, after in stops:
         with pytest.MonkeyPatch.context() as patch, pytest.raises(Stop):
             stop_at_save(patch, count, after)
-            one_shot(tmp_path, samplers.importance_paths(), samplers.importance_images(), checkpoint_steps=steps)
-    one_shot(tmp_path, samplers.importance_paths(), samplers.importance_images(), checkpoint_steps=steps)
+            one_shot(tmp_path, ImportancePaths(), ImportanceImages(), checkpoint_steps=steps)
+    one_shot(tmp_path, ImportancePaths(), ImportanceImages(), checkpoint_steps=steps)
     assert outcome(tmp_path) == outcome(pa_da)
     assert any(name.startswith("paths/") for name in outcome(tmp_path)["variables"])
     assert len(files.read_lines(tmp_path / "search" / "genotypes.jsonl")) == EPOCHS
 
 
 @pytest.mark.parametrize(
-    "changes, told",
+    "changes, message",
     [
-        ({"relaxation": softmax()}, "relaxation"),
-        ({"arch_optimizer": adam(), "arch_rate": schedules.constant_rate(value=1.0)}, "arch_optimizer"),
-        ({"regularizers": (lambda context: 0.0,)}, "regularizers"),
-        ({"arch_rate": schedules.constant_rate(value=1.0), "frozen_epochs": 1}, "arch_rate and no frozen_epochs"),
-        ({"rematerialize": True}, "rematerialize"),
+        ({"relaxation": Softmax()}, "takes no relaxation: leave it out. Received: relaxation=Softmax"),
+        ({"temperature": ConstantTemperature(2.0)}, "takes no temperature"),
+        ({"arch_optimizer": Adam(), "arch_rate": ConstantRate(1.0)}, "takes no arch_optimizer and no arch_rate"),
+        ({"regularizers": (SelfDistillation(),)}, "takes no regularizers"),
+        ({"arch_rate": ConstantRate(1.0), "warmup_epochs": 1}, "takes no arch_rate and no warmup_epochs"),
+        ({"entropy_temperature": 1.0}, "takes no entropy_temperature"),
     ],
 )
-def test_parts_of_a_bilevel_step_are_refused(tmp_path, changes, told):
-    with pytest.raises(UserError, match=f"single_path takes no {told}"):
-        one_shot(tmp_path, samplers.uniform_paths(), samplers.uniform_images(), **changes)
+def test_parts_of_a_step_with_logits_are_refused(tmp_path, changes, message):
+    with pytest.raises(UserError, match=f"SampledPaths {message}"):
+        one_shot(tmp_path, **changes)
 
 
-def test_an_optimizer_that_moves_everything_is_refused(tmp_path):
-    with pytest.raises(UserError, match="@sgd.*Adam"):
-        one_shot(tmp_path, samplers.uniform_paths(), samplers.uniform_images(), weight_optimizer=adam())
+def test_edges_that_are_run_again_are_refused(tmp_path):
+    with pytest.raises(UserError, match="rematerialize=True"):
+        one_shot(tmp_path, rematerialize=True)
     assert not (tmp_path / "search").exists()
 
 
+def test_an_optimizer_that_moves_everything_is_refused(tmp_path):
+    with pytest.raises(UserError, match="@SGD.*Adam"):
+        one_shot(tmp_path, weight_optimizer=Adam())
+    assert not (tmp_path / "search").exists()
+
+
+TOO_MANY_DRAWS = SampledPaths(UniformPaths(), UniformImages(), variance_draws=5)
+
+
 def test_more_draws_than_batches_are_refused(tmp_path):
-    parts = {"bilevel": single_path(samplers.uniform_paths(), samplers.uniform_images(), variance_draws=5)}
     with pytest.raises(UserError, match="at most the 4 batches"):
-        one_shot(tmp_path, None, None, **parts)
+        one_shot(tmp_path, step=TOO_MANY_DRAWS)
 
 
-def test_dry_run_tells_of_paths_and_refuses_what_the_search_would(tmp_path):
-    told = one_shot(tmp_path, samplers.importance_paths(), samplers.uniform_images(), dry_run=True)
-    assert "ImportancePaths" in told and "steps of 16 images" in told and "for evaluation" in told
-    assert "relaxation" not in told and not (tmp_path / "search").exists()
+def test_dry_run_describes_paths_and_refuses_what_the_search_would(tmp_path):
+    text = one_shot(tmp_path, ImportancePaths(), dry_run=True)
+    assert "ImportancePaths" in text and "steps of 16 images" in text and "for evaluation" in text
+    assert "relaxation" not in text and not (tmp_path / "search").exists()
     with pytest.raises(UserError, match="takes no relaxation"):
-        one_shot(tmp_path, samplers.uniform_paths(), samplers.uniform_images(), relaxation=softmax(), dry_run=True)
-    parts = {"bilevel": single_path(samplers.uniform_paths(), samplers.uniform_images(), variance_draws=5)}
+        one_shot(tmp_path, relaxation=Softmax(), dry_run=True)
     with pytest.raises(UserError, match="at most the 4 batches"):
-        one_shot(tmp_path, None, None, dry_run=True, **parts)
+        one_shot(tmp_path, step=TOO_MANY_DRAWS, dry_run=True)
 
 
 @pytest.mark.parametrize(
-    "settings", [{"weight_gradient_clip": 0.0}, {"assessed_cells": 0}, {"variance_draws": 1}, {"variance_draws": -1}]
+    "settings",
+    [{"weight_gradient_clip": 0.0}, {"num_validated_paths": 0}, {"variance_draws": 1}, {"variance_draws": -1}],
 )
 def test_refuses_impossible_settings(settings):
     with pytest.raises(UserError, match=f"{next(iter(settings))} must be"):
-        single_path(samplers.uniform_paths(), samplers.uniform_images(), **settings)
+        SampledPaths(UniformPaths(), UniformImages(), **settings)

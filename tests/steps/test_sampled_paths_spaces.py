@@ -1,19 +1,20 @@
 """Steps on paths that real samplers draw, in each kind of space, against the supernet that runs all candidates."""
 
-import types
-
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 
-from tf_edd import samplers
-from tf_edd.discretizers.discretizers import argmax
+from tf_edd.architectures.logits import ArchLogits
+from tf_edd.discretizers import Argmax
 from tf_edd.networks.supernet import Supernet
-from tf_edd.optimizers.optimizers import SGD
+from tf_edd.optimizers import SGD
 from tf_edd.runtime.seeds import step_seed
+from tf_edd.samplers import FairPaths, ImportancePaths, UniformImages, UniformPaths
+from tf_edd.schedules import ConstantRate
+from tf_edd.search.method import Method
 from tf_edd.spaces import darts, nas_bench_201, proxyless
-from tf_edd.steps.sampled_paths import SinglePath
+from tf_edd.steps import Batch, EpochInfo, SampledPaths, StepInfo, StepSetup
 
 # Two blocks: one with a stride, one with a shortcut and `none`.
 MOBILE = proxyless((4,), (2,), (2,), stem_width=4, stem_stride=1, first_width=4, head_width=8)
@@ -34,13 +35,13 @@ class Setup:
 
     def __init__(self, space, paths, **settings):
         keras.utils.set_random_seed(3)
-        self.space, self.paths = space, paths
+        self.space = space
         self.supernet = Supernet(space, 3)
         self.supernet.build((None, 8, 8, 3))
-        optimizer = SGD(1.0, momentum=0.0)
-        self.step = SinglePath(
-            self.supernet, optimizer, paths, samplers.uniform_images(), clip=None, seed=SEED, **settings
-        )
+        part = SampledPaths(paths, UniformImages(), weight_gradient_clip=None, **settings)
+        parts = Method(part, SGD(1.0, momentum=0.0, weight_decay=0.0), ConstantRate(1.0))
+        self.step = part.build(StepSetup(self.supernet, ArchLogits(space, seed=0), parts, 20, seed=SEED))
+        self.paths = self.step._paths  # the running sampler
 
     @property
     def variables(self):
@@ -55,7 +56,7 @@ class Setup:
         return [{kind: table.numpy() for kind, table in path.items()} for path in paths]
 
     def run(self, index):
-        scalars = self.step.step(batch(index), tf.constant(index, tf.int64))
+        scalars = self.step({"weights": Batch(*batch(index))}, StepInfo(index))
         return {tag: float(value) for tag, value in scalars.items()}
 
     def used(self, paths):
@@ -123,7 +124,7 @@ def check_the_learnt_distribution(setup, path):
 @pytest.fixture(scope="module")
 def chain():
     """A step and its supernet in the mobile space; tests share the trace."""
-    return Setup(MOBILE, samplers.importance_paths())
+    return Setup(MOBILE, ImportancePaths())
 
 
 def test_a_chain_of_blocks_learns_on_its_paths_and_the_norms_reach_its_distributions(chain):
@@ -132,11 +133,11 @@ def test_a_chain_of_blocks_learns_on_its_paths_and_the_norms_reach_its_distribut
     check_the_learnt_distribution(chain, path)
     _, (other,) = check_a_step(chain, 1)
     assert any(not np.array_equal(path[kind], other[kind]) for kind in path)
-    assert chain.step.functions["weights"].experimental_get_tracing_count() == 1
+    assert chain.step.function.experimental_get_tracing_count() == 1
 
 
 def test_a_chain_of_blocks_learns_on_uniform_paths():
-    used, _ = check_a_step(Setup(MOBILE, samplers.uniform_paths()), 1)
+    used, _ = check_a_step(Setup(MOBILE, UniformPaths()), 1)
     assert not all(used)
 
 
@@ -161,12 +162,12 @@ def test_of_a_block_left_out_only_the_shortcut_remains(chain):
 
 
 def test_low_precision(bfloat16):
-    setup = Setup(MOBILE, samplers.importance_paths())
+    setup = Setup(MOBILE, ImportancePaths())
     (path,) = setup.drawn(0)
     before = setup.values()
     scalars = setup.run(0)
     keras.config.set_dtype_policy("float32")
-    high = Setup(MOBILE, samplers.uniform_paths())
+    high = Setup(MOBILE, UniformPaths())
     for variable, value in zip(high.variables, before, strict=True):
         variable.assign(value)
     loss, _ = loss_and_gradients(high.supernet, path, 0)
@@ -180,7 +181,7 @@ def test_low_precision(bfloat16):
 @pytest.fixture(scope="module")
 def cells():
     """A step and its supernet in the DARTS space; tests share the trace."""
-    return Setup(DARTS, samplers.importance_paths(per_edge=True), assessed_cells=3)
+    return Setup(DARTS, ImportancePaths(per_edge=True), num_validated_paths=3)
 
 
 def test_cells_learn_on_their_paths_and_the_norms_reach_each_edge(cells):
@@ -188,7 +189,7 @@ def test_cells_learn_on_their_paths_and_the_norms_reach_each_edge(cells):
     check_the_learnt_distribution(cells, path)
 
 
-def test_cells_are_assessed_by_genotypes_of_two_edges_a_node(cells):
+def test_cells_are_validated_by_genotypes_of_two_edges_a_node(cells):
     asked, (images, labels) = [], batch(9)
 
     def evaluate(table):
@@ -197,8 +198,8 @@ def test_cells_are_assessed_by_genotypes_of_two_edges_a_node(cells):
         asked.append((table, float(cross_entropy(labels, outputs)), float(right)))
         return asked[-1][1:]
 
-    state = types.SimpleNamespace(epoch=2, space=DARTS)
-    genotype, scalars = cells.step.assess(state, evaluate, argmax())
+    epoch = EpochInfo(epoch=2, epochs=4, step=3, seed=0, batches=None)
+    genotype, scalars = cells.step.validate(epoch, evaluate, Argmax())
     assert genotype.check(DARTS) is genotype and len(asked) == 3
     for table, _, _ in asked:
         for cell in DARTS.cells:
@@ -213,14 +214,12 @@ def test_cells_are_assessed_by_genotypes_of_two_edges_a_node(cells):
 
 
 def test_cells_learn_on_uniform_paths():
-    used, _ = check_a_step(Setup(DARTS, samplers.uniform_paths()), 1)
+    used, _ = check_a_step(Setup(DARTS, UniformPaths()), 1)
     assert not all(used)
 
 
 def test_fair_paths_of_cells_have_each_candidate_that_may_be_chosen_once():
-    sampler = samplers.fair_paths()
-    sampler.build(DARTS)
-    paths = sampler.sample(tf.constant([1, 2]))
+    paths = FairPaths().build(DARTS).sample(tf.constant([1, 2]))
     assert len(paths) == 7
     for cell in DARTS.cells:
         tables = [path[cell.kind].numpy() for path in paths]
@@ -229,5 +228,5 @@ def test_fair_paths_of_cells_have_each_candidate_that_may_be_chosen_once():
 
 
 def test_a_fair_step_is_the_sum_of_its_paths():
-    used, paths = check_a_step(Setup(NB201, samplers.fair_paths()), 0)
+    used, paths = check_a_step(Setup(NB201, FairPaths()), 0)
     assert len(paths) == 5 and all(used)

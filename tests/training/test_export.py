@@ -1,8 +1,10 @@
 """Export: the written model answers as the network does, from raw images, in a process that knows nothing of tf_edd."""
 
+import os
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import keras
 import numpy as np
@@ -10,7 +12,7 @@ import pytest
 import tensorflow as tf
 
 from tf_edd.architectures.genotype import from_text
-from tf_edd.data import digits
+from tf_edd.data import Digits
 from tf_edd.errors import UserError
 from tf_edd.networks.final_network import build_final_network
 from tf_edd.runtime import files
@@ -20,12 +22,19 @@ from tf_edd.training.evaluate import evaluate
 from tf_edd.training.export import export
 from tf_edd.training.export_check import measure
 
+ROOT = Path(__file__).resolve().parents[2]
+
 
 @pytest.fixture(scope="module")
 def exported(retrained_dir, tmp_path_factory):
     folder = tmp_path_factory.mktemp("exported") / "run"
     shutil.copytree(retrained_dir, folder)
-    return folder, export(folder, data=digits, check_images=150)
+    model = export(folder, data=Digits(), check_images=150)
+    return folder, model
+
+
+def card_of(folder):
+    return files.read_json(folder / "export" / "model_card.json")
 
 
 @pytest.fixture(scope="module")
@@ -35,20 +44,19 @@ def loaded(exported):
 
 @pytest.fixture(scope="module")
 def raw():
-    return next(digits().test.raw_batches(30).as_numpy_iterator())[0]
+    return next(Digits().load().test.raw_batches(30).as_numpy_iterator())[0]
 
 
 @pytest.fixture(scope="module")
 def expected(exported, raw):
-    """Logits of the retrained network on images normalised by hand."""
-    data = digits()
+    """Logits of the retrained network on images normalized by hand."""
+    data = Digits().load()
     model = keras.saving.load_model(exported[0] / "retrain" / "best" / "model.keras")
     return model(((raw / 255 - data.mean) / data.std).astype(np.float32), training=False).numpy()
 
 
-def test_card_tells_the_check_of_the_new_process(exported):
-    folder, card = exported
-    assert card == files.read_json(folder / "export" / "model_card.json")
+def test_card_records_the_check_of_the_new_process(exported):
+    folder, card = exported[0], card_of(exported[0])
     check = card["reloaded"]
     assert check["images"] == 150 and not check["imported_tf_edd"]
     assert 0 <= check["max_logit_difference"] <= 1e-4
@@ -81,9 +89,32 @@ def test_a_wrong_image_shape_is_one_clear_error(loaded, shape):
     assert message in str(raised.value)
 
 
-def test_keras_file_takes_raw_images(exported, raw, expected):
-    model = keras.saving.load_model(exported[0] / "export" / "model.keras")
-    np.testing.assert_allclose(model(raw.astype(np.float32)), expected, atol=1e-4)
+def test_keras_model_takes_raw_images(exported, raw, expected):
+    loaded = keras.saving.load_model(exported[0] / "export" / "model.keras")
+    for model in (loaded, exported[1]):
+        np.testing.assert_allclose(model(raw.astype(np.float32)), expected, atol=1e-4)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("name", "result"), [("saved_model", "class_names"), ("keras", "logits")])
+def test_usage_on_the_card_runs_as_it_stands(exported, raw, expected, name, result, tmp_path):
+    """In a process of its own: here all layers are registered with Keras."""
+    usage = card_of(exported[0])["usage"]
+    assert set(usage) == {"saved_model", "keras"}
+    np.save(tmp_path / "raw.npy", raw.astype(np.float32))
+    program = f"""
+import numpy
+images = numpy.load("{tmp_path}/raw.npy")
+{usage[name]}
+numpy.save("{tmp_path}/result.npy", {result}.numpy())
+"""
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    subprocess.run([sys.executable, "-c", program], cwd=exported[0] / "export", env=environment, check=True)
+    found = np.load(tmp_path / "result.npy", allow_pickle=True)
+    if name == "keras":
+        np.testing.assert_allclose(found, expected, atol=1e-4)
+    else:
+        assert [text.decode() for text in found] == [str(c) for c in expected.argmax(-1)]
 
 
 @pytest.mark.slow
@@ -100,18 +131,19 @@ def test_works_in_a_process_without_this_package(exported):
 
 def test_evaluation_of_the_exported_model_equals_that_of_the_network(exported):
     folder = exported[0]
-    network = evaluate(folder, data=digits)
-    saved = evaluate(folder, data=digits, saved_model=folder / "export" / "saved_model", batch_size=64)
+    network = evaluate(folder, data=Digits())
+    saved = evaluate(folder, data=Digits(), saved_model=folder / "export" / "saved_model", batch_size=64)
     assert saved["accuracy"] == network["accuracy"] and saved["loss"] == pytest.approx(network["loss"], rel=1e-4)
     assert (folder / "export" / "evaluation.json").is_file()
 
 
-def test_an_earlier_export_is_replaced_only_when_told(exported):
-    folder, card = exported
+def test_an_earlier_export_is_replaced_only_on_request(exported):
+    folder, card = exported[0], card_of(exported[0])
     with pytest.raises(UserError, match="overwrite"):
-        export(folder, data=digits)
-    assert files.read_json(folder / "export" / "model_card.json") == card
-    assert export(folder, data=digits, check_images=20, overwrite=True)["reloaded"]["images"] == 20
+        export(folder, data=Digits())
+    assert card_of(folder) == card
+    export(folder, data=Digits(), check_images=20, overwrite=True)
+    assert card_of(folder)["reloaded"]["images"] == 20
 
 
 @pytest.mark.parametrize("policy", ["mixed_bfloat16", "mixed_float16"])
@@ -137,7 +169,7 @@ def test_a_model_that_differs_is_refused_and_has_no_card(retrained_dir, tmp_path
     arrays = program._arrays
     monkeypatch.setattr(program, "_arrays", lambda *given: {**(a := arrays(*given)), "logits": a["logits"] + 0.01})
     with pytest.raises(UserError, match="agree within 0.001"):
-        export(tmp_path / "run", data=digits, check_images=10)
+        export(tmp_path / "run", data=Digits(), check_images=10)
     assert not (tmp_path / "run" / "export" / "model_card.json").exists()
 
 
@@ -151,6 +183,15 @@ def test_check_measures_differences_and_accuracy(exported, raw, expected):
     assert result["max_logit_difference"] == pytest.approx(0.5, abs=1e-4)
 
 
+def test_memory_of_a_gpu_grows_before_the_export_uses_it(monkeypatch, tmp_path):
+    calls = []
+    monkeypatch.setattr(program, "current", lambda: calls.append("configured"))
+    monkeypatch.setattr(program, "read_results", lambda path: calls.append("read") or {})
+    with pytest.raises(AttributeError):
+        export(tmp_path, data=None)
+    assert calls == ["configured", "read"]
+
+
 def test_refuses_an_unfinished_retraining(tmp_path):
     with pytest.raises(UserError, match="finished retraining"):
-        export(tmp_path, data=digits)
+        export(tmp_path, data=Digits())

@@ -1,37 +1,36 @@
-"""What happens around the search loop: event files, records, drawings, warnings, table look-up,
-sharpness of the loss.
+"""What happens around the search loop: event files, records, drawings, warnings, table look-up, sharpness.
 
-Actions are called by the chief process, one after the other in the order of the list and with one mutable dict of
-metrics, so that an action sees what those before it have added: `table_lookup` and `sharpness` come first.
+Actions are called by the chief process. All of them measure before any of them sees the metrics of an epoch, so their
+order does not matter.
+
+    CollapseWarning   logs a warning when a cell collapses or a search stands still
+    Drawings          files with the cell, the probabilities and the course of the search
+    GenotypeLog       genotypes.jsonl and genotype.json
+    TensorBoard       event files
+    TableLookup       accuracies of the current cell in NAS-Bench-201
+    Sharpness         curvature of the validation loss around the logits
+
+The first four are `DEFAULT_ACTIONS`; `actions(...)` adds to them by name.
 """
 
-from tf_edd.actions.action import Action
-from tf_edd.actions.collapse import collapse_warning
-from tf_edd.actions.figures import drawings
-from tf_edd.actions.lookup import table_lookup
-from tf_edd.actions.records import genotype_log
-from tf_edd.actions.sharpness import sharpness
-from tf_edd.actions.summaries import tensorboard
-from tf_edd.architectures.table import Table
+from tf_edd.actions.action import Action, RunningAction
+from tf_edd.actions.collapse import CollapseWarning
+from tf_edd.actions.figures import Drawings
+from tf_edd.actions.gathered import DEFAULT_ACTIONS, actions
+from tf_edd.actions.lookup import TableLookup
+from tf_edd.actions.records import GenotypeLog
+from tf_edd.actions.sharpness import Sharpness
+from tf_edd.actions.summaries import TensorBoard
 
 __all__ = [
     "Action",
-    "collapse_warning",
-    "default_actions",
-    "drawings",
-    "genotype_log",
-    "sharpness",
-    "table_lookup",
-    "tensorboard",
+    "CollapseWarning",
+    "DEFAULT_ACTIONS",
+    "Drawings",
+    "GenotypeLog",
+    "RunningAction",
+    "Sharpness",
+    "TableLookup",
+    "TensorBoard",
+    "actions",
 ]
-
-
-def default_actions(table: Table | None = None, measure: Action | None = None) -> list[Action]:
-    """The usual list, in the order that the parts need.
-
-    Args:
-        table: log its accuracies beside those of the search.
-        measure: an action whose metrics the others are to see, such as `sharpness()`.
-    """
-    first = [*([] if table is None else [table_lookup(table)]), *([] if measure is None else [measure])]
-    return [*first, tensorboard(), genotype_log(), drawings(), collapse_warning()]

@@ -1,54 +1,44 @@
-"""The interface of an action, and what actions share."""
+"""The interface of an action."""
 
-import contextlib
-from collections.abc import Iterator
-from pathlib import Path
-from typing import Protocol
-
-import tensorflow as tf
+from __future__ import annotations
 
 from tf_edd.actions.search_state import SearchState
-from tf_edd.errors import UserError
-from tf_edd.runtime import files
 
 
-class Action(Protocol):
-    """Something done at named moments of a search, by the chief process only."""
+class RunningAction:
+    """An action within one search. Only the chief process calls it; by default it does nothing."""
 
-    def begin(self, state: SearchState) -> None:
-        """Before the first step of this process; `state.history` is not empty when a search is continued."""
+    def measure(self, state: SearchState) -> dict[str, float]:
+        """Further metrics of the epoch that has just ended, as TensorBoard tag -> value.
+
+        Every action measures before `epoch` of any action is called, and the search merges the results into the metrics
+        and into `state.history[-1]`. The order of the actions therefore does not matter.
+        """
+        return {}
 
     def epoch(self, state: SearchState, metrics: dict[str, float]) -> None:
-        """After an epoch, which is the last of `state.history`, and before its checkpoint.
+        """Called after an epoch and before its checkpoint.
 
         Args:
-            state: the search; `state.epoch` counts the finished epochs, this one included.
-            metrics: TensorBoard tag -> value. An action may add to it for those after it.
+            state: The search. `state.epoch` counts the finished epochs and `state.history[-1]` is the last of them.
+            metrics: TensorBoard tag -> value, what the actions have measured included.
         """
 
     def end(self, state: SearchState) -> None:
-        """After the last epoch."""
+        """Called after the last epoch, and after a selector has chosen the genotype."""
 
 
-@contextlib.contextmanager
-def writing(path: Path) -> Iterator[None]:
-    """Turns what the disk refuses, told by Python or by TensorFlow, into an error that names `path`.
+class Action(RunningAction):
+    """Something done at named moments of a search, described by a frozen dataclass.
 
-    Raises:
-        UserError: full disk, read-only folder and the like.
+    What an action keeps during a search (open files, what it has warned about) lies in the object that `begin` returns,
+    so that one action serves any number of searches. An action that keeps nothing overrides the other methods itself.
     """
-    try:
-        yield
-    except (OSError, tf.errors.OpError) as error:
-        raise files.write_error(path, error) from error
 
+    def begin(self, state: SearchState) -> RunningAction:
+        """Called before the first step of this process; `state.history` is not empty when a search is resumed.
 
-def check_at_least_one(**values: int) -> None:
-    """Refuses counts that are not integers from 1.
-
-    Raises:
-        UserError: one that is not.
-    """
-    for name, value in values.items():
-        if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-            raise UserError(f"{name} must be an integer of at least 1. Received: {name}={value!r}")
+        Returns:
+            What is called in the rest of this search; by default the action itself.
+        """
+        return self

@@ -1,35 +1,62 @@
 """Warnings for cells that collapse to operations without weights, and for searches that stand still."""
 
+import dataclasses
 from collections.abc import Mapping, Sequence
 
 import gin
 import numpy as np
 from absl import logging
 
-from tf_edd.actions.action import check_at_least_one
+from tf_edd.actions.action import Action, RunningAction
+from tf_edd.actions.records import rounded
 from tf_edd.actions.search_state import SearchState
-from tf_edd.architectures.genotype import IDLE, Genotype
-from tf_edd.errors import UserError
+from tf_edd.architectures.genotype import COLLAPSE_OPERATIONS, Genotype
+from tf_edd.errors import require_count, require_positive, require_share
+from tf_edd.runtime.file_names import GENOTYPES
 
 DIGITS = 2
 
 
-class _CollapseWarning:
-    """See `collapse_warning`."""
+@gin.configurable(module="tf_edd.actions")
+@dataclasses.dataclass(frozen=True)
+class CollapseWarning(Action):
+    """Warns, once each time it begins, of a cell that collapses or of a search that stands still.
+
+    Silent where no architecture logits are learned: the cell of an epoch is then the best of a few random ones.
+
+    Attributes:
+        max_share: Share of the edges that each of `skip_connect`, `none` and `noise` may take without a warning: of all
+            edges, and of the edges of each cell kind.
+        patience: Epochs without any change of the genotype and of the probabilities (to two digits).
+
+    Raises:
+        UserError: A value is out of range.
+    """
+
+    max_share: float = 0.5
+    patience: int = 10
+
+    def __post_init__(self):
+        require_positive(max_share=self.max_share)
+        require_share(max_share=self.max_share)
+        require_count(patience=self.patience)
+
+    def begin(self, state: SearchState) -> RunningAction:
+        return _CollapseWatch(self.max_share, self.patience)
+
+
+class _CollapseWatch(RunningAction):
+    """Remembers what a search has been warned of."""
 
     def __init__(self, max_share: float, patience: int):
         self._max_share = max_share
         self._patience = patience
         self._warned = set()
 
-    def begin(self, state: SearchState) -> None:
-        """Nothing to judge yet."""
-
     def epoch(self, state: SearchState, metrics: dict[str, float]) -> None:
-        """Judges the current cell; not one that sampled paths have met by chance."""
-        if state.relaxation is None:
+        if not state.learns_logits:
             return
-        for operation in IDLE:
+        for operation in COLLAPSE_OPERATIONS:
             shares = [(kind, *_share(state.genotype, operation, kind)) for kind in _judged(state)]
             begun = [
                 (kind, taken, edges)
@@ -38,12 +65,9 @@ class _CollapseWarning:
             ]
             if begun:
                 logging.warning(_collapsed(state, operation, begun))
-        epochs = unchanged_epochs(state.history)
+        epochs = unchanged_epochs(_recorded(state))
         if self._begins("unchanged", epochs >= self._patience):
             logging.warning(_unchanged(state, epochs))
-
-    def end(self, state: SearchState) -> None:
-        """Nothing is left to do."""
 
     def _begins(self, what, occurs: bool) -> bool:
         """Whether something begins to occur; again only after it has stopped."""
@@ -55,7 +79,7 @@ class _CollapseWarning:
 def unchanged_epochs(history: Sequence[Mapping]) -> int:
     """For how many epochs the genotype and, where recorded, the probabilities to two digits are what they are now.
 
-    Read from the history, so that a continued search counts on.
+    Read from the history, so that a resumed search continues to count.
     """
     if not history:
         return 0
@@ -64,6 +88,11 @@ def unchanged_epochs(history: Sequence[Mapping]) -> int:
     same = next(changes, len(history))
     moved = (i for i in range(same) if _differs(_rounded(history[-1 - i]), last))
     return next(moved, same) - 1
+
+
+def _recorded(state: SearchState) -> list[Mapping]:
+    """The history with the probabilities of its last epoch, which `GenotypeLog` may not have added yet."""
+    return [*state.history[:-1], *({"probs": rounded(state.probs), **row} for row in state.history[-1:])]
 
 
 def _rounded(row: Mapping) -> dict[str, np.ndarray]:
@@ -86,13 +115,13 @@ def _share(genotype: Genotype, operation: str, kind: str | None) -> tuple[int, i
 
 
 def _collapsed(state: SearchState, operation: str, shares) -> str:
-    """Names what `_judged` has found: (kind or None, edges with the operation, edges)."""
+    """The warning for these shares: (kind or None, edges with the operation, edges)."""
     parts = [f"{taken} of {edges} edges" + (f" of cell {kind!r}" if kind else "") for kind, taken, edges in shares]
     return (
         f"Epoch {state.epoch}: {operation} takes {', '.join(parts)}, the cell may be collapsing ({state.genotype}). "
-        "To try: a temperature that falls more slowly (entropy_decay.entropy_gain), a lower architecture learning "
-        "rate, epochs at the start in which only the weights learn (search.frozen_epochs), or a clip on the "
-        "architecture gradient. genotypes.jsonl keeps the cells of earlier epochs"
+        "To try: a temperature that falls more slowly (EntropyDecay.entropy_gain), a lower architecture learning "
+        "rate, epochs at the start in which only the weights learn (Method.warmup_epochs), or a clip on the "
+        f"architecture gradient. {GENOTYPES} keeps the cells of earlier epochs"
     )
 
 
@@ -102,23 +131,3 @@ def _unchanged(state: SearchState, epochs: int) -> str:
         "entropy near 0 the search has converged and can end. Otherwise the logits do not move: look at "
         "arch/logit_gradient_norm in TensorBoard and try a higher architecture learning rate"
     )
-
-
-@gin.configurable(module="tf_edd.actions")
-def collapse_warning(max_share: float = 0.5, patience: int = 10) -> _CollapseWarning:
-    """Warns, once each time it begins, of a cell that collapses or a search that stands still.
-
-    Silent where there are no architecture logits: the cell of an epoch is then one of some that were drawn.
-
-    Args:
-        max_share: share of the edges that each of `skip_connect`, `none` and `noise` may take without a warning: of all
-            edges, and of those of each cell kind.
-        patience: epochs without any change of the genotype and of the probabilities (to two digits).
-
-    Raises:
-        UserError: a value out of range.
-    """
-    if not 0 < max_share <= 1:
-        raise UserError(f"max_share must lie in (0, 1]. Received: max_share={max_share!r}")
-    check_at_least_one(patience=patience)
-    return _CollapseWarning(max_share, patience)

@@ -1,30 +1,42 @@
 """Drawings of the cell and of the search as files, to look at while it runs."""
 
+import dataclasses
+
 import gin
 from matplotlib.figure import Figure
 
-from tf_edd.actions.action import check_at_least_one
-from tf_edd.runtime.writing import writing
+from tf_edd.actions.action import Action
 from tf_edd.actions.search_state import SearchState
 from tf_edd.analysis import drawing, pictures, trajectories
+from tf_edd.errors import require_count
+from tf_edd.runtime.writing import writing
 
 
-class _Drawings:
-    """See `drawings`."""
+@gin.configurable(module="tf_edd.actions")
+@dataclasses.dataclass(frozen=True)
+class Drawings(Action):
+    """Draws `cells/epoch_XXX.svg` and `trajectories.png` while the search runs, and `cell` and `heat_map` at its end.
 
-    def __init__(self, every: int):
-        self._every = every
+    The drawings at the end show the final cell, which a selector may have chosen. A space with several cell kinds has
+    one file per kind: `cell_normal.png`, `cell_reduce.png`. A chain of blocks is drawn as a whole.
 
-    def begin(self, state: SearchState) -> None:
-        """Nothing to draw yet."""
+    Attributes:
+        every: Epochs between two drawings; the last epoch is always drawn.
+
+    Raises:
+        UserError: `every` is below 1, or a file cannot be written.
+    """
+
+    every: int = 5
+
+    def __post_init__(self):
+        require_count(every=self.every)
 
     def epoch(self, state: SearchState, metrics: dict[str, float]) -> None:
-        """Draws the cell and the trajectories, every so many epochs and after the last."""
-        if state.epoch % self._every == 0 or state.epoch == state.epochs:
+        if state.epoch % self.every == 0 or state.epoch == state.epochs:
             _draw_epoch(state)
 
     def end(self, state: SearchState) -> None:
-        """Draws the final cell, which a selector may have chosen, and its probabilities."""
         if state.genotype is None:
             return
         for name, picture in _named("cell", _architecture(state)).items():
@@ -50,23 +62,6 @@ def _named(stem: str, figures: dict[str, Figure]) -> dict[str, Figure]:
 
 
 def _save(figure: Figure, state: SearchState, name: str) -> None:
-    path = state.model_dir / name
+    path = state.folder / name
     with writing(path):
         drawing.save(figure, path)
-
-
-@gin.configurable(module="tf_edd.actions")
-def drawings(every: int = 5) -> _Drawings:
-    """Draws `cells/epoch_XXX.svg` and `trajectories.png` while the search runs, and `cell` and `heat_map` at its end.
-
-    A space with several cell kinds has a file for each: `cell_normal.png`, `cell_reduce.png`. A chain of blocks is
-    drawn as a whole.
-
-    Args:
-        every: epochs between two drawings; the last epoch is always drawn.
-
-    Raises:
-        UserError: `every` below 1, or files that cannot be written.
-    """
-    check_at_least_one(every=every)
-    return _Drawings(every)

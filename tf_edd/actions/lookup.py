@@ -1,52 +1,50 @@
-"""The measured accuracy of the current cell, beside what the search believes of it."""
+"""The measured accuracy of the current cell, beside the search's own estimate."""
+
+import dataclasses
 
 import gin
 
+from tf_edd.actions.action import Action, RunningAction
 from tf_edd.actions.search_state import SearchState
 from tf_edd.architectures import table as tabular
 from tf_edd.errors import UserError
 
 
-class _TableLookup:
-    """See `table_lookup`."""
+@gin.configurable(module="tf_edd.actions")
+@dataclasses.dataclass(frozen=True)
+class TableLookup(Action):
+    """Measures `table/<column>`, the accuracies (percent) of the current genotype after full training.
+
+    The search never reads them. Where a selector has chosen the cell, its accuracies join the record of the selection
+    in `results.json`.
+
+    Attributes:
+        table: The table of NAS-Bench-201, e.g. `@NasBench201Table()`, or one that is already loaded.
+
+    Raises:
+        UserError: The search is in another space, or the table cannot be read; both when the search begins.
+    """
+
+    table: tabular.NasBench201Table | tabular.Table
+
+    def begin(self, state: SearchState) -> RunningAction:
+        if state.space.name != tabular.SPACE:
+            raise UserError(
+                f"TableLookup expects a search in the space {tabular.SPACE!r}. Received: space {state.space.name!r}"
+            )
+        return _LoadedTable(self.table if isinstance(self.table, tabular.Table) else self.table.load())
+
+
+class _LoadedTable(RunningAction):
+    """Holds the table during a search."""
 
     def __init__(self, table: tabular.Table):
         self._table = table
 
-    def begin(self, state: SearchState) -> None:
-        """Refuses a space that the table does not hold."""
-        if state.space.name != tabular.SPACE:
-            raise UserError(
-                f"table_lookup expects a search in the space {tabular.SPACE!r}. Received: space {state.space.name!r}"
-            )
-
-    def epoch(self, state: SearchState, metrics: dict[str, float]) -> None:
-        """Adds the accuracies to the metrics and to the history."""
-        accuracies = self._accuracies(state)
-        metrics.update(accuracies)
-        state.history[-1].update(accuracies)
-
-    def end(self, state: SearchState) -> None:
-        """Adds those of the cell that a selector has chosen to its record."""
-        if state.selection is not None:
-            state.selection.update(self._accuracies(state))
-
-    def _accuracies(self, state: SearchState) -> dict[str, float]:
+    def measure(self, state: SearchState) -> dict[str, float]:
         row = self._table.query(state.genotype)
         return {f"table/{column}": float(row[column]) for column in tabular.ACCURACIES if column in row}
 
-
-@gin.configurable(module="tf_edd.actions")
-def table_lookup(table: tabular.Table = gin.REQUIRED) -> _TableLookup:
-    """Adds `table/<column>`, the measured accuracies (percent) of the current genotype, to the metrics and the history.
-
-    Must stand before the actions that are to see them. The search never reads them. Those of a cell that a selector has
-    chosen join its record in `results.json`.
-
-    Args:
-        table: of NAS-Bench-201, e.g. `@nb201_table()`.
-
-    Raises:
-        UserError: at the beginning of a search in another space.
-    """
-    return _TableLookup(table)
+    def end(self, state: SearchState) -> None:
+        if state.selection is not None:
+            state.selection.update(self.measure(state))

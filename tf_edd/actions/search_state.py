@@ -15,14 +15,16 @@ class SearchState:
     """A search between two steps.
 
     Attributes:
-        model_dir: the folder of the search (`<model_dir>/search`).
+        folder: of the search (`<model_dir>/search`).
         space: the search space.
         epochs: length of the search.
         seed: of everything random.
-        config: the gin text.
+        record: every part and setting of the search (`tf_edd.runtime.record`).
+        config: the gin text; empty from Python.
         supernet: the network.
-        relaxation: logits, temperature, seed -> probabilities.
-        feed: the images of both halves, the batch and the strategy.
+        relaxation: logits, temperature, seed -> probabilities; None for sampled paths.
+        learns_logits: whether the architecture is learned as logits; else an epoch's cell is the best of some draws.
+        batches: the images of both splits, the batch size and the strategy (`tf_edd.data.batches.SearchBatches`).
         epoch: finished epochs.
         position: finished steps of the epoch under way.
         step: finished steps altogether.
@@ -30,24 +32,25 @@ class SearchState:
         temperature: of the epoch under way.
         temperature_state: of the schedule.
         logits: cell kind -> architecture logits [E, O] at the end of the last epoch.
-        probs: cell kind -> noise-free training distribution [E, O] at the end of the last epoch.
-        genotype: the cell of the last epoch, as the `assess` of the step tells: discretised from `probs`, for sampled
-            paths the best of some drawn cells. At the end of a search with a selector the cell that this has chosen.
+        probs: cell kind -> noise-free weights of the candidates [E, O] at the end of the last epoch.
+        genotype: the cell of the last epoch (`Step.validate`); with a selector, after the last epoch, the selected one.
         history: one flat dict for each finished epoch.
         seconds: spent in training and evaluation, over all processes that continued this search.
         selects: whether a selector chooses the genotype after the last epoch.
-        selection: what `results.json` says of its choice (`tf_edd.search.selection.selection_record`); actions may add to it
-            at the end. None before, and without a selector.
+        selection: what `results.json` says of the selector's choice; actions may add to it at the end. None before, and
+            without a selector.
     """
 
-    model_dir: Path
+    folder: Path
     space: Space
     epochs: int
     seed: int
+    record: dict = dataclasses.field(default_factory=dict)
     config: str = ""
     supernet: Any = None
     relaxation: Any = None
-    feed: Any = None
+    learns_logits: bool = True
+    batches: Any = None
     epoch: int = 0
     position: int = 0
     step: int = 0

@@ -1,5 +1,7 @@
 """The search in TensorBoard."""
 
+import dataclasses
+import json
 from pathlib import Path
 
 import gin
@@ -7,34 +9,53 @@ import tensorflow as tf
 from tensorboard.compat.proto import event_pb2
 
 from tf_edd.actions import hparams
-from tf_edd.runtime.writing import writing
+from tf_edd.actions.action import Action, RunningAction
 from tf_edd.actions.search_state import SearchState
 from tf_edd.analysis import drawing, pictures
-from tf_edd.relaxations import relaxations
-from tf_edd.runtime import config
+from tf_edd.relaxations import entropy
+from tf_edd.runtime.writing import writing
 
 VALID_TAGS = ("accuracy/valid", "accuracy/discretized", "loss/valid")
 
 
-class _TensorBoard:
-    """See `tensorboard`."""
+@gin.configurable(module="tf_edd.actions")
+@dataclasses.dataclass(frozen=True)
+class TensorBoard(Action):
+    """Writes event files into the folder of the search, flushed each epoch; the x axis is the global step.
 
-    def __init__(self):
-        self._writers: dict[str, tf.summary.SummaryWriter] = {}
+    - `train/`: losses, entropies (of each edge: `arch/entropy/<kind>/edge<source>_<target>`, nats), temperature and all
+      other metrics; histogram `arch/probs/<kind>`, images `arch/heat_map/<kind>` (edges by operations) and
+      `arch/cell/<kind>`, texts `genotype` and `gin/config` (`record` for a search from Python). A chain of blocks is
+      one picture, its kind is `network`.
+    - `valid/`: loss and accuracies on the validation split, of the supernet and of the discretized network.
+    - the folder itself: the record of the search as a trial of the HParams page.
 
-    def begin(self, state: SearchState) -> None:
-        """Opens the event files; a new search writes its configuration, one that is continued has it already."""
-        with writing(state.model_dir):
-            self._writers = {name: _open(state.model_dir / name, state) for name in ("train", "valid")}
-            if state.step == 0:
+    A resumed search replaces what a killed process wrote after its last checkpoint.
+
+    Raises:
+        UserError: The files cannot be created. TensorFlow's writer does not report a disk that fills up later; the
+            records and checkpoints of the same epoch do.
+    """
+
+    def begin(self, state: SearchState) -> RunningAction:
+        with writing(state.folder):
+            writers = {name: _open(state.folder / name, state) for name in ("train", "valid")}
+            if state.step == 0:  # a resumed search has written its configuration already
                 _write_hparams(state)
-                with self._writers["train"].as_default(step=0):
-                    tf.summary.text("gin/config", config.markdown(state.config))
-            self._flush()
+                with writers["train"].as_default(step=0):
+                    _write_configuration(state)
+            _flush(writers)
+        return _EventFiles(writers)
+
+
+class _EventFiles(RunningAction):
+    """Holds the open event files of a search."""
+
+    def __init__(self, writers: dict[str, tf.summary.SummaryWriter]):
+        self._writers = writers
 
     def epoch(self, state: SearchState, metrics: dict[str, float]) -> None:
-        """Writes the epoch at the step it ended with."""
-        with writing(state.model_dir):
+        with writing(state.folder):
             with self._writers["valid"].as_default(step=state.step):
                 _write_scalars({tag: value for tag, value in metrics.items() if tag in VALID_TAGS})
             with self._writers["train"].as_default(step=state.step):
@@ -44,17 +65,17 @@ class _TensorBoard:
                     _write_kind(state, kind)
                 _write_images("arch/heat_map", pictures.draw_probabilities(state.probs, state.space))
                 _write_images("arch/cell", pictures.draw_architecture(state.genotype, state.space, state.probs))
-            self._flush()
+            _flush(self._writers)
 
     def end(self, state: SearchState) -> None:
-        """Closes the event files."""
-        with writing(state.model_dir):
+        with writing(state.folder):
             for writer in self._writers.values():
                 writer.close()
 
-    def _flush(self) -> None:
-        for writer in self._writers.values():
-            writer.flush()
+
+def _flush(writers: dict[str, tf.summary.SummaryWriter]) -> None:
+    for writer in writers.values():
+        writer.flush()
 
 
 def _open(folder: Path, state: SearchState) -> tf.summary.SummaryWriter:
@@ -72,10 +93,18 @@ def _open(folder: Path, state: SearchState) -> tf.summary.SummaryWriter:
 
 def _write_hparams(state: SearchState) -> None:
     """Into the folder of the search, which is the trial; `train` and `valid` below it are the groups of its metrics."""
-    writer = _open(state.model_dir, state)
+    writer = _open(state.folder, state)
     with writer.as_default(step=0):
-        hparams.write({**hparams.flat_bindings(state.config), "seed": state.seed})
+        hparams.write({"seed": state.seed, **hparams.columns(state.record)})
     writer.close()
+
+
+def _write_configuration(state: SearchState) -> None:
+    """The gin text or, for a search from Python, the record."""
+    if state.config:
+        tf.summary.text("gin/config", gin.markdown(state.config))
+    else:
+        tf.summary.text("record", f"```json\n{json.dumps(state.record, indent=2)}\n```")
 
 
 def _write_scalars(values: dict[str, float]) -> None:
@@ -86,30 +115,11 @@ def _write_scalars(values: dict[str, float]) -> None:
 def _write_kind(state: SearchState, kind: str) -> None:
     """Entropy of each edge, histogram of the probabilities."""
     probs, cell = state.probs[kind], state.space.cell(kind)
-    for edge, entropy in zip(cell.edges, relaxations.entropy(probs).numpy(), strict=True):
-        tf.summary.scalar(f"arch/entropy/{kind}/edge{edge.source}_{edge.target}", entropy)
+    for edge, nats in zip(cell.edges, entropy(probs).numpy(), strict=True):
+        tf.summary.scalar(f"arch/entropy/{kind}/edge{edge.source}_{edge.target}", nats)
     tf.summary.histogram(f"arch/probs/{kind}", probs)
 
 
 def _write_images(tag: str, figures) -> None:
     for kind, figure in figures.items():
         tf.summary.image(f"{tag}/{kind}", drawing.to_image(figure)[None])
-
-
-@gin.configurable(module="tf_edd.actions")
-def tensorboard() -> _TensorBoard:
-    """Writes event files for TensorBoard into the folder of the search, flushed each epoch; the step is the global one.
-
-    - `train/`: losses, entropies (of each edge: `arch/entropy/<kind>/edge<source>_<target>`, nats), temperature and all
-      other metrics; histogram `arch/probs/<kind>`, images `arch/heat_map/<kind>` (edges by operations) and
-      `arch/cell/<kind>`, texts `genotype` and `gin/config`. A chain of blocks is one picture, its kind is `network`.
-    - `valid/`: loss and accuracies on the validation half, of the supernet and of the discretised network.
-    - the folder itself: the bindings of the configuration as a trial of the HParams page.
-
-    A search that is continued replaces what a killed process had written after its last checkpoint.
-
-    Raises:
-        UserError: the files cannot be made. TensorFlow's writer does not tell of a disk that fills up later; the
-            records and checkpoints of the same epoch do.
-    """
-    return _TensorBoard()

@@ -1,1 +1,1 @@
-"""What a search shows: counts, drawings, trajectories."""
+"""Counts, drawings, trajectories and measures of a search, and reports that compare several."""

@@ -6,35 +6,36 @@ import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
-from matplotlib.patches import FancyBboxPatch, Patch, PathPatch
+from matplotlib.patches import FancyBboxPatch, PathPatch
 from matplotlib.path import Path
 
-from tf_edd.analysis.drawing import DPI, FAINT, FAMILIES, INK, annotate, color, family, label
+from tf_edd import operations
+from tf_edd.analysis.drawing import DPI, FAINT, INK, annotate, color, draw_legend, family, label
 from tf_edd.architectures.genotype import Genotype
 from tf_edd.errors import UserError
+from tf_edd.networks import roles
 from tf_edd.spaces.space import Block, Space
 
-FIXED = {"mobile_stem": "conv 3×3", "mobile_first": "MB1 3×3", "mobile_head": "conv 1×1", "classifier": "pool, linear"}
 INCHES = 0.52  # from one box to the next
 HALF_WIDTH = 0.3  # of a box, in distances of two boxes
-HALF_HEIGHTS = {"3": 0.62, "6": 0.92}  # by the expansion of a bottleneck
+HALF_HEIGHTS = {3: 0.62, 6: 0.92}  # by the expansion of an operation; others as 6
 LEFT_OUT = 0.48  # half the height of a block that is left out
 SHORTCUT = 1.12  # height of the arcs
 LUMINANCE = (0.2126, 0.7152, 0.0722)  # of red, green and blue
 
 
 def draw_chain(genotype: Genotype, space: Space, probs: Mapping[str, np.ndarray] | None = None) -> Figure:
-    """Draws all blocks from left to right: colour tells the kernel, height the expansion, arcs are the shortcuts.
+    """Draws all blocks from left to right: the color is the kernel, the height the expansion, arcs are shortcuts.
 
-    Below stand the channels of each stage and by how much its maps are smaller than the image.
+    Below are the channels of each stage and how much smaller its maps are than the image.
 
     Args:
-        genotype: an architecture of `space`.
+        genotype: a genotype of `space`.
         space: a chain, see `Space.is_chain`.
-        probs: cell kind -> distribution [1, O]; if given, each block tells the probability of its operation.
+        probs: cell kind -> distribution [1, O]; if given, the probability of its operation is written below each block.
 
     Raises:
-        UserError: a genotype of another space.
+        UserError: A genotype of another space.
     """
     genotype.check(space)
     blocks = space.blocks
@@ -52,19 +53,18 @@ def draw_chain(genotype: Genotype, space: Space, probs: Mapping[str, np.ndarray]
             if probs is not None:
                 _write_probability(axes, place, probs, space, block.cell, operation)
         else:
-            _draw_box(axes, place, FIXED.get(block.role, block.role), 0.78, "#eef2f7", INK, INK)
+            _draw_box(axes, place, roles.find(block.role).label, 0.78, "#eef2f7", INK, INK)
         if place:
             axes.plot([place - 1 + HALF_WIDTH, place - HALF_WIDTH], [0, 0], color=INK, linewidth=1.1, zorder=1)
     _draw_stages(axes, space)
-    handles = [Patch(color=tint, label=name) for name, tint in FAMILIES.items() if name in used]
-    figure.legend(handles=handles, loc="lower center", ncols=len(handles), frameon=False, fontsize=10, handlelength=1.2)
+    draw_legend(figure, used)
     return figure
 
 
 def _draw_block(axes, place: int, operation: str, residual: bool) -> None:
-    """A block of the genotype, with the arc of its shortcut; what is left out is an empty dashed box."""
+    """A block of the genotype, with the arc of its shortcut; a block that is left out is an empty dashed box."""
     absent = operation == "none"
-    height = LEFT_OUT if absent else HALF_HEIGHTS.get(operation[-1], HALF_HEIGHTS["6"])
+    height = LEFT_OUT if absent else HALF_HEIGHTS.get(operations.find(operation).expansion, HALF_HEIGHTS[6])
     face = "white" if absent else color(operation)
     ink = "#8a94a0" if absent else INK if np.dot(to_rgb(face), LUMINANCE) > 0.5 else "white"
     _draw_box(axes, place, label(operation), height, face, FAINT if absent else INK, ink)
@@ -99,7 +99,7 @@ def _write_probability(axes, place, probs, space: Space, kind: str, operation: s
 
 
 def _draw_stages(axes, space: Space) -> None:
-    """A line below the blocks of one width and size, with both; their names below the classifier, which has none."""
+    """A line below neighbors of equal width and size, with both numbers; below the classifier what they are."""
     end = len(space.blocks) - 1
     axes.text(end, -1.52, "channels", ha="center", va="top", fontsize=9, color=INK)
     axes.text(end, -1.78, "size", ha="center", va="top", fontsize=8, color="#8a94a0")
@@ -110,7 +110,7 @@ def _draw_stages(axes, space: Space) -> None:
 
 
 def _stages(space: Space) -> list[tuple[int, int, Block, int]]:
-    """First and last place, block and scale of neighbours with equal width and size; the classifier has none."""
+    """First and last place, block and scale of neighbors with equal width and size, without the classifier."""
     stages = []
     for place, (block, wire) in enumerate(zip(space.blocks[:-1], space.wires, strict=False)):
         scale = wire.scales[-1] * block.stride
@@ -122,10 +122,12 @@ def _stages(space: Space) -> list[tuple[int, int, Block, int]]:
 
 
 def draw_chain_heat_map(probs: Mapping[str, np.ndarray], space: Space) -> Figure:
-    """Draws the distributions of all blocks: a column a block, a row an operation; what is no candidate stays empty.
+    """Draws the distributions of all blocks: one column per block, one row per operation.
+
+    Operations that are no candidates of a block stay empty.
 
     Raises:
-        UserError: probabilities of another shape.
+        UserError: Probabilities of another shape.
     """
     names = list(dict.fromkeys(name for cell in space.cells for name in cell.edges[0].primitives))
     grid = np.full((len(names), len(space.cells)), np.nan)

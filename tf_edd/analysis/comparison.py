@@ -1,79 +1,121 @@
-"""Several searches side by side: every seed, mean, standard deviation and best, as a Markdown table."""
+"""Several searches side by side: every seed, mean, standard deviation and best, as a Markdown table and a figure."""
 
+import html
 import statistics
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from tf_edd.analysis.trajectories import idle_counts
+from tf_edd.analysis import drawing, trajectories
+from tf_edd.architectures.table import Table, open_table
 from tf_edd.errors import UserError
 from tf_edd.runtime import files
+from tf_edd.runtime.file_names import GENOTYPES, RESULTS
 
-IDLE_COLUMN = "skip, none, noise"  # how many edges of the cell choose one of them
-ACCURACIES = {"supernet": "accuracy/valid", "discretised": "accuracy/discretized"}
+COLLAPSE_COLUMN = "skip, none, noise"  # how many edges of the cell choose one of them
+ACCURACIES = {"supernet": "accuracy/valid", "discretized": "accuracy/discretized"}
+
+
+def report(
+    searches: Mapping[str, Sequence[str | Path]],
+    table: Table | str | Path | None = None,
+    column: str = "cifar10_test",
+    figure: str | Path | None = None,
+) -> str:
+    """A Markdown table of several searches, and a figure of their course.
+
+        print(report({"EDD-DARTS": ["runs/edd_0", "runs/edd_1"], "DARTS-V1": ["runs/darts_0"]}))
+
+    The table has a row per search: validation accuracy of the supernet and of the discretized network in percent, mean
+    entropy in nats, edges that choose skip, none or noise, and the accuracy in `table`. Labels of several seeds are
+    followed by mean and sample standard deviation. A search with a selector is shown with the selected cell and its
+    accuracy with inherited weights. See `tf_edd.analysis.trajectories.compare` for the figure.
+
+    Args:
+        searches: Label -> the model_dir of each seed.
+        table: A NAS-Bench-201 table or its path; without one there is no accuracy after full training.
+        column: The accuracy to read in the table, in percent.
+        figure: PNG or SVG file to draw the course of the searches into.
+
+    Raises:
+        UserError: A folder without a search or without a finished epoch, a table, cell or column that does not exist,
+            or a figure that cannot be written.
+    """
+    histories = {label: [read_history(folder) for folder in folders] for label, folders in searches.items()}
+    lookup = table if table is None or isinstance(table, Table) else open_table(table)
+    selections = {label: [read_selection(folder) for folder in folders] for label, folders in searches.items()}
+    text = markdown_table(histories, lookup, column, selections)
+    if figure:
+        drawing.save(trajectories.compare(histories), figure)
+    return text
 
 
 def read_history(folder) -> list[dict]:
     """The epochs of a search, from `genotypes.jsonl` in a model_dir or in its `search` folder.
 
     Raises:
-        UserError: there is no such file, or no epoch in it.
+        UserError: There is no such file, or no epoch in it.
     """
-    path = _searched(folder) / "genotypes.jsonl"
-    return _epochs(files.read_lines(path), path)
+    path = _searched(folder) / GENOTYPES
+    history = files.read_lines(path)
+    if not history:
+        raise UserError(f"Expected a search of at least one epoch. Received: {path}, whose first epoch is not finished")
+    return history
 
 
 def read_selection(folder) -> dict:
     """The cell that a selector has chosen at the end of a search, from `results.json` beside `genotypes.jsonl`.
 
     Returns:
-        "genotype" and metrics, which take the place of those of the last epoch; empty without a selector, and before
-        the end.
+        "genotype" and the metrics that replace those of the last epoch; empty without a selector, and before the end.
     """
-    path = _searched(folder) / "results.json"
+    path = _searched(folder) / RESULTS
     results = files.read_json(path) if path.is_file() else {}
     return {"genotype": results["genotype"], **results["metrics"]} if "selection" in results else {}
 
 
 def _searched(folder) -> Path:
     for place in (Path(folder) / "search", Path(folder)):
-        if (place / "genotypes.jsonl").is_file():
+        if (place / GENOTYPES).is_file():
             return place
-    raise UserError(f"Expected the model_dir of a search. Received: {folder} (no genotypes.jsonl in it)")
+    raise UserError(f"Expected the model_dir of a search. Received: {folder} (no {GENOTYPES} in it)")
 
 
-def _epochs(history: list[dict], path: Path) -> list[dict]:
-    if not history:
-        raise UserError(f"Expected a search of at least one epoch. Received: {path}, whose first epoch is not finished")
-    return history
-
-
-def table(
+def markdown_table(
     histories: Mapping[str, Sequence[list[dict]]],
     lookup=None,
     column: str = "cifar10_test",
     selections: Mapping[str, Sequence[dict]] | None = None,
 ) -> str:
-    """A Markdown table: a row for each search, then mean, sample standard deviation and best accuracy of each label.
+    """A row per search, then mean, sample standard deviation and best accuracy of each label.
 
     Args:
-        histories: label -> one history for each seed.
-        lookup: an accuracy table with `query(genotype text)`, or None; without it no seed is called the best.
-        column: which accuracy of that table, in percent.
-        selections: label -> `read_selection` of each seed, whose cells then stand in the table; None for those of the
-            last epochs.
+        histories: Label -> one history for each seed.
+        lookup: An accuracy table with `query(genotype text)`, or None; without it no seed is called the best.
+        column: The accuracy of that table, in percent.
+        selections: Label -> `read_selection` of each seed, whose cells then replace those of the last epochs.
 
     Raises:
-        UserError: a cell or a column that the table does not have.
+        UserError: The table does not have a cell or the column.
     """
-    names = ["search", "epochs", *ACCURACIES, "entropy", IDLE_COLUMN, *([column] if lookup else []), "minutes", "cell"]
+    names = [
+        "search",
+        "epochs",
+        *ACCURACIES,
+        "entropy",
+        COLLAPSE_COLUMN,
+        *([column] if lookup else []),
+        "minutes",
+        "cell",
+    ]
     lines = [_line(names), _line(["---"] * len(names))]
     for label, seeds in histories.items():
         chosen = selections[label] if selections else [{}] * len(seeds)
         ends = [{**history[-1], **selection} for history, selection in zip(seeds, chosen, strict=True)]
         rows = [_values(end, lookup, column) for end in ends]
+        label = _escaped(html.escape(label, quote=False))
         for number, (history, end, values) in enumerate(zip(seeds, ends, rows, strict=True)):
             minutes = f"{end['speed/seconds'] / 60:.1f}"
-            cell = f"`{end['genotype']}`".replace("|", "\\|")
+            cell = _escaped(f"`{end['genotype']}`")
             lines.append(_line([f"{label} {number}", str(len(history)), *_texts(values), minutes, cell]))
         if len(rows) > 1:
             columns = list(zip(*rows, strict=True))
@@ -84,7 +126,8 @@ def table(
 
 
 def _values(last: dict, lookup, column: str) -> list[float]:
-    values = [last[tag] * 100 for tag in ACCURACIES.values()] + [last["arch/entropy"], int(idle_counts([last])[1][0])]
+    collapsed = int(trajectories.collapse_counts([last])[1][0])
+    values = [last[tag] * 100 for tag in ACCURACIES.values()] + [last["arch/entropy"], collapsed]
     return [*values, _accuracy(lookup.query(last["genotype"]), column)] if lookup else values
 
 
@@ -97,6 +140,10 @@ def _accuracy(row: Mapping[str, float], column: str) -> float:
 
 def _texts(values: Sequence[float]) -> list[str]:
     return [f"{value:.4g}" for value in values]
+
+
+def _escaped(text: str) -> str:
+    return text.replace("|", "\\|")
 
 
 def _line(cells: Sequence[str]) -> str:

@@ -5,7 +5,6 @@ Figures are made with matplotlib's object-oriented interface: no window, no glob
 
 import dataclasses
 import os
-import re
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import FancyArrowPatch, FancyBboxPatch, Patch
 from matplotlib.path import Path as Curve
 
+from tf_edd import operations
 from tf_edd.architectures.genotype import Genotype
 from tf_edd.errors import UserError
 from tf_edd.runtime.files import TEMPORARY
@@ -21,15 +21,9 @@ from tf_edd.spaces.space import CellSpec, Space
 
 INK = "#1f2933"
 FAINT = "#b8c1cc"
-NAMES = {
-    "none": "none",
-    "skip_connect": "skip",
-    "nor_conv_1x1": "conv 1×1",
-    "nor_conv_3x3": "conv 3×3",
-    "avg_pool_3x3": "avg pool 3×3",
-    "max_pool_3x3": "max pool 3×3",
-}
-# Colours of Okabe and Ito (https://jfly.uni-koeln.de/color/), which people with any colour vision can tell apart.
+OTHER = "#7f7f7f"
+# Colors of Okabe and Ito (https://jfly.uni-koeln.de/color/), which people with any color vision can tell apart. Other
+# families of operations get `OTHER`.
 FAMILIES = {
     "none": FAINT,
     "skip": "#009e73",
@@ -48,30 +42,22 @@ DPI = 100
 
 def label(operation: str) -> str:
     """A short readable name of an operation, `conv 3×3` for `nor_conv_3x3`, `MB6 5×5` for `mbconv_k5_e6`."""
-    if bottleneck := re.fullmatch(r"mbconv_k(\d)_e(\d)", operation):
-        kernel, expansion = bottleneck.groups()
-        return f"MB{expansion} {kernel}×{kernel}"
-    return NAMES.get(operation, operation.replace("_", " ").replace("3x3", "3×3").replace("5x5", "5×5"))
+    row = operations.PRIMITIVES.get(operation)
+    return row.label if row else operation
 
 
 def family(operation: str) -> str:
-    """The family of an operation, which gives its colour."""
-    if operation in ("none", "noise"):
-        return operation
-    if operation.startswith("mbconv_"):
-        return f"MBConv {label(operation)[-3:]}"
-    if operation.startswith("dil_"):
-        return "dilated convolution"
-    if "skip" in operation or "identity" in operation:
-        return "skip"
-    if "pool" in operation:
-        return "pooling"
-    return "convolution 1×1" if "1x1" in operation else "convolution"
+    """The family of an operation, which gives its color; "other" if this process does not know the operation.
+
+    A report reads what a run has written, and that run may have had operations of its own.
+    """
+    row = operations.PRIMITIVES.get(operation)
+    return row.family if row else "other"
 
 
 def color(operation: str) -> str:
-    """The colour of an operation's family."""
-    return FAMILIES[family(operation)]
+    """The color of an operation's family."""
+    return FAMILIES.get(family(operation), OTHER)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -86,17 +72,17 @@ class _Arrow:
 
 
 def draw_cell(genotype: Genotype, space: Space, kind: str, probs: np.ndarray | None = None) -> Figure:
-    """Draws the cell of one kind: nodes from left to right, edges coloured by operation, `none` edges faint.
+    """Draws the cell of one kind: nodes from left to right, edges colored by operation, `none` edges faint.
 
     Args:
-        genotype: a cell of `space`.
+        genotype: a genotype of `space`.
         space: gives the nodes and the order of the edges.
         kind: which cell.
-        probs: [E, O] distribution over the operations; if given, edges tell the probability of their operation and are
-            as thick as it is large.
+        probs: [E, O] distribution over the operations; if given, edges show the probability of their operation, also as
+            their width.
 
     Raises:
-        UserError: a genotype of another space, or probabilities of another shape.
+        UserError: A genotype of another space, probabilities of another shape, or an operation without a row.
     """
     genotype.check(space)
     cell = space.cell(kind)
@@ -117,13 +103,13 @@ def draw_cell(genotype: Genotype, space: Space, kind: str, probs: np.ndarray | N
         _draw_arrow(axes, arrow, box)
     for node, name in enumerate(_places(cell)):
         _draw_node(axes, node, name, box)
-    _draw_legend(figure, arrows)
+    draw_legend(figure, {family(arrow.operation) for arrow in arrows if arrow.operation})
     return figure
 
 
-# Height of one unit of bend over the distance of two nodes: arcs would waste room if drawn in proportion.
+# Height of one unit of bend over the distance of two nodes: arcs drawn in proportion would waste space.
 _FLAT = 0.62
-_NODE_INCHES = 2.2  # between neighbours, at least: room for a box and the longest name of an operation
+_NODE_INCHES = 2.2  # least distance of neighbors: room for a box and the longest name of an operation
 _BOX_INCHES = 0.325  # half the width of a box
 
 
@@ -153,7 +139,7 @@ def _arrows(genotype: Genotype, cell: CellSpec, probs: np.ndarray | None) -> lis
 
 
 def _bent(arrows: list[_Arrow]) -> list[_Arrow]:
-    """Gives each edge an arc of its own: neighbours straight, longer ones above and below in turn, nested by length."""
+    """Gives each edge its own arc: straight between neighbors, longer ones alternately above and below, nested."""
     taken: dict[int, list[tuple[int, int, int]]] = {1: [], -1: []}
     bent = []
     for arrow in sorted(arrows, key=lambda arrow: (arrow.target - arrow.source, arrow.source)):
@@ -193,7 +179,7 @@ def _draw_arrow(axes, arrow: _Arrow, box: float) -> None:
 
 
 def _curve(arrow: _Arrow, box: float) -> Curve:
-    """A straight line between neighbours, otherwise a cubic arc that leaves and enters the boxes on their edge."""
+    """A straight line between neighbors, otherwise a cubic arc that leaves and enters the boxes on their edge."""
     start, stop = arrow.source, arrow.target
     if not arrow.bend:
         return Curve([(start + box, 0), (stop - box, 0)], [Curve.MOVETO, Curve.LINETO])
@@ -240,17 +226,18 @@ def _draw_node(axes, place: int, name: str, box: float) -> None:
     axes.text(place, 0, name.replace(" ", "\n"), ha="center", va="center", fontsize=11, color=INK, zorder=6)
 
 
-def _draw_legend(figure: Figure, arrows: list[_Arrow]) -> None:
-    used = {family(arrow.operation) for arrow in arrows if arrow.operation}
-    handles = [Patch(color=tint, label=name) for name, tint in FAMILIES.items() if name in used]
+def draw_legend(figure: Figure, families: set[str]) -> None:
+    """The colors of these families, in the order of `FAMILIES`."""
+    names = [*(name for name in FAMILIES if name in families), *sorted(families - FAMILIES.keys())]
+    handles = [Patch(color=FAMILIES.get(name, OTHER), label=name) for name in names]
     figure.legend(handles=handles, loc="lower center", ncols=len(handles), frameon=False, fontsize=10, handlelength=1.2)
 
 
 def draw_heat_map(probs: np.ndarray, cell: CellSpec) -> Figure:
-    """Draws a distribution [E, O] as a grid of edges by operations with its values written in.
+    """Draws a distribution [E, O] as a grid of edges by operations, with its values.
 
     Raises:
-        UserError: probabilities of another shape.
+        UserError: Probabilities of another shape.
     """
     probs = np.asarray(probs, np.float64)
     shape = (len(cell.edges), cell.num_primitives)
@@ -275,7 +262,7 @@ def draw_heat_map(probs: np.ndarray, cell: CellSpec) -> Figure:
 
 
 def annotate(axes, value: float, row: int, column: int, largest: bool, size: int = 10) -> None:
-    """Writes a probability into its field of a heat map."""
+    """Writes a probability into its cell of a heat map."""
     axes.text(
         column,
         row,
@@ -296,10 +283,10 @@ def to_image(figure: Figure) -> np.ndarray:
 
 
 def save(figure: Figure, path: str | Path) -> Path:
-    """Writes a figure as PNG or SVG, by the suffix; a reader never sees half a file.
+    """Writes a figure as PNG or SVG, by the suffix; readers never see a partial file.
 
     Raises:
-        UserError: another suffix.
+        UserError: Another suffix.
     """
     path = Path(path)
     if path.suffix not in (".png", ".svg"):

@@ -1,4 +1,4 @@
-"""How much gradients vary from draw to draw: the quantity that importance sampling is to make small.
+"""The variance of gradients from draw to draw, which importance sampling is to reduce.
 
 Source: PA&DA, arXiv 2302.14772.
 """
@@ -11,9 +11,9 @@ import numpy as np
 def variance(drawn) -> dict[str, float]:
     """The variance of gradients g with weights w of their squared norms: E w norm(g)^2 - norm(E g)^2.
 
-    With weights of 1 it is the trace of the covariance. `variance` and `squared_mean` = norm(E g)^2 have no bias; the
-    second can fall below 0. `relative_variance`, their quotient, has one where the draws are few for it, and is NaN
-    where they do not tell the mean from 0.
+    With weights of 1 it is the trace of the covariance. `variance` and `squared_mean` = norm(E g)^2 are unbiased; the
+    second can fall below 0. `relative_variance`, their quotient, is biased for few draws, and NaN where the draws
+    cannot distinguish the mean from 0.
 
     Args:
         drawn: at least two pairs of gradients, a list of tensors, and a weight.
@@ -26,5 +26,5 @@ def variance(drawn) -> dict[str, float]:
         squares, weighted = squares + square, weighted + float(weight) * square
         count += 1
     mean = (sum(float(np.square(value).sum()) for value in total) - squares) / (count * (count - 1))
-    found = weighted / count - mean
-    return {"variance": found, "squared_mean": mean, "relative_variance": found / mean if mean > 0 else math.nan}
+    result = weighted / count - mean
+    return {"variance": result, "squared_mean": mean, "relative_variance": result / mean if mean > 0 else math.nan}

@@ -1,4 +1,4 @@
-"""The pictures of a search: one for each cell kind, or one of the whole network where that is a chain of blocks."""
+"""The pictures of a search: one per cell kind, or one of the whole network for a chain of blocks."""
 
 from collections.abc import Mapping
 

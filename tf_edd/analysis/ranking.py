@@ -34,7 +34,7 @@ class Tau:
         low: lower end of the interval.
         high: upper end of the interval.
         confidence: of the interval.
-        cells: how many pairs of values.
+        cells: the number of pairs of values.
     """
 
     tau: float
@@ -114,13 +114,13 @@ def _tau(first, second) -> float:
 def draw_ranking(
     inherited: Sequence[float], measured: Sequence[float], tau: Tau, parameters: Sequence[int], column: str
 ) -> Figure:
-    """Draws accuracy against accuracy, and rank against rank, one point a cell.
+    """Draws accuracy against accuracy, and rank against rank, one point per cell.
 
     Args:
         inherited: fractions.
         measured: percent.
         tau: of these.
-        parameters: of the network of each cell at the size of the supernet's, for the colour.
+        parameters: of the network of each cell at the size of the supernet's, for the color.
         column: what `measured` is.
     """
     figure = Figure(figsize=(FIGURE_WIDTH * 1.15, 4.6), dpi=DPI, layout="constrained", facecolor="white")

@@ -1,6 +1,6 @@
-"""How sharp the validation loss is around the architecture logits: dominant eigenvalue, loss under perturbed logits.
+"""The sharpness of the validation loss around the architecture logits: dominant eigenvalue, loss of perturbed logits.
 
-A sharp minimum goes with a large loss of accuracy when the mixture is cut down to one operation an edge.
+A sharp minimum goes with a large loss of accuracy when the mixture is reduced to one operation per edge.
 
 Source: Zela et al., "Understanding and Robustifying Differentiable Architecture Search", arXiv 1909.09656.
 """
@@ -15,7 +15,7 @@ from scipy.sparse.linalg import ArpackError, LinearOperator, eigsh
 from tf_edd.errors import UserError
 from tf_edd.networks.stateless import call_stateless
 
-WHICH = {"algebraic": "LA", "magnitude": "LM"}  # the names that ARPACK has for them
+WHICH = {"algebraic": "LA", "magnitude": "LM"}  # their names in ARPACK
 SYMMETRY = 1e-3  # relative: float32 leaves 1e-6 where no probability is near 0 or 1
 _ZERO = tf.UnconnectedGradients.ZERO
 
@@ -63,7 +63,7 @@ class LossSurface:
             return self._mean("product", logits, temperature, tf.constant(vector, tf.float32))
         except LookupError as error:
             raise UserError(
-                "The sharpness needs second derivatives of every operation; take the action `sharpness` out, or the "
+                "The sharpness needs second derivatives of every operation; remove the action `Sharpness`, or the "
                 f"operation from the space. Received: {error}"
             ) from error
 
@@ -101,8 +101,8 @@ class LossSurface:
 def check_symmetry(product: Callable, size: int, seed: int = 0) -> None:
     """Refuses a product with a matrix that is not symmetric, which no Hessian is.
 
-    Gradients that are not those of the function (clipped ones, edges that are run again) can give one; its eigenvalues
-    would mean nothing. Not every wrong gradient is found so: sn-softmax leaves the product symmetric.
+    Gradients that are not those of the function (clipped gradients, rematerialized edges) can produce one; its
+    eigenvalues would mean nothing. Not every wrong gradient is detected: sn-softmax leaves the product symmetric.
 
     Args:
         product: vector [n] -> matrix times vector [n].
@@ -117,9 +117,9 @@ def check_symmetry(product: Callable, size: int, seed: int = 0) -> None:
     left, right = other @ images[0], one @ images[1]
     if abs(left - right) > SYMMETRY * max(np.linalg.norm(image) for image in images):
         raise UserError(
-            "The sharpness needs the second derivative of the loss, but an operation or the relaxation brings a "
-            "gradient that is not its derivative, or is run again in the backward pass: search.rematerialize = False, "
-            f"or take the action `sharpness` out. Received: u'Hv = {left:.4g} and v'Hu = {right:.4g}"
+            "The sharpness needs the second derivative of the loss, but an operation or the relaxation has a "
+            "gradient that is not its derivative, or is rematerialized in the backward pass: set search.rematerialize "
+            f"= False or remove the action `Sharpness`. Received: u'Hv = {left:.4g} and v'Hu = {right:.4g}"
         )
 
 
@@ -138,12 +138,12 @@ def dominant_eigenvalue(
         size: n.
         which: "algebraic" for the largest eigenvalue, "magnitude" for that of the largest absolute value, with its
             sign.
-        iterations: restarts at most; None for SciPy's 10 n.
+        iterations: largest number of restarts; None for SciPy's 10 n.
         tolerance: relative, of the eigenvalue.
-        seed: of the vector that it starts with.
+        seed: of the vector to start with.
 
     Returns:
-        The eigenvalue, NaN (and a warning in the log) where the products are not finite or the method does not
+        The eigenvalue; NaN (and a warning in the log) where the products are not finite or the method does not
         converge.
     """
     start = unit_directions(1, size, seed)[0]

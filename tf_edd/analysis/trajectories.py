@@ -8,8 +8,8 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from tf_edd.analysis.drawing import DPI, FAINT, FIGURE_WIDTH, INK, color, label
-from tf_edd.architectures.genotype import IDLE
+from tf_edd.analysis.drawing import DPI, FAINT, FIGURE_WIDTH, INK, color, family, label
+from tf_edd.architectures.genotype import COLLAPSE_OPERATIONS
 
 History = Sequence[Mapping]
 
@@ -20,22 +20,23 @@ SUPERNET = "accuracy/valid"
 TABLE = "table/cifar10_test"
 EIGENVALUE = "sharpness/eigenvalue"
 _OPERATION = re.compile(r"([A-Za-z0-9_]+)(?:~|', )\d+")  # `op~0` of NAS-Bench-201, `('op', 0)` of the DARTS family
-# Okabe and Ito's palette: colours that people with any colour vision can tell apart.
+# Okabe and Ito's palette: colors that people with any color vision can tell apart.
 PALETTE = ("#d55e00", "#0072b2", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#1f2933")
 _SHADES = ("", "////", "....", "xxxx")
+_HEIGHTS = {"pooling": 1, "noise": 1, "skip": 2, "none": 3}  # of a family in the stack of bars
 
 
 def draw_trajectories(history: History, num_operations: int = 5, table_tag: str = TABLE) -> Figure:
-    """Draws one search: entropy and temperature, accuracies, and the operations chosen, over the epochs.
+    """Draws one search: entropy and temperature, accuracies and chosen operations over the epochs.
 
     The panels are Fig. 4A (mean entropy of the edges, Eq. 13, with ln O, the entropy of no preference), Fig. 4B
-    (accuracy of the supernet and of the discretised network on the validation half) and how many edges choose each
-    operation. Tags that the history does not have are not drawn.
+    (accuracy of the supernet and of the discretized network on the validation split) and the number of edges
+    that choose each operation. Tags that the history does not have are not drawn.
 
     Args:
         history: one flat dict for each finished epoch: "epoch", "genotype" (text) and tags.
-        num_operations: O, for the line ln O.
-        table_tag: which accuracy of the table to draw beside (on an axis of its own: percent after full training).
+        num_operations: O, for the line at ln O.
+        table_tag: which accuracy of the table to draw beside (on its own axis: percent after full training).
     """
     figure = Figure(figsize=(FIGURE_WIDTH, 8.6), dpi=DPI, layout="constrained", facecolor="white")
     FigureCanvasAgg(figure)
@@ -49,20 +50,19 @@ def draw_trajectories(history: History, num_operations: int = 5, table_tag: str 
 
 
 def compare(histories: Mapping[str, Sequence[History]], num_operations: int | None = None) -> Figure:
-    """Draws Fig. 4 for several methods, mean over seeds and each seed faint, and a collapse, if there is one.
+    """Draws Fig. 4 for several methods (mean over the seeds, single seeds faint) and whether a search collapses.
 
-    The panels are entropy (A), discretised accuracy (B), the chosen operations without weights other than
-    poolings: skip connections, `none` and noise (C), and, where it was measured, the dominant eigenvalue of the
-    Hessian of the validation loss (D).
+    The panels are entropy (A), discretized accuracy (B), the number of edges that choose a skip connection, `none` or
+    noise (C), and, where it was measured, the dominant eigenvalue of the Hessian of the validation loss (D).
 
     Args:
         histories: label -> one history for each seed.
-        num_operations: O, for the line ln O; None takes it from the probabilities in the histories.
+        num_operations: O, for the line at ln O; None to take it from the probabilities in the histories.
     """
     drawn = [
         (lambda seed: series(seed, ENTROPY), "A  mean entropy of the edges (nats)"),
-        (lambda seed: series(seed, DISCRETIZED), "B  discretised accuracy, validation half"),
-        (idle_counts, "C  edges that choose skip, none or noise"),
+        (lambda seed: series(seed, DISCRETIZED), "B  discretized accuracy, validation split"),
+        (collapse_counts, "C  edges that choose skip, none or noise"),
     ]
     if any(len(series(seed, EIGENVALUE)[0]) for seeds in histories.values() for seed in seeds):
         drawn.append((lambda seed: series(seed, EIGENVALUE), "D  dominant eigenvalue, validation loss"))
@@ -95,10 +95,10 @@ def most_operations(histories: Mapping[str, Sequence[History]]) -> int:
     return max((len(edge) for row in rows for table in row.get("probs", {}).values() for edge in table), default=0)
 
 
-def idle_counts(history: History) -> tuple[np.ndarray, np.ndarray]:
+def collapse_counts(history: History) -> tuple[np.ndarray, np.ndarray]:
     """Epochs [n] and how many edges choose a skip connection, `none` or noise [n]."""
     epochs, counts = operation_counts(history)
-    return epochs, sum((counts[name] for name in IDLE if name in counts), np.zeros(len(epochs), int))
+    return epochs, sum((counts[name] for name in COLLAPSE_OPERATIONS if name in counts), np.zeros(len(epochs), int))
 
 
 def series(history: History, tag: str) -> tuple[np.ndarray, np.ndarray]:
@@ -117,14 +117,13 @@ def operation_counts(history: History) -> tuple[np.ndarray, dict[str, np.ndarray
 
 
 def _operations(text: str) -> list[str]:
-    """The operations of a genotype's text; that of a chain is nothing but their names with commas between."""
+    """The operations of a genotype's text in each of its three forms; that of a chain is a list of names."""
     return _OPERATION.findall(text) or re.findall(r"\w+", text)
 
 
 def _order(operation: str) -> tuple[int, str]:
     """Convolutions at the bottom of the stack, operations that do nothing at the top, where a collapse shows."""
-    families = ("conv", "pool", "skip", "none")
-    return next((i for i, part in enumerate(families) if part in operation), 1), operation
+    return _HEIGHTS.get(family(operation), 0), operation
 
 
 def _draw_entropy(axes, history: History, num_operations: int) -> None:
@@ -153,13 +152,13 @@ def _draw_entropy(axes, history: History, num_operations: int) -> None:
 
 
 def _draw_accuracy(axes, history: History, table_tag: str) -> None:
-    for tag, name, tint in ((SUPERNET, "supernet", PALETTE[1]), (DISCRETIZED, "discretised", PALETTE[0])):
+    for tag, name, tint in ((SUPERNET, "supernet", PALETTE[1]), (DISCRETIZED, "discretized", PALETTE[0])):
         epochs, values = series(history, tag)
         if len(epochs):
             axes.plot(epochs, values, color=tint, linewidth=2, label=name, **_mark(epochs))
     axes.yaxis.set_major_formatter(_percent)
     _headroom(axes)
-    _style(axes, "B  accuracy, validation half")
+    _style(axes, "B  accuracy, validation split")
     epochs, values = series(history, table_tag)
     twin = None
     if len(epochs):
@@ -177,7 +176,7 @@ def _draw_operations(axes, history: History) -> None:
     base = np.zeros(len(epochs))
     drawn: list[str] = []
     for name, values in counts.items():
-        # Two operations of one family share a colour and differ in their hatching.
+        # Two operations of one family share a color and differ in their hatching.
         hatch = _SHADES[sum(color(other) == color(name) for other in drawn) % len(_SHADES)]
         axes.bar(
             epochs,

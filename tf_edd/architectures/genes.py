@@ -1,9 +1,9 @@
-"""Genotypes as a row of independent genes: counted, drawn uniformly, mutated and crossed.
+"""Genotypes as a sequence of independent genes, to count them, draw them uniformly, mutate and cross them.
 
-A node that keeps all its edges has one gene an edge, whose choices are the operations; a node that keeps k of its n
-edges (two in the DARTS space) has one gene, whose choices are all ways to take k edges and an operation on each. So
-every code is a genotype, every genotype has one code, and independent uniform genes are a uniform genotype.
-Operations that a cell excludes are no choices.
+A node that keeps all its edges has one gene per edge, whose choices are the operations. A node that keeps k of its n
+edges (two in the DARTS space) has a single gene, whose choices are all ways to take k edges with an operation on each.
+So every code is a genotype, every genotype has one code, and drawing each gene uniformly draws a genotype uniformly.
+Operations that a cell excludes are not among the choices.
 """
 
 import dataclasses
@@ -26,9 +26,9 @@ class Gene:
     """One independent choice of a genotype.
 
     Attributes:
-        kind: the cell.
-        node: the node whose incoming edges it chooses.
-        choices: what it may be; each is one or more edges (operation, source), in the order of the sources.
+        kind: The cell kind.
+        node: The node whose incoming edges it chooses.
+        choices: The alternatives; each is one or more edges (operation, source), in the order of the sources.
     """
 
     kind: str
@@ -40,7 +40,7 @@ class Genes:
     """The genes of a space; a code is a tuple with the number of the choice of each gene.
 
     Args:
-        space: the space.
+        space: The search space.
 
     Raises:
         UserError: an edge whose operations are all excluded.
@@ -58,7 +58,7 @@ class Genes:
 
     @property
     def num_genotypes(self) -> int:
-        """How many genotypes the space has."""
+        """Number of genotypes in the space."""
         return math.prod(len(gene.choices) for gene in self.genes)
 
     def decode(self, code: Sequence[int]) -> Genotype:
@@ -75,7 +75,7 @@ class Genes:
         """The code of a genotype, whatever the order of the edges of its nodes.
 
         Raises:
-            UserError: no genotype of the space.
+            UserError: the genotype is not one of the space.
         """
         genotype.check(self._space)
         left = {
@@ -95,25 +95,25 @@ class Genes:
         return tuple(rng.integers(self._sizes).tolist())
 
     def mutate(self, code: Code, probability: float, rng: np.random.Generator) -> Code:
-        """Each gene drawn anew, uniformly, with this probability; it may draw what it was."""
+        """Draws each gene anew, uniformly, with this probability; the draw may return the old choice."""
         changes = rng.random(len(code)) < probability
         return tuple(np.where(changes, rng.integers(self._sizes), code).tolist())
 
     def cross(self, first: Code, second: Code, rng: np.random.Generator) -> Code:
-        """Each gene from one of two parents, both equally likely."""
+        """Takes each gene from one of two parents, both equally likely."""
         return tuple(np.where(rng.random(len(first)) < 0.5, first, second).tolist())
 
 
 def sample_genotype(space: Space, rng: np.random.Generator) -> Genotype:
-    """A genotype drawn uniformly from all of the space."""
+    """A genotype drawn uniformly from the space."""
     genes = Genes(space)
     return genes.decode(genes.sample(rng))
 
 
 def _choices(cell: CellSpec, node: int) -> list[tuple[Edges, ...]]:
     """The choices of each gene of a node."""
-    edges = sorted((cell.edges[index] for index in cell.incoming(node)), key=lambda edge: edge.source)
-    options = [[(name, edge.source) for name in edge.primitives if name not in cell.excluded] for edge in edges]
+    edges = sorted(((cell.edges[i], cell.allowed[i]) for i in cell.incoming(node)), key=lambda pair: pair[0].source)
+    options = [[(name, edge.source) for name in itertools.compress(edge.primitives, flags)] for edge, flags in edges]
     if not all(options):
         raise UserError(
             f"Every edge needs an operation that is not excluded. Received: node {node} of cell {cell.kind!r} "

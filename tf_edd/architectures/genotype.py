@@ -1,12 +1,12 @@
-"""The genotype: the hand-over between a search and everything after it.
+"""The genotype: what a search hands over to everything after it.
 
-A genotype is data. Its file is JSON with a schema version; its text is the form that the field uses for the space:
+A genotype is data. Its file is JSON with a schema version; its text has the form that is usual for the space:
 
-    one cell kind        |op~0|+|op~0|op~1|+|op~0|op~1|op~2|       NAS-Bench-201: a group a node, `op~source` an edge
+    one cell kind        |op~0|+|op~0|op~1|+|op~0|op~1|op~2|      NAS-Bench-201: one group per node, `op~source` an edge
     several cell kinds   Genotype(normal=[('sep_conv_3x3', 0), ...], normal_concat=range(2, 6), reduce=...)      DARTS
-    a chain of blocks    mbconv_k5_e3,mbconv_k3_e3,none,...                      ProxylessNAS: an operation a block
+    a chain of blocks    mbconv_k5_e3,mbconv_k3_e3,none,...                      ProxylessNAS: one operation per block
 
-Cells that others have published are known by their names: `published_genotypes.json`.
+Published cells can be given by name: `published_genotypes.json`.
 """
 
 import ast
@@ -25,7 +25,8 @@ from tf_edd.errors import UserError
 from tf_edd.spaces.space import CellSpec, Space
 
 SCHEMA = 1
-IDLE = ("skip_connect", "none", "noise")  # what a cell collapses to: they compute nothing of their input
+COLLAPSE_OPERATIONS = ("skip_connect", "none", "noise")  # what a collapsed cell consists of
+_SHOWN = 200  # characters of a wrong text in an error
 PUBLISHED = Path(__file__).with_name("published_genotypes.json")
 
 
@@ -34,8 +35,8 @@ class Genotype:
     """A discrete cell of each kind.
 
     Attributes:
-        space: name of the space it belongs to.
-        cells: pairs (kind, nodes); nodes holds, for each intermediate node, its incoming edges as (operation, source).
+        space: Name of the space it belongs to.
+        cells: Pairs (kind, nodes); nodes holds, for each intermediate node, its incoming edges as (operation, source).
     """
 
     space: str
@@ -46,16 +47,16 @@ class Genotype:
         return dict(self.cells)[kind]
 
     def operations(self, kind: str | None = None) -> list[str]:
-        """The operations of all edges, over all cell kinds or of this one."""
+        """The operations of all edges, of all cell kinds or of this one."""
         return [op for name, nodes in self.cells if kind in (None, name) for node in nodes for op, _ in node]
 
     def count(self, operation: str, kind: str | None = None) -> int:
-        """How many edges, over all cell kinds or of this one, use `operation`."""
+        """Number of edges that use `operation`, in all cell kinds or in this one."""
         return self.operations(kind).count(operation)
 
     @property
     def num_edges(self) -> int:
-        """Edges of all cell kinds together."""
+        """Number of edges of all cell kinds together."""
         return len(self.operations())
 
     def one_hot(self, space: Space) -> dict[str, np.ndarray]:
@@ -92,7 +93,7 @@ class Genotype:
         """The genotype of a file's content; `origin` names the file in errors.
 
         Raises:
-            UserError: another schema, or a content that is no genotype.
+            UserError: another schema, or content that is not a genotype.
         """
         try:
             schema, space, cells = content["schema"], content["space"], content["cells"].items()
@@ -110,7 +111,7 @@ class Genotype:
         """Returns itself if it is a cell of `space`.
 
         Raises:
-            UserError: another space, other cells or nodes, or an operation that is no candidate of its edge.
+            UserError: another space, other cells or nodes, or an operation that is not a candidate of its edge.
         """
         _check_space(self.space, space)
         kinds = [cell.kind for cell in space.cells]
@@ -122,7 +123,7 @@ class Genotype:
 
 
 def _read_edge(edge, origin: str) -> tuple[str, int]:
-    """An edge of a file. A source is no fraction, truth value or text: what it would be cut to is a guess."""
+    """An edge of a file. Sources that are not integers are refused: converting 0.7 or True would be a guess."""
     if not isinstance(edge, (list, tuple)) or [type(part) for part in edge] != [str, int]:
         raise UserError(f'{origin}: an edge is a pair such as ["skip_connect", 0]. Received: {edge!r}')
     return edge[0], edge[1]
@@ -145,8 +146,12 @@ def _check_space(name: str, space: Space) -> None:
 def _check_cell(nodes, cell: CellSpec) -> None:
     if len(nodes) != len(cell.intermediate_nodes):
         raise UserError(f"Cell {cell.kind!r} has {len(cell.intermediate_nodes)} nodes. Received: {len(nodes)}")
+    allowed = cell.allowed
     for node, edges in zip(cell.intermediate_nodes, nodes, strict=True):
-        candidates = {cell.edges[i].source: cell.edges[i].primitives for i in cell.incoming(node)}
+        candidates = {
+            cell.edges[i].source: list(itertools.compress(cell.edges[i].primitives, allowed[i]))
+            for i in cell.incoming(node)
+        }
         expected = cell.edges_per_node or len(candidates)
         if len(edges) != expected or len({source for _, source in edges}) != expected:
             raise UserError(
@@ -158,15 +163,15 @@ def _check_cell(nodes, cell: CellSpec) -> None:
                     f"Node {node} of cell {cell.kind!r} reads one of the nodes {sorted(candidates)}. "
                     f"Received: source {source}"
                 )
-            allowed = [op for op in candidates[source] if op not in cell.excluded]
-            if operation not in allowed:
+            if operation not in candidates[source]:
                 raise UserError(
-                    f"Edge {source} -> {node} of cell {cell.kind!r} takes one of {allowed}. Received: {operation!r}"
+                    f"Edge {source} -> {node} of cell {cell.kind!r} takes one of {candidates[source]}. "
+                    f"Received: {operation!r}"
                 )
 
 
 def from_text(text: str, space: Space) -> Genotype:
-    """The genotype of a text in the form of the space, see the top of this file. Nothing of the text is run.
+    """The genotype of a text in the form of the space, see the top of this file. Nothing in the text is executed.
 
     Raises:
         UserError: not of that form, or not a cell of `space`.
@@ -178,11 +183,19 @@ def from_text(text: str, space: Space) -> Genotype:
 def _read_string(text: str, space: Space):
     nodes = []
     for group in text.split("+"):
-        edges = re.findall(r"([^|~]+)~(\d+)\|", group)
-        if _node_text([(op, int(source)) for op, source in edges]) != group or not edges:
-            raise UserError(f"Expected a cell such as |op~0|+|op~0|op~1|+|op~0|op~1|op~2|. Received: {text!r}")
-        nodes.append(tuple((op, int(source)) for op, source in edges))
+        # Edge by edge: a search for them in the whole group would take quadratic time on a long wrong text.
+        edges = [re.fullmatch(r"([^|~]+)~(\d{1,9})", edge) for edge in group[1:-1].split("|")]
+        node = tuple((edge[1], int(edge[2])) for edge in edges if edge)
+        if not node or _node_text(node) != group:
+            raise UserError(
+                f"Expected a cell such as |op~0|+|op~0|op~1|+|op~0|op~1|op~2|. Received: {_shortened(text)!r}"
+            )
+        nodes.append(node)
     return ((space.cells[0].kind, tuple(nodes)),)
+
+
+def _shortened(text: str) -> str:
+    return text if len(text) <= _SHOWN else text[:_SHOWN] + "..."
 
 
 def _read_chain(text: str, space: Space):
@@ -190,7 +203,7 @@ def _read_chain(text: str, space: Space):
     if len(operations) != len(space.cells):
         raise UserError(
             f"Expected {len(space.cells)} operations with commas between them, such as mbconv_k3_e6,none,... "
-            f"Received: {len(operations)} in {text!r}"
+            f"Received: {len(operations)} in {_shortened(text)!r}"
         )
     return tuple(
         (cell.kind, (((operation, cell.edges[0].source),),))
@@ -209,7 +222,7 @@ def _read_call(text: str, space: Space):
         if set(given) != set(names):
             raise ValueError(f"its arguments are {list(given)}")
     except (SyntaxError, ValueError, TypeError, RecursionError, MemoryError) as error:
-        raise UserError(f"Expected a cell such as {form}. Received: {text!r} ({error})") from error
+        raise UserError(f"Expected a cell such as {form}. Received: {_shortened(text)!r} ({error})") from error
     return tuple((cell.kind, _read_cell(given[cell.kind], given[f"{cell.kind}_concat"], cell)) for cell in space.cells)
 
 
@@ -246,7 +259,7 @@ def published() -> dict[str, dict]:
 
 
 def load(name: str, space: Space) -> Genotype:
-    """The genotype that `name` tells: a published cell, the text of a cell, a JSON file, or a folder that holds one.
+    """The genotype that `name` stands for: a published cell, the text of a cell, a JSON file or the folder of one.
 
     Raises:
         UserError: no such file or name, truncated JSON, or a genotype that does not fit `space`.
@@ -257,7 +270,7 @@ def load(name: str, space: Space) -> Genotype:
     if ("~" in name and "|" in name) or "Genotype(" in name or (space.is_chain and _lists_operations(name)):
         return from_text(name, space)
     path = Path(name, "genotype.json") if os.path.isdir(name) else Path(name)
-    if not os.path.isfile(path):  # unlike Path.is_file it bears a name of any length
+    if not os.path.isfile(path):  # unlike Path.is_file it accepts a name of any length
         raise UserError(_unknown(name, space))
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
@@ -271,8 +284,9 @@ def _lists_operations(text: str) -> bool:
 
 
 def _unknown(name: str, space: Space) -> str:
-    """What could have been given; the published cells of the space, the nearest first."""
+    """An error message that lists the published cells of the space, the nearest names first."""
     known = [other for other, entry in published().items() if entry["space"] == space.name]
-    known.sort(key=lambda other: -difflib.SequenceMatcher(None, name.lower(), other.lower()).ratio())
+    start = name[:_SHOWN].lower()
+    known.sort(key=lambda other: -difflib.SequenceMatcher(None, start, other.lower()).ratio())
     names = f" or a published name ({', '.join(known)})" if known else ""
-    return f"Expected a genotype file, the text of a cell{names}. Received: {name!r} (no such file)"
+    return f"Expected a genotype file, the text of a cell{names}. Received: {_shortened(name)!r} (no such file)"

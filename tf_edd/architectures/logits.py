@@ -11,9 +11,9 @@ class ArchLogits:
     """Logits [E, O] of each cell kind, float32, drawn from init_scale * N(0, 1).
 
     Args:
-        space: gives the shapes.
-        seed: of the draw.
-        init_scale: standard deviation (1e-3 in DARTS).
+        space: The search space, which determines the shapes.
+        seed: Seed of the draw.
+        init_scale: Standard deviation of the logits (1e-3 in DARTS).
     """
 
     def __init__(self, space: Space, seed: int, init_scale: float = 1e-3):
@@ -25,11 +25,11 @@ class ArchLogits:
 
     @property
     def variables(self) -> list[keras.Variable]:
-        """One variable a cell kind, in the order of the space."""
+        """One variable per cell kind, in the order of the space."""
         return list(self._variables.values())
 
     def tensors(self) -> dict[str, tf.Tensor]:
-        """Cell kind -> logits [E, O], read now."""
+        """Cell kind -> current logits [E, O]."""
         return {kind: tf.convert_to_tensor(variable.value) for kind, variable in self._variables.items()}
 
     def numpy(self) -> dict[str, np.ndarray]:

@@ -1,11 +1,12 @@
 """Benchmark tables: measured accuracies of every NAS-Bench-201 cell, by genotype, string or index.
 
-Two sources with one interface: a small CSV, and the files of the public `nats_bench` package (NATS-Bench topology
-space, Dong et al., TPAMI 2021, https://arxiv.org/abs/2009.00437). Accuracies are percent, means over the seeds of the
-benchmark after 200 epochs; columns that end in `_12_epochs` after 12.
+Two sources with one interface: a small CSV file, and the files of the public `nats_bench` package (NATS-Bench topology
+space, Dong et al., TPAMI 2021, https://arxiv.org/abs/2009.00437). Accuracies are in percent, means over the seeds of
+the benchmark after 200 epochs, or after 12 in the columns that end in `_12_epochs`.
 """
 
 import csv
+import dataclasses
 import gzip
 import pickle
 import zlib
@@ -34,9 +35,9 @@ ACCURACIES = (
 )
 COLUMNS = ("index", "arch", *ACCURACIES)
 
-# How the columns are asked from nats_bench: data set, epochs, accuracy. "cifar10-valid" trains on the half of CIFAR-10
-# that leaves the other half for validation, "cifar10" on all of it. The files know one test accuracy, which therefore
-# stands in both columns.
+# How the columns are called in nats_bench: data set, epochs, accuracy. "cifar10-valid" trains on half of CIFAR-10 and
+# validates on the other half, "cifar10" trains on all of it. The files hold one test accuracy per data set, which is
+# therefore in both columns.
 _NATS_COLUMNS = {
     "cifar10_valid": ("cifar10-valid", "200", "valid-accuracy"),
     "cifar10_test": ("cifar10", "200", "test-accuracy"),
@@ -56,9 +57,9 @@ class Table:
     """Rows of numbers keyed by index and by cell.
 
     Args:
-        archs: index -> cell string.
-        rows: index -> {column: number}; whatever is looked up by an index, so that rows may be read when asked for.
-        origin: where the table comes from, for errors.
+        archs: Index -> cell string.
+        rows: Index -> {column: number}; anything that is looked up by index, so that rows may be read on demand.
+        origin: Where the table comes from, for errors.
     """
 
     def __init__(self, archs: Mapping[int, str], rows: Mapping[int, dict[str, float]], origin: str):
@@ -69,6 +70,10 @@ class Table:
 
     def __len__(self) -> int:
         return len(self._archs)
+
+    def load(self) -> "Table":
+        """Itself: a table and the part that loads one can be given alike."""
+        return self
 
     def arch(self, index: int) -> str:
         """The cell string at `index`.
@@ -103,7 +108,7 @@ class Table:
         """The index and every number of one cell.
 
         Args:
-            key: a genotype, a cell string, or an index (an integer or its digits).
+            key: A genotype, a cell string, or an index (an integer or its digits).
 
         Returns:
             {"index": ..., column: number, ...}; accuracies in percent.
@@ -118,10 +123,10 @@ class Table:
 def load_table(path: str | Path) -> Table:
     """The table of a CSV file, gzipped or not.
 
-    The columns `COLUMNS` must be there, in any order; further columns of numbers are kept.
+    The file must have the columns `COLUMNS`, in any order; further columns of numbers are kept.
 
     Raises:
-        UserError: no such file, truncated, not a CSV, other columns, or a value that is no number.
+        UserError: no such file, truncated, not a CSV file, other columns, or a value that is not a number.
     """
     path = Path(path).expanduser()
     rows: dict[int, dict[str, float]] = {}
@@ -176,7 +181,7 @@ def _check_columns(header: list[str], path: Path) -> None:
 
 
 class _NatsRows:
-    """Rows read from a `nats_bench` API object when asked for."""
+    """Rows read from a `nats_bench` API object on demand."""
 
     def __init__(self, api: Any, origin: str):
         self._api = api
@@ -187,10 +192,10 @@ class _NatsRows:
 
     def _accuracy(self, index: int, dataset: str, epochs: str, name: str) -> float:
         try:
-            # is_random=False is the mean over the seeds; the package's default draws one of them.
+            # is_random=False gives the mean over the seeds; the package's default draws one of them.
             info = self._api.get_more_info(index, dataset, hp=epochs, is_random=False)
             return float(info[name])
-        # The package has no errors of its own: an absent file is an AssertionError, an absent epoch count a KeyError.
+        # The package has no errors of its own: a missing file is an AssertionError, a missing epoch count a KeyError.
         except (AssertionError, KeyError, ValueError, OSError, EOFError, pickle.UnpicklingError) as error:
             raise UserError(
                 f"{self._origin}: expected {name} of architecture {index} on {dataset} after {epochs} epochs. "
@@ -201,15 +206,15 @@ class _NatsRows:
 def load_nats_bench(path: str | Path, api: Any = None) -> Table:
     """The table of the files of NATS-Bench's topology space, read by the public `nats_bench` package.
 
-    Has the columns of `load_table`. The files are pickles: open only those you trust.
+    Has the columns of `load_table`. The files are pickles, which can run code: open only those you trust.
 
     Args:
-        path: the folder `NATS-tss-v1_0-3ffb9-simple` (rows are read when asked for, the quick way), or the one file
-            `NATS-tss-v1_0-3ffb9.pickle.pbz2` (read whole: minutes and some gigabytes).
-        api: a `nats_bench` API object to use instead of opening `path`.
+        path: The folder `NATS-tss-v1_0-3ffb9-simple` (rows are read on demand, the quick way), or the file
+            `NATS-tss-v1_0-3ffb9.pickle.pbz2` (read as a whole: minutes and some gigabytes).
+        api: A `nats_bench` API object to use instead of opening `path`.
 
     Raises:
-        UserError: the package or the files are absent or damaged.
+        UserError: the package or the files are missing or damaged.
     """
     path = Path(path).expanduser()
     api = api if api is not None else _create_api(path)
@@ -247,7 +252,21 @@ def open_table(path: str | Path) -> Table:
     return load_table(path)
 
 
-@gin.configurable(module="tf_edd.architectures.table")
-def nb201_table(path: str = gin.REQUIRED) -> Table:
-    """The NAS-Bench-201 table at `path` (a CSV, or the files of `nats_bench`)."""
-    return open_table(path)
+@gin.configurable(module="tf_edd.architectures")
+@dataclasses.dataclass(frozen=True)
+class NasBench201Table:
+    """The NAS-Bench-201 table in a file or folder.
+
+    Attributes:
+        path: A CSV file, gzipped or not, or the files of `nats_bench`: a folder or a `.pbz2` file.
+    """
+
+    path: str
+
+    def load(self) -> Table:
+        """Opens the table.
+
+        Raises:
+            UserError: see `open_table`.
+        """
+        return open_table(self.path)

@@ -1,29 +1,37 @@
-"""Images: data sets, the search halves, augmentation."""
+"""Images: data sets, the splits of a search, augmentation.
 
-from tf_edd.data import imagenet16_120  # noqa: F401 (tells TFDS of the data set)
-from tf_edd.data.augmentation import Augmentation, crop, cutout, flip
-from tf_edd.data.colour import colour_jitter
-from tf_edd.data.embedded import digits
-from tf_edd.data.folder import image_folder
-from tf_edd.data.from_tfds import tfds_images
-from tf_edd.data.images import Halves, ImageData, Images, portion, split
-from tf_edd.data.normalisation import normalise
-from tf_edd.data.resized_crop import random_resized_crop
+A data set is a loader (`Digits`, `ImageFolder`, `TfdsImages`), a frozen description whose `load` reads the images, or
+an `ImageData` such as `from_arrays` makes. An augmentation is an object of a class here or a plain function.
+"""
+
+from tf_edd.data import imagenet16_120  # noqa: F401 (registers the data set with TFDS)
+from tf_edd.data.arrays import from_arrays
+from tf_edd.data.augmentation import Augmentation, Crop, Cutout, Flip, as_augmentations
+from tf_edd.data.color import ColorJitter
+from tf_edd.data.embedded import Digits
+from tf_edd.data.folder import ImageFolder
+from tf_edd.data.from_tfds import TfdsImages
+from tf_edd.data.images import Data, ImageData, Images, Splits, split, subset
+from tf_edd.data.normalization import normalize
+from tf_edd.data.resized_crop import RandomResizedCrop
 
 __all__ = [
     "Augmentation",
-    "Halves",
+    "ColorJitter",
+    "Crop",
+    "Cutout",
+    "Data",
+    "Digits",
+    "Flip",
     "ImageData",
+    "ImageFolder",
     "Images",
-    "colour_jitter",
-    "crop",
-    "cutout",
-    "digits",
-    "flip",
-    "image_folder",
-    "normalise",
-    "portion",
-    "random_resized_crop",
+    "RandomResizedCrop",
+    "Splits",
+    "TfdsImages",
+    "as_augmentations",
+    "from_arrays",
+    "normalize",
     "split",
-    "tfds_images",
+    "subset",
 ]

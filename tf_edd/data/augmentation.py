@@ -1,15 +1,6 @@
-"""Random augmentation of whole batches: crop, flip, cutout. More in `colour` and `resized_crop`.
+"""Random augmentation of whole batches: crop, flip, cutout. More in `color` and `resized_crop`."""
 
-An augmentation is a pure function `(images [B, H, W, C], seed int [2]) -> images`: one seed, one result. Any function
-of that form can join the list. Three attributes may be added to it:
-
-    normalised = True                         it works on the normalised images, as cutout does in the reference
-                                              pipelines (its zeros are the mean colour), and not on raw pixels
-    from_decoded(image, seed, image_shape)    takes the place of the call where images of any size [h, w, C] are decoded
-                                              one by one, and of the resizing there
-    check(image_shape)                        raises UserError for images that it cannot treat
-"""
-
+import abc
 import dataclasses
 from collections.abc import Callable, Sequence
 from typing import ClassVar
@@ -17,20 +8,74 @@ from typing import ClassVar
 import gin
 import tensorflow as tf
 
-from tf_edd.data.normalisation import Moments, normalise
-from tf_edd.errors import UserError
-
-Augmentation = Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
+from tf_edd.data.normalization import Moments, normalize
+from tf_edd.errors import UserError, require_count
 
 
-def _uniform_ints(seed, shape, limit):
-    return tf.random.stateless_uniform(shape, seed, minval=0, maxval=limit, dtype=tf.int32)
+class Augmentation(abc.ABC):
+    """A pure function of images and seed: equal seeds give equal results.
+
+    Class attributes:
+        normalized: Whether it works on normalized images, as cutout does in the reference pipelines (its zeros are the
+            mean color), and not on raw pixels.
+        takes_decoded: Whether `from_decoded` takes the place of the call, and of the resizing, for images that are
+            decoded one by one.
+    """
+
+    normalized: ClassVar[bool] = False
+    takes_decoded: ClassVar[bool] = False
+
+    @abc.abstractmethod
+    def __call__(self, images: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+        """The augmented images.
+
+        Args:
+            images: [B, H, W, C]; uint8, or float32 if `normalized`.
+            seed: Integers [2].
+
+        Returns:
+            Images of the same shape and type.
+        """
+
+    def check(self, image_shape: tuple[int, int, int]) -> None:
+        """Raises UserError for images (H, W, C) that it cannot treat; there are none by default."""
+        return None
+
+    def from_decoded(self, image: tf.Tensor, seed: tf.Tensor, image_shape: tuple[int, int, int]) -> tf.Tensor:
+        """The augmented image uint8 (H, W, C) of one decoded image uint8 [h, w, C] of any size."""
+        raise NotImplementedError(f"{type(self).__name__} does not take single decoded images")
 
 
 @dataclasses.dataclass(frozen=True)
-class _Crop:
-    padding: int
-    normalised: ClassVar[bool] = False
+class FunctionAugmentation(Augmentation):
+    """A plain function `(images, seed) -> images` of raw pixels as an augmentation."""
+
+    function: Callable
+
+    def __call__(self, images, seed):
+        return self.function(images, seed)
+
+
+@gin.configurable(module="tf_edd.data")
+@dataclasses.dataclass(frozen=True)
+class Crop(Augmentation):
+    """Random crop of the original size from the image padded with black pixels.
+
+    Each of the (2 padding + 1)^2 positions is equally likely.
+
+    Attributes:
+        padding: Black pixels that are added on each side, at least 0.
+
+    Raises:
+        UserError: another padding.
+
+    Source: quark0/darts `cnn/utils.py`.
+    """
+
+    padding: int = 4
+
+    def __post_init__(self):
+        require_count(0, padding=self.padding)
 
     def __call__(self, images, seed):
         batch, height, width, _ = tf.unstack(tf.shape(images))
@@ -42,9 +87,10 @@ class _Crop:
         return tf.ensure_shape(cropped, images.shape)
 
 
+@gin.configurable(module="tf_edd.data")
 @dataclasses.dataclass(frozen=True)
-class _Flip:
-    normalised: ClassVar[bool] = False
+class Flip(Augmentation):
+    """Mirrors each image left to right with probability 1/2."""
 
     def __call__(self, images, seed):
         flipped = _uniform_ints(seed, [tf.shape(images)[0]], 2) == 1
@@ -52,10 +98,25 @@ class _Flip:
         return tf.raw_ops.Select(condition=flipped, x=tf.reverse(images, [2]), y=images)
 
 
+@gin.configurable(module="tf_edd.data")
 @dataclasses.dataclass(frozen=True)
-class _Cutout:
-    size: int
-    normalised: ClassVar[bool] = True
+class Cutout(Augmentation):
+    """Sets a square to zero after normalization, centered at a uniformly random pixel and clipped at the border.
+
+    Attributes:
+        size: Side of the square in pixels, at least 1. As in the reference code the side is 2 (size // 2).
+
+    Raises:
+        UserError: another size.
+
+    Source: quark0/darts `cnn/utils.py`, class Cutout.
+    """
+
+    size: int = 16
+    normalized: ClassVar[bool] = True
+
+    def __post_init__(self):
+        require_count(size=self.size)
 
     def __call__(self, images, seed):
         batch, height, width, channels = tf.unstack(tf.shape(images))
@@ -71,56 +132,54 @@ class _Cutout:
         return tf.reshape(tf.where(hole, tf.zeros_like(lines), lines), tf.shape(images))
 
 
+def _uniform_ints(seed, shape, limit):
+    return tf.random.stateless_uniform(shape, seed, minval=0, maxval=limit, dtype=tf.int32)
+
+
 def _inside(positions, start, length):
     return (positions >= start) & (positions < start + length)
 
 
-@gin.configurable(module="tf_edd.data")
-def crop(padding: int = 4) -> Augmentation:
-    """Random crop of the original size from the image padded with `padding` black pixels on each side.
+def as_augmentations(parts: Sequence[Augmentation | Callable] | None) -> tuple[Augmentation, ...]:
+    """A list of augmentations and plain functions as augmentations.
 
-    Each of the (2 padding + 1)^2 positions is equally likely. Source: quark0/darts `cnn/utils.py`.
+    Raises:
+        UserError: not a list, or something in it that is neither.
     """
-    if padding < 0:
-        raise UserError(f"crop needs padding >= 0. Received: padding={padding}")
-    return _Crop(padding)
+    if parts is None:
+        return ()
+    if not isinstance(parts, (list, tuple)):
+        raise UserError(f"Expected a list of augmentations such as [@Crop(), @Flip()]. Received: {parts!r}")
+    return tuple(_as_augmentation(part) for part in parts)
 
 
-@gin.configurable(module="tf_edd.data")
-def flip() -> Augmentation:
-    """Mirrors each image left to right with probability 1/2."""
-    return _Flip()
+def _as_augmentation(part) -> Augmentation:
+    if isinstance(part, Augmentation):
+        return part
+    if isinstance(part, type) or not callable(part):
+        raise UserError(
+            f"Expected augmentations such as @Crop(), with brackets, or functions (images, seed) -> images. "
+            f"Received: {part!r}"
+        )
+    return FunctionAugmentation(part)
 
 
-@gin.configurable(module="tf_edd.data")
-def cutout(size: int = 16) -> Augmentation:
-    """Sets a square to zero after normalisation, centred at a uniformly random pixel and clipped at the border.
-
-    As in the reference the side is 2 (size // 2). Source: quark0/darts `cnn/utils.py`, class Cutout.
-    """
-    if size < 1:
-        raise UserError(f"cutout needs size >= 1. Received: size={size}")
-    return _Cutout(size)
-
-
-def augment_and_normalise(images, seed, augmentations: Sequence[Augmentation], moments: Moments) -> tf.Tensor:
-    """Raw augmentations in their order, normalisation, then the augmentations of normalised images.
+def augment_and_normalize(images, seed, augmentations: Sequence[Augmentation], moments: Moments) -> tf.Tensor:
+    """Augmentations of raw images in their order, normalization, then the augmentations of normalized images.
 
     Args:
         images: uint8 [B, H, W, C].
-        seed: int [2]; each augmentation gets its own seed, derived from this and its place in the list.
-        augmentations: the list; may be empty.
-        moments: of the training images.
+        seed: Integers [2]; each augmentation gets its own seed, derived from this and its place in the list.
+        augmentations: The list; may be empty.
+        moments: Mean and standard deviation of the training images.
 
     Returns:
         float32 [B, H, W, C].
     """
     placed = list(enumerate(augmentations))
-    late = [pair for pair in placed if getattr(pair[1], "normalised", False)]
-    early = [pair for pair in placed if pair not in late]
-    images = _apply(early, images, seed)
-    images = normalise(images, moments.mean, moments.std)
-    return tf.ensure_shape(_apply(late, images, seed), images.shape)
+    images = _apply([pair for pair in placed if not pair[1].normalized], images, seed)
+    images = normalize(images, moments.mean, moments.std)
+    return tf.ensure_shape(_apply([pair for pair in placed if pair[1].normalized], images, seed), images.shape)
 
 
 def _apply(placed, images, seed):

@@ -14,13 +14,13 @@ def decode(encoded, channels: int) -> tf.Tensor:
     return tf.io.decode_jpeg(encoded, channels=channels, dct_method="INTEGER_ACCURATE")
 
 
-def fit(image, image_shape, crop_fraction: float = 1.0) -> tf.Tensor:
-    """The centre of the image, scaled to (H, W) without changing its proportions.
+def resize_and_crop(image, image_shape, crop_fraction: float = 1.0) -> tf.Tensor:
+    """The center of the image, scaled to (H, W) without changing its aspect ratio.
 
     Args:
         image: uint8 [h, w, C].
         image_shape: (H, W, C).
-        crop_fraction: share of the scaled image that is kept along its tighter side; 224 / 256 is the usual test
+        crop_fraction: Share of the scaled image that is kept along its tighter side; 224 / 256 is the usual test
             transform of ImageNet.
 
     Returns:
@@ -38,11 +38,11 @@ def fit(image, image_shape, crop_fraction: float = 1.0) -> tf.Tensor:
     return tf.ensure_shape(tf.cast(tf.round(tf.clip_by_value(cut, 0.0, 255.0)), tf.uint8), image_shape)
 
 
-def check_fit(image_size, crop_fraction):
+def check_resize(image_size, crop_fraction) -> None:
     """Raises UserError unless `image_size` is None or two positive integers and 0 < crop_fraction <= 1."""
     if image_size is not None:
         good = isinstance(image_size, (tuple, list)) and len(image_size) == 2
         if not good or not all(isinstance(side, int) and side > 0 for side in image_size):
             raise UserError(f"image_size must be (height, width). Received: image_size={image_size!r}")
-    if not 0 < crop_fraction <= 1:
+    if not isinstance(crop_fraction, (int, float)) or not 0 < crop_fraction <= 1:
         raise UserError(f"crop_fraction must lie in (0, 1]. Received: crop_fraction={crop_fraction!r}")

@@ -1,5 +1,6 @@
-"""A folder of images: one sub-folder a class, with or without train and test folders above them."""
+"""A folder of images: one subfolder per class, with or without train and test folders above them."""
 
+import dataclasses
 import os
 from pathlib import Path
 
@@ -8,72 +9,94 @@ import numpy as np
 import PIL.Image
 import tensorflow as tf
 
-from tf_edd.data.decoding import check_fit, decode
+from tf_edd.data.decoding import check_resize, decode
 from tf_edd.data.images import ImageData
-from tf_edd.data.normalisation import measure
-from tf_edd.data.sources import FileSource, fits_memory, to_memory
-from tf_edd.data.stratified import hold_out
-from tf_edd.errors import UserError
+from tf_edd.data.normalization import measure
+from tf_edd.data.sources import FileSource, check_memory, fits_memory, to_memory
+from tf_edd.data.stratified import check_fraction, hold_out
+from tf_edd.errors import UserError, require_count, require_one_of
 
 SUFFIXES = (".jpg", ".jpeg", ".png")
 _TEST_NAMES = ("test", "val", "valid", "validation")
 
 
 @gin.configurable(module="tf_edd.data")
-def image_folder(
-    directory: str = gin.REQUIRED,
-    data_dir: str | None = None,
-    image_size: tuple[int, int] | None = None,
-    crop_fraction: float = 1.0,
-    channels: int | None = None,
-    test_fraction: float = 0.2,
-    seed: int = 0,
-    in_memory: bool | str = "auto",
-    memory_limit: int = 4 * 10**9,
-    stratified: bool = False,
-) -> ImageData:
+@dataclasses.dataclass(frozen=True)
+class ImageFolder:
     """Images in class folders: the layout of `tfds.ImageFolder`, `DIR/train/cat/x.png`, or `DIR/cat/x.png`.
 
     The second folder of the first layout may be called test, val, valid or validation. Without one, part of the images
     of each class becomes the test split.
 
-    Args:
-        directory: the folder; a relative one is looked for in `data_dir` when that is given.
-        data_dir: see `directory`.
-        image_size: (height, width) of the result; None when all files have the same size.
-        crop_fraction: share of the scaled image that is kept along its tighter side.
+    Attributes:
+        directory: The folder; a relative one is looked up in the `data_dir` of `load`, if that is given.
+        image_size: (height, width) of the result; None if all files have the same size.
+        crop_fraction: Share of the scaled image that is kept along its tighter side, in (0, 1].
         channels: 1 or 3; None takes those of the first file.
-        test_fraction: share of each class that becomes the test split when there is no folder for it.
-        seed: of that choice.
+        test_fraction: Share of each class that becomes the test split if there is no folder for it, in (0, 1).
+        seed: Seed of that choice.
         in_memory: True, False (read from disk in each epoch), or "auto": True up to `memory_limit` bytes of pixels.
-        memory_limit: see `in_memory`.
-        stratified: draw the parts of a search class by class, the same share of each.
+        memory_limit: Bytes, see `in_memory`.
+        stratified: Whether the parts of a search are drawn class by class, with the same share of each.
 
     Raises:
-        UserError: no such folder, no images, fewer than two classes, a file that cannot be decoded, differing sizes.
+        UserError: a value that is not possible.
     """
-    check_fit(image_size, crop_fraction)
-    root = Path(data_dir or "").expanduser() / Path(directory).expanduser()
-    (train_paths, train_labels), (test_paths, test_labels), classes = _scan(root, test_fraction, seed)
-    shape = _image_shape(np.concatenate([train_paths, test_paths]), image_size, channels)
-    train = FileSource(train_paths, train_labels, shape, crop_fraction, stratified)
-    test = FileSource(test_paths, test_labels, shape, crop_fraction)
+
+    directory: str
+    image_size: tuple[int, int] | None = None
+    crop_fraction: float = 1.0
+    channels: int | None = None
+    test_fraction: float = 0.2
+    seed: int = 0
+    in_memory: bool | str = "auto"
+    memory_limit: int = 4 * 10**9
+    stratified: bool = False
+
+    def __post_init__(self):
+        check_resize(self.image_size, self.crop_fraction)
+        object.__setattr__(self, "image_size", self.image_size and tuple(self.image_size))
+        require_one_of((1, 3, None), channels=self.channels)
+        check_fraction(self.test_fraction)
+        require_count(0, seed=self.seed)
+        check_memory(self.in_memory, self.memory_limit)
+
+    def load(self, data_dir: str | None = None) -> ImageData:
+        """The data set of the folder.
+
+        Args:
+            data_dir: Where a relative `directory` is looked up.
+
+        Raises:
+            UserError: no such folder, no images, fewer than two classes, a file that cannot be decoded, or images of
+                different sizes without `image_size`.
+        """
+        root = Path(data_dir or "").expanduser() / Path(self.directory).expanduser()
+        train, test, classes = _scan(root, self.test_fraction, self.seed)
+        shape = _image_shape(np.concatenate([train[0], test[0]]), self.image_size, self.channels)
+        train = FileSource(*train, shape, self.crop_fraction, self.stratified)
+        test = FileSource(*test, shape, self.crop_fraction)
+        return _read(root.name, train, test, classes, self.in_memory, self.memory_limit)
+
+
+def _read(name, train: FileSource, test: FileSource, classes, in_memory, memory_limit) -> ImageData:
+    """The data set of two sources. Each file is decoded once: a corrupt one is found now, not in the tenth epoch."""
+    sources = train, test
     try:
-        # Either way each file is decoded here once, so that a corrupt one is found now and not in the tenth epoch.
-        if fits_memory([train, test], in_memory, memory_limit):
-            train, test = to_memory(train), to_memory(test)
+        if fits_memory(sources, in_memory, memory_limit):
+            sources = to_memory(train), to_memory(test)
         else:
             measure(test.batches(100))
-        moments = measure(train.batches(100))
+        moments = measure(sources[0].batches(100))
     except tf.errors.OpError as error:
-        raise _unreadable([*train_paths, *test_paths], shape[-1], error) from error
-    return ImageData.from_sources(root.name, train, test, classes, moments)
+        raise _unreadable([*train.paths, *test.paths], train.image_shape[-1], error) from error
+    return ImageData.from_sources(name, *sources, classes, moments)
 
 
 def _scan(root, test_fraction, seed):
     """((paths, labels) of training, the same of test, class names)."""
     if not root.is_dir():
-        raise UserError(f"Expected a folder of class folders. Received: {str(root)!r}, which is no folder")
+        raise UserError(f"Expected a folder of class folders. Received: {str(root)!r}, which is not a folder")
     folders = {path.name: path for path in _folders(root)}
     test_name = next((name for name in _TEST_NAMES if name in folders), None)
     if "train" in folders:
@@ -124,9 +147,7 @@ def _image_files(folder) -> list[str]:
 
 
 def _image_shape(paths, image_size, channels) -> tuple[int, int, int]:
-    if channels not in (None, 1, 3):
-        raise UserError(f"channels must be 1, 3 or None. Received: channels={channels!r}")
-    (first_size, mode) = _header(paths[0])
+    first_size, mode = _header(paths[0])
     channels = channels or (1 if mode in ("1", "L", "I;16") else 3)
     if image_size:
         return (*image_size, channels)
@@ -134,7 +155,7 @@ def _image_shape(paths, image_size, channels) -> tuple[int, int, int]:
         size, _ = _header(path)
         if size != first_size:
             raise UserError(
-                "The images differ in size: set image_folder.image_size = (height, width). Received: image_size=None, "
+                "The images differ in size: set ImageFolder.image_size = (height, width). Received: image_size=None, "
                 f"{paths[0]!r} of {first_size}, {path!r} of {size}"
             )
     return (*first_size, channels)

@@ -1,5 +1,6 @@
 """Image-classification data sets of TensorFlow Datasets, by name."""
 
+import dataclasses
 import difflib
 import os
 
@@ -9,66 +10,90 @@ import tensorflow as tf
 import tensorflow_datasets as tfds
 from absl import logging
 
-from tf_edd.data.decoding import check_fit
+from tf_edd.data.decoding import check_resize
 from tf_edd.data.images import ImageData
-from tf_edd.data.normalisation import KNOWN_MOMENTS, Moments, measure
-from tf_edd.data.sources import fits_memory, to_memory
+from tf_edd.data.normalization import KNOWN_MOMENTS, Moments, given_moments, measure
+from tf_edd.data.sources import check_memory, fits_memory, to_memory
+from tf_edd.data.stratified import check_fraction
 from tf_edd.data.tfds_source import TfdsSource
 from tf_edd.errors import UserError
 
 
 @gin.configurable(module="tf_edd.data")
-def tfds_images(
-    name: str = gin.REQUIRED,
-    data_dir: str | None = None,
-    image_size: tuple[int, int] | None = None,
-    crop_fraction: float = 1.0,
-    train_split: str = "train",
-    test_split: str | None = "test",
-    test_fraction: float = 0.2,
-    in_memory: bool | str = "auto",
-    memory_limit: int = 4 * 10**9,
-    stratified: bool = False,
-    download: bool = False,
-    manual_dir: str | None = None,
-    mean: tuple[float, ...] | None = None,
-    std: tuple[float, ...] | None = None,
-) -> ImageData:
-    """A TFDS data set with one image and one class label an example; shape and classes come from its DatasetInfo.
+@dataclasses.dataclass(frozen=True)
+class TfdsImages:
+    """A TFDS data set with one image and one class label per example; shape and classes come from its DatasetInfo.
 
-    Args:
-        name: as TFDS writes it, for instance "cifar10" or "cifar10_corrupted/fog_1".
-        data_dir: where TFDS keeps prepared data; None is TFDS' default.
-        image_size: (height, width) of the result; needed when the images of the data set differ in size.
-        crop_fraction: share of the scaled image that is kept along its tighter side.
-        train_split: a TFDS split or slice.
-        test_split: the same, apart from `train_split`; None holds out the last `test_fraction` of `train_split`.
-        test_fraction: see `test_split`.
+    Attributes:
+        name: Name in TFDS, for instance "cifar10" or "cifar10_corrupted/fog_1".
+        image_size: (height, width) of the result; needed if the images of the data set differ in size.
+        crop_fraction: Share of the scaled image that is kept along its tighter side, in (0, 1].
+        train_split: A TFDS split or slice.
+        test_split: The same, disjoint from `train_split`; None holds out the last `test_fraction` of `train_split`.
+        test_fraction: See `test_split`; in (0, 1).
         in_memory: True, False (read from disk in each epoch), or "auto": True up to `memory_limit` bytes of pixels.
-        memory_limit: see `in_memory` and `stratified`.
-        stratified: draw the parts of a search class by class, the same share of each. Parts of data read from disk are
-            then read once and held in memory as they are stored, up to `memory_limit` bytes.
-        download: download and prepare the data when that was not done before.
-        manual_dir: where the files lie that TFDS cannot download itself; None is TFDS' default.
-        mean: of each channel, pixels in [0, 1]; None takes the published constant or measures it on `train_split`.
-        std: the same; give both or none.
+        memory_limit: Bytes, see `in_memory` and `stratified`.
+        stratified: Whether the parts of a search are drawn class by class, with the same share of each. Parts of data
+            on disk are then read once and held in memory as they are stored, up to `memory_limit` bytes.
+        download: Whether to download and prepare the data if that was not done before.
+        manual_dir: Folder of the files that TFDS cannot download itself; None is TFDS' default.
+        mean: Mean of each channel, for pixels in [0, 1]; None takes the published constant or measures it on
+            `train_split`.
+        std: The same for the standard deviation; give both or none.
 
     Raises:
-        UserError: unknown or unprepared data set, unknown split, no such features, or no size for variable images.
+        UserError: a value that is not possible.
     """
-    check_fit(image_size, crop_fraction)
-    if (mean is None) != (std is None):
-        raise UserError(f"Give both mean and std, or none. Received: mean={mean}, std={std}")
-    builder = _prepared_builder(name, data_dir, download, manual_dir)
-    keys = _feature_keys(builder)
-    shape = _image_shape(builder, keys[0], image_size)
-    train_split, test_split = _splits(builder, train_split, test_split, test_fraction)
-    options = {"crop_fraction": crop_fraction, "stratified": stratified, "memory_limit": memory_limit}
-    sources = [TfdsSource(builder, text, keys, shape, **options) for text in (train_split, test_split)]
-    if fits_memory(sources, in_memory, memory_limit):
-        sources = [to_memory(source) for source in sources]
-    moments = Moments(tuple(mean), tuple(std)) if mean else _moments(builder.name, shape, sources[0])
-    return ImageData.from_sources(name, *sources, builder.info.features[keys[1]].names, moments)
+
+    name: str
+    image_size: tuple[int, int] | None = None
+    crop_fraction: float = 1.0
+    train_split: str = "train"
+    test_split: str | None = "test"
+    test_fraction: float = 0.2
+    in_memory: bool | str = "auto"
+    memory_limit: int = 4 * 10**9
+    stratified: bool = False
+    download: bool = False
+    manual_dir: str | None = None
+    mean: tuple[float, ...] | None = None
+    std: tuple[float, ...] | None = None
+
+    def __post_init__(self):
+        check_resize(self.image_size, self.crop_fraction)
+        check_memory(self.in_memory, self.memory_limit)
+        for name in ("image_size", "mean", "std"):
+            value = getattr(self, name)
+            object.__setattr__(self, name, None if value is None else tuple(value))
+        given_moments(self.mean, self.std, len(self.mean or ()))
+        check_fraction(self.test_fraction)
+        if self.test_split is None and ("[" in self.train_split or "+" in self.train_split):
+            raise UserError(
+                "Without a test split, train_split must be a whole split. "
+                f"Received: train_split={self.train_split!r}, test_split=None"
+            )
+
+    def load(self, data_dir: str | None = None) -> ImageData:
+        """The prepared data set.
+
+        Args:
+            data_dir: Where TFDS keeps prepared data; None is TFDS' default.
+
+        Raises:
+            UserError: an unknown or unprepared data set, an unknown split, other features, or images of different
+                sizes without `image_size`.
+        """
+        builder = _prepared_builder(self.name, data_dir, self.download, self.manual_dir)
+        keys = _feature_keys(builder)
+        shape = _image_shape(builder, keys[0], self.image_size)
+        given = given_moments(self.mean, self.std, shape[-1])
+        splits = _splits(builder, self.train_split, self.test_split, self.test_fraction)
+        options = {"stratified": self.stratified, "memory_limit": self.memory_limit}
+        sources = [TfdsSource(builder, text, keys, shape, self.crop_fraction, **options) for text in splits]
+        if fits_memory(sources, self.in_memory, self.memory_limit):
+            sources = [to_memory(source) for source in sources]
+        moments = given or _moments(builder.name, shape, sources[0])
+        return ImageData.from_sources(self.name, *sources, builder.info.features[keys[1]].names, moments)
 
 
 def _prepared_builder(name, data_dir, download, manual_dir):
@@ -80,14 +105,14 @@ def _prepared_builder(name, data_dir, download, manual_dir):
         own = " --imports=tf_edd.data" if type(builder).__module__.startswith("tf_edd.") else ""
         raise UserError(
             f"The data set {name!r} must be prepared before it is used: run `tfds build {name} --data_dir={root}{own}` "
-            f'or pass --gin_param="tfds_images.download = True". Received: data_dir={root!r}, which does not hold it'
+            f'or pass --gin_param="TfdsImages.download = True". Received: data_dir={root!r}, which does not hold it'
         )
     logging.info("Preparing %s in %s.", name, builder.data_dir)
     try:
         builder.download_and_prepare(download_config=tfds.download.DownloadConfig(manual_dir=manual_dir))
-    except AssertionError as error:  # how TFDS says that the folder of manual downloads is missing or empty
+    except AssertionError as error:  # from TFDS, if the folder of manual downloads is missing or empty
         raise UserError(
-            f"{name!r} is made from files that TFDS does not download; tfds_images.manual_dir names their folder. "
+            f"{name!r} is made from files that TFDS does not download; TfdsImages.manual_dir is their folder. "
             f"Received: manual_dir={manual_dir!r} ({error})"
         ) from error
     return builder
@@ -129,7 +154,7 @@ def _image_shape(builder, key, image_size) -> tuple[int, int, int]:
     size = tuple(image_size) if image_size else (height, width)
     if None in size:
         raise UserError(
-            f"The images of {builder.name!r} differ in size: set tfds_images.image_size = (height, width). "
+            f"The images of {builder.name!r} differ in size: set TfdsImages.image_size = (height, width). "
             f"Received: image_size={image_size}"
         )
     return (*size, channels)
@@ -140,11 +165,6 @@ def _splits(builder, train_split, test_split, test_fraction) -> tuple[str, str]:
         _check_split(builder, text)
     if test_split is not None:
         return train_split, test_split
-    if "[" in train_split or "+" in train_split or not 0 < test_fraction < 1:
-        raise UserError(
-            "Without a test split, train_split must be a whole split and test_fraction must lie in (0, 1). "
-            f"Received: train_split={train_split!r}, test_split=None, test_fraction={test_fraction}"
-        )
     edge = round((1 - test_fraction) * builder.info.splits[train_split].num_examples)
     return f"{train_split}[:{edge}]", f"{train_split}[{edge}:]"
 
@@ -164,5 +184,6 @@ def _split_error(builder, text) -> UserError:
 
 
 def _moments(name, shape, source) -> Moments:
+    """The published moments, if they have as many channels as the images, or those of the source."""
     known = KNOWN_MOMENTS.get(name)
     return known if known and len(known.mean) == shape[-1] else measure(source.batches(1000))

@@ -86,10 +86,10 @@ def _check_file(path, expected):
 
 
 def read_batch(path) -> tuple[np.ndarray, np.ndarray]:
-    """One of the batch files.
+    """Reads one of the batch files.
 
     Args:
-        path: a pickled dict with "data", uint8 [N, 3 * 16 * 16] (channel after channel), and "labels", N numbers
+        path: A pickled dict with "data", uint8 [N, 3 * 16 * 16] (channel after channel), and "labels", N numbers
             from 1.
 
     Returns:
@@ -117,7 +117,7 @@ def _outline(content):
 
 
 def _latin1(text, encoding):
-    """How Python 3 writes bytes into pickles of the old protocols; no other encoding is looked up."""
+    """How Python 3 writes bytes into pickles of the old protocols; other encodings are refused."""
     if encoding != "latin1":
         raise pickle.UnpicklingError(f"bytes must be encoded as latin1. Received: {encoding!r}")
     return text.encode("latin1")
@@ -129,7 +129,7 @@ _ALLOWED = {
     ("numpy", "ndarray"): np.ndarray,
     ("numpy", "dtype"): np.dtype,
     ("_codecs", "encode"): _latin1,
-    # The home of these functions differs between the versions of NumPy that wrote and read a file.
+    # These functions lie in different modules in the versions of NumPy that wrote and read a file.
     **{(f"numpy.{core}.multiarray", "_reconstruct"): _RECONSTRUCT for core in ("core", "_core")},
     **{(f"numpy.{core}.numeric", "_frombuffer"): _FROM_BUFFER for core in ("core", "_core")},
 }

@@ -1,28 +1,29 @@
-"""Images in batches, data sets, and the halves of a search."""
+"""Images in batches, data sets, and the splits of a search."""
 
 import dataclasses
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import numpy as np
 import tensorflow as tf
 
-from tf_edd.data.augmentation import Augmentation, augment_and_normalise
-from tf_edd.data.normalisation import Moments
-from tf_edd.data.sources import PARALLEL_CALLS
+from tf_edd.data.augmentation import Augmentation, as_augmentations, augment_and_normalize
+from tf_edd.data.normalization import Moments
+from tf_edd.data.sources import PARALLEL_CALLS, Source
 from tf_edd.errors import UserError
+from tf_edd.runtime.record import KIND
 
 
 class Images:
-    """Labelled images that come in reproducible batches.
+    """Labeled images that come in reproducible batches.
 
     Args:
-        source: where the raw images come from, see `tf_edd.data.sources`.
-        moments: mean and std of the normalisation.
-        stream: number that tells apart the random numbers of images of one data set that are used side by side.
+        source: Where the raw images come from.
+        moments: Mean and standard deviation for the normalization.
+        stream: Number that separates the random numbers of images of one data set that are used side by side.
     """
 
-    def __init__(self, source, moments: Moments, stream: int = 0):
+    def __init__(self, source: Source, moments: Moments, stream: int = 0):
         self._source = source
         self._moments = moments
         self._stream = stream
@@ -39,11 +40,11 @@ class Images:
         return self._source.image_shape
 
     def num_batches(self, batch_size: int, drop_remainder: bool = True) -> int:
-        """Batches an epoch."""
+        """Batches per epoch."""
         return self.size // batch_size if drop_remainder else -(-self.size // batch_size)
 
     def raw_batches(self, batch_size: int) -> tf.data.Dataset:
-        """All images as stored: (uint8 [B, H, W, C], int32 [B]), the last batch may be smaller."""
+        """All images as stored: (uint8 [B, H, W, C], int32 [B]); the last batch may be smaller."""
         _check_batch_size(batch_size)
         return self._source.batches(batch_size).with_options(_options())
 
@@ -58,30 +59,30 @@ class Images:
         shuffle: bool = True,
         order: np.ndarray | None = None,
     ) -> tf.data.Dataset:
-        """One epoch of normalised batches; batch b is a pure function of the arguments and of b.
+        """One epoch of normalized batches; batch b is a pure function of the arguments and of b.
 
         Args:
-            batch_size: images a batch, over all replicas.
-            seed: of the order and of the augmentation.
-            epoch: which epoch; each has its own order and augmentation.
-            skip: how many batches to leave out at the start; the others are bit-identical to those without `skip`.
-            augment: augmentations, see `tf_edd.data.augmentation`. Those with `from_decoded` come first where the
-                source decodes its images one by one.
-            drop_remainder: leave out the last batch when it is smaller.
-            shuffle: False gives the stored order.
-            order: positions in stored order, with repetitions if wanted, in place of a random order.
+            batch_size: Images per batch, over all replicas.
+            seed: Seed of the order and of the augmentation.
+            epoch: Number of the epoch; each has its own order and augmentation.
+            skip: Number of batches to leave out at the start; the others are bit-identical to those without `skip`.
+            augment: Augmentations, or functions `(images, seed) -> images`, see `tf_edd.data.augmentation`. Those with
+                `takes_decoded` come first where the source decodes its images one by one.
+            drop_remainder: Whether to leave out the last batch if it is smaller.
+            shuffle: Whether to shuffle; False gives the stored order.
+            order: Positions in stored order, possibly repeated, that take the place of a random order.
 
         Returns:
             A dataset of (float32 [B, H, W, C], int32 labels [B]).
 
         Raises:
-            UserError: an empty batch, a negative number, fewer images than one batch, with drop_remainder, or images
-                that an augmentation cannot treat.
+            UserError: an empty batch, a negative number, fewer images than one batch with drop_remainder, something
+                that is not an augmentation, or images that an augmentation cannot treat.
         """
         self._check(batch_size, drop_remainder, seed=seed, epoch=epoch, skip=skip)
         key = (seed, epoch, self._stream)
         words = tf.constant(key, tf.int64)
-        readers, augmentations = self._divide(tuple(augment or ()))
+        readers, augmentations = self._divide(as_augmentations(augment))
         options = {"read": self._reader(readers, words)} if readers else {}
         sequence = order if order is not None else key if shuffle else None
         raw = self._source.batches(batch_size, sequence, skip, drop_remainder, **options)
@@ -92,18 +93,17 @@ class Images:
         return finished.prefetch(4).with_options(_options())
 
     def _divide(self, augmentations):
-        """Those that work on single decoded images, and those that work on batches."""
+        """The augmentations of single decoded images, and those of batches."""
         for augmentation in augmentations:
-            if hasattr(augmentation, "check"):
-                augmentation.check(self.image_shape)
-        readers = [a for a in augmentations if self._source.decodes and hasattr(a, "from_decoded")]
+            augmentation.check(self.image_shape)
+        readers = [a for a in augmentations if self._source.decodes and a.takes_decoded]
         return readers, tuple(a for a in augmentations if a not in readers)
 
     def _reader(self, readers, key):
-        """What a source does with a decoded image; the random numbers belong to the image's position in the epoch."""
+        """What a source does with a decoded image; the random numbers depend on the image's position in the epoch."""
 
         def read(image, position):
-            # Batches fold in their number, which is never negative: no stream meets another.
+            # Batches fold in their number, which is never negative, so no two streams coincide.
             seed = tf.random.fold_in(tf.random.fold_in(_words(key), -1), position)
             for place, augmentation in enumerate(readers):
                 image = augmentation.from_decoded(image, tf.random.fold_in(seed, place), self.image_shape)
@@ -112,12 +112,12 @@ class Images:
         return read
 
     def _finisher(self, augmentations):
-        """Traced once for each list of augmentations, not in each epoch."""
+        """Augmentation and normalization of a batch, traced once for each list of augmentations, not in each epoch."""
         if augmentations not in self._finishers:
 
             def finish(index, images, labels, key):
                 seed = tf.random.fold_in(_words(key), index)
-                return augment_and_normalise(images, seed, augmentations, self._moments), labels
+                return augment_and_normalize(images, seed, augmentations, self._moments), labels
 
             self._finishers[augmentations] = tf.function(finish, autograph=False)
         return self._finishers[augmentations]
@@ -132,7 +132,7 @@ class Images:
                 f"The batch must not be larger than the data ({self.size} images). Received: batch_size={batch_size}"
             )
 
-    def twin(self) -> "Images":
+    def reshuffled(self) -> "Images":
         """The same images with an order and augmentation of their own."""
         return Images(self._source, self._moments, 2 * self._stream + 1)
 
@@ -157,7 +157,7 @@ def _words(key):
 def _options() -> tf.data.Options:
     options = tf.data.Options()
     options.deterministic = True
-    # Its thread sleeps for up to a minute between two looks, and an iterator waits for it when it is deleted.
+    # The thread of autotune sleeps for up to a minute at a time, and deleting an iterator waits for it.
     options.autotune.enabled = False
     return options
 
@@ -167,13 +167,14 @@ class ImageData:
     """A data set for image classification.
 
     Attributes:
-        name: of the data set.
-        train: training images, to be divided by `split` for a search.
-        test: test images.
-        class_names: one a class, in the order of the labels.
+        name: Name of the data set.
+        train: Training images, to be divided by `split` for a search.
+        test: Test images.
+        class_names: One name per class, in the order of the labels.
         image_shape: (H, W, C).
-        mean: of each channel, pixels in [0, 1].
-        std: of each channel, pixels in [0, 1].
+        mean: Mean of each channel, for pixels in [0, 1].
+        std: Standard deviation of each channel, for pixels in [0, 1].
+        sha256: Digest of all pixels and labels, for data that no name or path identifies; None otherwise.
     """
 
     name: str
@@ -183,41 +184,73 @@ class ImageData:
     image_shape: tuple[int, int, int]
     mean: tuple[float, ...]
     std: tuple[float, ...]
+    sha256: str | None = None
 
     @classmethod
-    def from_sources(cls, name, train, test, class_names, moments: Moments) -> "ImageData":
+    def from_sources(
+        cls, name: str, train: Source, test: Source, class_names, moments: Moments, sha256: str | None = None
+    ) -> "ImageData":
         """The data set of two sources."""
-        pictures = [Images(source, moments) for source in (train, test)]
-        return cls(name, *pictures, tuple(class_names), tuple(train.image_shape), moments.mean, moments.std)
+        images = [Images(source, moments) for source in (train, test)]
+        return cls(name, *images, tuple(class_names), tuple(train.image_shape), moments.mean, moments.std, sha256)
 
     @property
     def num_classes(self) -> int:
         """Number of classes."""
         return len(self.class_names)
 
+    def load(self, data_dir: str | None = None) -> "ImageData":
+        """Itself: see `Data`."""
+        return self
 
-class Halves(NamedTuple):
-    """The two parts of a split; `record` is a JSON-able dict of what was asked for and what came out."""
+    def describe(self) -> dict:
+        """What identifies the data in the record of a run, see `tf_edd.runtime.record`."""
+        record = {
+            KIND: type(self).__name__,
+            "name": self.name,
+            "image_shape": list(self.image_shape),
+            "num_classes": self.num_classes,
+            "train": self.train.size,
+            "test": self.test.size,
+            "mean": list(self.mean),
+            "std": list(self.std),
+        }
+        return record if self.sha256 is None else {**record, "sha256": self.sha256}
+
+
+class Data(Protocol):
+    """What programs take as data: a loader such as `Digits()`, or an `ImageData`."""
+
+    def load(self, data_dir: str | None = None) -> ImageData:
+        """The data set.
+
+        Args:
+            data_dir: Folder that holds data sets; loaders that need none ignore it.
+        """
+
+
+class Splits(NamedTuple):
+    """The two parts of a split; `record` is a JSON-able dict of what was asked for and what was chosen."""
 
     train: Images
     valid: Images
     record: dict
 
 
-def split(images: Images, train: int | float, valid: int | float, seed: int) -> Halves:
+def split(images: Images, train: int | float, valid: int | float, seed: int) -> Splits:
     """Two disjoint random parts of the training images: one for the weights, one for the architecture.
 
     Args:
-        images: usually `ImageData.train`.
-        train: images of the first part: a count (int) or a fraction of all (float, rounded down).
-        valid: the same for the second part.
-        seed: of the choice. Data read from TFDS in each epoch is cut into consecutive slices instead.
+        images: Usually `ImageData.train`.
+        train: Images of the first part: a count (int) or a fraction of all images (float, rounded down).
+        valid: The same for the second part.
+        seed: Seed of the choice. Data that is read from TFDS in each epoch is cut into consecutive slices instead.
 
     Returns:
-        The halves; `record` holds the sizes, the seed and the SHA-256 of the indices of each half.
+        The splits; `record` holds their sizes, the seed and the SHA-256 of the indices of each.
 
     Raises:
-        UserError: more images asked for than there are, or a part without images.
+        UserError: more images than there are, or a part without images.
     """
     counts = [_count(name, amount, images.size) for name, amount in (("train", train), ("valid", valid))]
     if sum(counts) > images.size:
@@ -227,14 +260,14 @@ def split(images: Images, train: int | float, valid: int | float, seed: int) -> 
         )
     parts, digests = images.partition(counts, seed)
     record = {"images": images.size, "train": counts[0], "valid": counts[1], "seed": seed}
-    return Halves(*parts, record | {"train_sha256": digests[0], "valid_sha256": digests[1]})
+    return Splits(*parts, record | {"train_sha256": digests[0], "valid_sha256": digests[1]})
 
 
-def portion(images: Images, amount: int | float, seed: int) -> tuple[Images, dict]:
-    """A random part of the images, or all of them in their order for 1.0, and a record as `split` gives it.
+def subset(images: Images, amount: int | float, seed: int) -> tuple[Images, dict]:
+    """A random part of the images, or all of them in their order for 1.0, and a record like that of `split`.
 
     Raises:
-        UserError: more images asked for than there are, or none.
+        UserError: more images than there are, or none.
     """
     count = _count("train", amount, images.size)
     if count > images.size:
@@ -252,7 +285,7 @@ def _count(name, amount, size) -> int:
         raise UserError(
             f"{name} must be a count (int, at least 1) or a fraction (float in (0, 1]). Received: {name}={amount!r}"
         )
-    # The small number makes 0.29 of 100 images 29 of them.
+    # 0.29 * 100 is 28.999999999999996; the small number makes it 29 images.
     count = int(amount * size + 1e-6) if isinstance(amount, float) else amount
     if count == 0:
         raise UserError(f"{name} leaves no image of {size}. Received: {name}={amount!r}")

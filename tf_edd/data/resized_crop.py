@@ -1,4 +1,4 @@
-"""Random resized crop, of batches of images of one size and of single images of any size.
+"""Random resized crop of batches of images of one size, and of single images of any size.
 
 Source: the definition is that of torchvision's `RandomResizedCrop`, which the reference pipelines for ImageNet use.
 """
@@ -9,16 +9,43 @@ from typing import ClassVar
 import gin
 import tensorflow as tf
 
+from tf_edd.data.augmentation import Augmentation
 from tf_edd.errors import UserError
 
 _TRIES = 10
 
 
+@gin.configurable(module="tf_edd.data")
 @dataclasses.dataclass(frozen=True)
-class _RandomResizedCrop:
-    scale: tuple[float, float]
-    ratio: tuple[float, float]
-    normalised: ClassVar[bool] = False
+class RandomResizedCrop(Augmentation):
+    """Random part of the image, resized to the size of the images; the defaults are those of the ImageNet recipes.
+
+    Area and aspect ratio are drawn up to ten times, until the part fits into the image; if none does, the largest part
+    with an allowed aspect ratio is cut from the center. Images that are decoded when they are read are cut there, each
+    from its full size, before all other augmentations. Images in memory already have their final size, so their parts
+    are enlarged.
+
+    Attributes:
+        scale: Lowest and highest share of the area, in (0, 1].
+        ratio: Lowest and highest width / height of the part; its logarithm is uniform.
+
+    Raises:
+        UserError: other ranges.
+    """
+
+    scale: tuple[float, float] = (0.08, 1.0)
+    ratio: tuple[float, float] = (3 / 4, 4 / 3)
+    takes_decoded: ClassVar[bool] = True
+
+    def __post_init__(self):
+        ranges = all(_is_range(pair) for pair in (self.scale, self.ratio))
+        if not ranges or self.scale[1] > 1:
+            raise UserError(
+                "RandomResizedCrop needs 0 < scale[0] <= scale[1] <= 1 and 0 < ratio[0] <= ratio[1]. "
+                f"Received: scale={self.scale}, ratio={self.ratio}"
+            )
+        object.__setattr__(self, "scale", tuple(map(float, self.scale)))
+        object.__setattr__(self, "ratio", tuple(map(float, self.ratio)))
 
     def __call__(self, images, seed):
         batch, height, width, _ = tf.unstack(tf.shape(images))
@@ -28,7 +55,7 @@ class _RandomResizedCrop:
         return tf.ensure_shape(tf.cast(tf.round(stretched), images.dtype), images.shape)
 
     def from_decoded(self, image, seed, image_shape):
-        """A random part of one image uint8 [h, w, C], resized to `image_shape` (H, W, C) as Pillow does it."""
+        """A random part of one image uint8 [h, w, C], resized to `image_shape` (H, W, C) as Pillow does."""
         height, width, _ = tf.unstack(tf.shape(image))
         top, left, high, wide = (part[0] for part in self.parts(seed, 1, height, width))
         cut = image[top : top + high, left : left + wide]
@@ -52,14 +79,20 @@ class _RandomResizedCrop:
         return tf.unstack(tf.cast(tf.concat([corner, extent], axis=1), tf.int32), axis=1)
 
     def _widest(self, size):
-        """Height and width of the largest part whose proportions are allowed."""
+        """Height and width of the largest part with an allowed aspect ratio."""
         height, width = tf.unstack(size)
         low, high = self.ratio
         return tf.round(tf.maximum(tf.stack([tf.minimum(height, width / low), tf.minimum(width, height * high)]), 1.0))
 
 
+def _is_range(pair) -> bool:
+    """Whether these are two numbers 0 < low <= high."""
+    numbers = isinstance(pair, (list, tuple)) and all(isinstance(value, (int, float)) for value in pair)
+    return numbers and len(pair) == 2 and 0 < pair[0] <= pair[1]
+
+
 def _stretch(images, start, length, axis):
-    """Linear interpolation of the `length` pixels from `start` on to the whole axis; both int [B]."""
+    """Stretches the `length` pixels from `start` over the whole axis by linear interpolation; both int [B]."""
     size = tf.shape(images)[axis]
     last = tf.cast(length[:, None] - 1, tf.float32)
     step = tf.cast(length / size, tf.float32)[:, None]
@@ -69,24 +102,3 @@ def _stretch(images, start, length, axis):
     low, high = (tf.gather(images, rows, axis=axis, batch_dims=1) for rows in (lower, upper))
     share = tf.reshape(position - before, [-1, size, 1, 1] if axis == 1 else [-1, 1, size, 1])
     return low + share * (high - low)
-
-
-@gin.configurable(module="tf_edd.data")
-def random_resized_crop(scale=(0.08, 1.0), ratio=(3 / 4, 4 / 3)):
-    """Random part of the image, resized to the size of the images; the defaults are those of the ImageNet recipes.
-
-    Area and proportions are drawn up to ten times, until the part fits into the image; if none does, the largest part
-    of allowed proportions is cut from the centre. Images that are decoded when they are read are cut there, each from
-    its full size, before all other augmentations. Images in memory already have their final size, so that their parts
-    are enlarged.
-
-    Args:
-        scale: lowest and highest share of the area.
-        ratio: lowest and highest width / height of the part; uniform in its logarithm.
-    """
-    if not 0 < scale[0] <= scale[1] <= 1 or not 0 < ratio[0] <= ratio[1]:
-        raise UserError(
-            "random_resized_crop needs 0 < scale[0] <= scale[1] <= 1 and 0 < ratio[0] <= ratio[1]. "
-            f"Received: scale={scale}, ratio={ratio}"
-        )
-    return _RandomResizedCrop(tuple(map(float, scale)), tuple(map(float, ratio)))

@@ -1,24 +1,53 @@
-"""Where raw images come from: memory or image files; `tfds_source` has the third kind.
-
-A source has `size`, `image_shape` (H, W, C), `batches(batch_size, key, skip, drop_remainder)`, a tf.data.Dataset of
-(uint8 [B, H, W, C], int32 [B]), and `partition(counts, seed)`. `key` is None (stored order), a tuple of non-negative
-integers (equal keys give equal orders, in every process) or, where the images can be taken in any order, the order
-itself: an array of positions in stored order. A source with `decodes = True` decodes its images one by one,
-and its `batches` takes `read`, a function (uint8 [h, w, C], position in the epoch) -> uint8 [H, W, C] in place of
-`decoding.fit`. With `stratified` the parts of a partition have the same share of each class.
-"""
+"""Where raw images come from: memory or image files; `tfds_source` has the third kind."""
 
 import dataclasses
 import hashlib
 import os
-from typing import ClassVar
+from collections.abc import Callable, Sequence
+from typing import ClassVar, Protocol
 
 import numpy as np
 import tensorflow as tf
 
-from tf_edd.data.decoding import decode, fit
+from tf_edd.data.decoding import decode, resize_and_crop
 from tf_edd.data.stratified import stratified_order
-from tf_edd.errors import UserError
+from tf_edd.errors import require_one_of, require_positive
+
+
+class Source(Protocol):
+    """Raw images that can be read in batches and divided."""
+
+    decodes: ClassVar[bool]  # whether it decodes its images one by one, so that `batches` takes `read`
+
+    @property
+    def size(self) -> int:
+        """Number of images."""
+
+    @property
+    def image_shape(self) -> tuple[int, int, int]:
+        """(H, W, C)."""
+
+    def batches(
+        self, batch_size: int, key=None, skip: int = 0, drop_remainder: bool = False, read: Callable | None = None
+    ) -> tf.data.Dataset:
+        """One epoch of (uint8 [B, H, W, C], int32 [B]).
+
+        Args:
+            batch_size: Images per batch.
+            key: None for the stored order, non-negative integers for a random one (equal keys give equal orders, in
+                every process), or the order itself, where the images can be read in any order: an array of positions
+                in stored order.
+            skip: Batches to leave out at the start.
+            drop_remainder: Whether to leave out the last batch if it is smaller.
+            read: Function (uint8 [h, w, C], position in the epoch) -> uint8 [H, W, C] that takes the place of
+                `decoding.resize_and_crop`; only with `decodes`.
+        """
+
+    def partition(self, counts: Sequence[int], seed: int) -> tuple[list["Source"], list[str]]:
+        """Disjoint random parts of these sizes, and a SHA-256 of what each holds.
+
+        The parts of a stratified source have the same share of each class.
+        """
 
 
 def usable_cpus() -> int:
@@ -30,7 +59,7 @@ PARALLEL_CALLS = usable_cpus()  # fixed: see the options in `tf_edd.data.images`
 
 
 def key_rng(key) -> np.random.Generator:
-    """The generator of NumPy that belongs to a key; its stream is the same in all versions."""
+    """NumPy's generator for a key; its stream is the same in all versions of NumPy."""
     return np.random.Generator(np.random.PCG64(np.random.SeedSequence(key)))
 
 
@@ -55,19 +84,22 @@ def decoded(source, records, first: int, read=None, stored_shape=None) -> tf.dat
     """Encoded records as images of one size: (uint8 [H, W, C], int32).
 
     Args:
-        source: has `image_shape` and `crop_fraction`.
-        records: dataset of (encoded image, label).
-        first: position in the epoch of the first record.
-        read: see the module's docstring; None is `decoding.fit`.
-        stored_shape: static shape of the stored images, where it is known: lets `fit` do nothing.
+        source: The source, with `image_shape` and `crop_fraction`.
+        records: Dataset of (encoded image, label).
+        first: Position in the epoch of the first record.
+        read: See `Source`; None is `decoding.resize_and_crop`.
+        stored_shape: Static shape of the stored images, if it is known: images of the right size are not resized.
     """
 
     def convert(position, record):
         image = decode(record[0], source.image_shape[-1])
         if stored_shape is not None:
             image = tf.ensure_shape(image, stored_shape)
-        fitted = read(image, position) if read else fit(image, source.image_shape, source.crop_fraction)
-        return fitted, tf.cast(record[1], tf.int32)
+        if read:
+            image = read(image, position)
+        else:
+            image = resize_and_crop(image, source.image_shape, source.crop_fraction)
+        return image, tf.cast(record[1], tf.int32)
 
     return records.enumerate(first).map(convert, PARALLEL_CALLS, deterministic=True)
 
@@ -78,14 +110,14 @@ class ArraySource:
     Args:
         images: uint8 [N, H, W, C].
         labels: int [N].
-        rows: which of the N images belong to this source, in stored order; None means all.
-        stratified: see the module's docstring.
+        rows: Numbers of the images that belong to this source, in stored order; None means all.
+        stratified: Whether parts have the same share of each class.
     """
 
     decodes: ClassVar[bool] = False
 
     def __init__(self, images, labels, rows: np.ndarray | None = None, stratified: bool = False):
-        # Captured by the datasets' functions as an input, not written into their graphs; a GPU has no use for it.
+        # Captured by the datasets' functions as an input, not written into their graphs; not needed on a GPU.
         with tf.device("CPU"):
             self._images = tf.convert_to_tensor(images, tf.uint8)
             self._labels = tf.convert_to_tensor(labels, tf.int32)
@@ -111,8 +143,8 @@ class ArraySource:
         """int32 [size], in stored order."""
         return self._labels.numpy()[self._rows]
 
-    def batches(self, batch_size, key=None, skip=0, drop_remainder=False) -> tf.data.Dataset:
-        """See the module's docstring."""
+    def batches(self, batch_size, key=None, skip=0, drop_remainder=False, read=None) -> tf.data.Dataset:
+        del read  # there is nothing to decode
         rows = self._rows[_order(self.size, key)][skip * batch_size :]
         return tf.data.Dataset.from_tensor_slices(rows).batch(batch_size, drop_remainder).map(self._gather)
 
@@ -128,11 +160,11 @@ class FileSource:
     """Image files, decoded when they are read.
 
     Attributes:
-        paths: of the files.
-        labels: int32, one a file.
-        image_shape: (H, W, C) after `fit`.
-        crop_fraction: see `decoding.fit`.
-        stratified: see the module's docstring.
+        paths: Paths of the files.
+        labels: int32, one per file.
+        image_shape: (H, W, C) after `decoding.resize_and_crop`.
+        crop_fraction: See `decoding.resize_and_crop`.
+        stratified: Whether parts have the same share of each class.
     """
 
     paths: np.ndarray
@@ -148,7 +180,6 @@ class FileSource:
         return len(self.paths)
 
     def batches(self, batch_size, key=None, skip=0, drop_remainder=False, read=None) -> tf.data.Dataset:
-        """See the module's docstring."""
         order = _order(self.size, key)[skip * batch_size :]
         files = tf.data.Dataset.from_tensor_slices((self.paths[order], self.labels[order]))
         contents = files.map(lambda path, label: (tf.io.read_file(path), label), PARALLEL_CALLS, deterministic=True)
@@ -169,11 +200,11 @@ class EncodedSource:
     """Encoded images held in memory, decoded when they are used: a part of a data set that is read from disk.
 
     Attributes:
-        encoded: string tensor [N], on the CPU.
+        encoded: String tensor [N], on the CPU.
         labels: int32 [N].
-        image_shape: (H, W, C) after `fit`.
-        crop_fraction: see `decoding.fit`.
-        rows: which of the N images belong to this source.
+        image_shape: (H, W, C) after `decoding.resize_and_crop`.
+        crop_fraction: See `decoding.resize_and_crop`.
+        rows: Numbers of the images that belong to this source.
     """
 
     encoded: tf.Tensor
@@ -189,7 +220,6 @@ class EncodedSource:
         return len(self.rows)
 
     def batches(self, batch_size, key=None, skip=0, drop_remainder=False, read=None) -> tf.data.Dataset:
-        """See the module's docstring."""
         rows = self.rows[_order(self.size, key)][skip * batch_size :]
         order = tf.data.Dataset.from_tensor_slices((rows, self.labels[rows]))
         records = order.map(lambda row, label: (tf.gather(self.encoded, row), label))
@@ -202,7 +232,7 @@ class EncodedSource:
 
 
 def to_memory(source) -> ArraySource:
-    """Reads all images of a source once, in stored order."""
+    """The images of a source in memory, read once in stored order."""
     images = np.empty((source.size, *source.image_shape), np.uint8)
     labels = np.empty(source.size, np.int32)
     start = 0
@@ -217,11 +247,15 @@ def fits_memory(sources, in_memory, memory_limit: int) -> bool:
     """Whether the decoded images are to be held in memory.
 
     Args:
-        sources: all sources of a data set.
-        in_memory: True, False, or "auto": when they take at most `memory_limit` bytes.
-        memory_limit: bytes.
+        sources: All sources of a data set.
+        in_memory: True, False, or "auto": if they take at most `memory_limit` bytes.
+        memory_limit: Bytes.
     """
-    if in_memory not in (True, False, "auto"):
-        raise UserError(f"in_memory must be True, False or 'auto'. Received: in_memory={in_memory!r}")
     needed = sum(source.size * int(np.prod(source.image_shape)) for source in sources)
     return needed <= memory_limit if in_memory == "auto" else in_memory
+
+
+def check_memory(in_memory, memory_limit) -> None:
+    """Raises UserError for values that are not those of `fits_memory`."""
+    require_one_of((True, False, "auto"), in_memory=in_memory)
+    require_positive(memory_limit=memory_limit)

@@ -10,14 +10,13 @@ def hold_out(labels: np.ndarray, fraction: float, seed: int) -> tuple[np.ndarray
 
     Args:
         labels: int [N].
-        fraction: share of each class that is held out, in (0, 1); at least one image stays, and one is held out.
-        seed: of the choice.
+        fraction: Share of each class that is held out, in (0, 1); at least one image stays, and one is held out.
+        seed: Seed of the choice.
 
     Raises:
-        UserError: the fraction lies outside (0, 1), or a class has a single image.
+        UserError: a fraction outside (0, 1), or a class with a single image.
     """
-    if not 0 < fraction < 1:
-        raise UserError(f"test_fraction must lie in (0, 1). Received: test_fraction={fraction!r}")
+    check_fraction(fraction)
     rng = np.random.Generator(np.random.PCG64(np.random.SeedSequence([seed])))
     held = []
     for label in np.unique(labels):
@@ -30,14 +29,20 @@ def hold_out(labels: np.ndarray, fraction: float, seed: int) -> tuple[np.ndarray
     return np.setdiff1d(np.arange(len(labels)), held), held
 
 
+def check_fraction(test_fraction: float) -> None:
+    """Raises UserError for a `test_fraction` that is not a number in (0, 1)."""
+    if not isinstance(test_fraction, (int, float)) or not 0 < test_fraction < 1:
+        raise UserError(f"test_fraction must lie in (0, 1). Received: test_fraction={test_fraction!r}")
+
+
 def stratified_order(labels: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """A random order of the rows in which every run of neighbours has nearly the shares of classes of the whole.
+    """A random order of the rows in which every run of neighbors has nearly the same share of each class as the whole.
 
     A run that holds the share q of all rows has q n rows of a class of n, less or more by fewer than two.
 
     Args:
         labels: int [N].
-        rng: source of the randomness.
+        rng: Source of the randomness.
     """
     places = np.empty(len(labels))
     for label in np.unique(labels):

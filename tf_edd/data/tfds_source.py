@@ -21,15 +21,15 @@ class TfdsSource:
     past the skipped records.
 
     Attributes:
-        builder: the prepared tfds.core.DatasetBuilder.
-        split: name of a split or of a slice of one, as TFDS writes it (`train[:80%]`).
-        keys: names of the image and of the label in the features.
-        image_shape: (H, W, C) after `fit`.
-        crop_fraction: see `decoding.fit`.
-        shuffle_buffer: images in the shuffle buffer.
-        stratified: parts are drawn class by class, read once and held in memory, encoded. Otherwise they are
+        builder: The prepared tfds.core.DatasetBuilder.
+        split: Name of a split, or of a slice of one, in the notation of TFDS (`train[:80%]`).
+        keys: Names of the image and of the label in the features.
+        image_shape: (H, W, C) after `decoding.resize_and_crop`.
+        crop_fraction: See `decoding.resize_and_crop`.
+        shuffle_buffer: Number of images in the shuffle buffer.
+        stratified: Whether parts are drawn class by class, read once and held in memory, encoded. Otherwise they are
             consecutive slices, read from disk in each epoch.
-        memory_limit: bytes that stratified parts may take together.
+        memory_limit: Bytes that stratified parts may take together.
     """
 
     builder: tfds.core.DatasetBuilder
@@ -48,10 +48,9 @@ class TfdsSource:
         return self.builder.info.splits[self.split].num_examples
 
     def batches(self, batch_size, key=None, skip=0, drop_remainder=False, read=None) -> tf.data.Dataset:
-        """See `tf_edd.data.sources`."""
         if isinstance(key, np.ndarray):
             raise UserError(
-                "An order of its own needs images in memory or in files, and this data set is read from disk: set "
+                "A given order needs images in memory or in files, and this data set is read from disk: set "
                 f"in_memory = True, or sample images uniformly. Received: {self.builder.name}"
             )
         records = self._records(key).skip(skip * batch_size)
@@ -70,7 +69,7 @@ class TfdsSource:
         return records if seed is None else records.shuffle(self.shuffle_buffer, seed, reshuffle_each_iteration=False)
 
     def partition(self, counts, seed) -> tuple[list, list[str]]:
-        """Parts of these sizes and a SHA-256 of each: of the row numbers of stratified parts, of the text of slices.
+        """Parts of these sizes and a SHA-256 of each: of the row numbers of stratified parts, of the names of slices.
 
         Slices do not use `seed`: TFDS shuffles when it writes.
         """

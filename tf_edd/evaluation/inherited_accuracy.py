@@ -1,4 +1,4 @@
-"""Accuracy of discrete cells with the weights that they inherit from a supernet."""
+"""Accuracy of discrete cells with the weights they inherit from a supernet."""
 
 import dataclasses
 import hashlib
@@ -17,28 +17,32 @@ from tf_edd.runtime.strategy import replica_batches
 
 @dataclasses.dataclass(eq=False)
 class InheritedAccuracy:
-    """`accuracy(genotype)`: top-1 accuracy of a cell with the weights of a supernet; the weights stay.
+    """`accuracy(genotype)`: top-1 accuracy of a cell with the weights of a supernet, which do not change.
 
-    The batch norms of a supernet normalise by the batch, so `batch_size` and the order of the images matter, and both
-    are the same for every cell. A supernet with moving averages (`running_statistics`) gets them anew for each cell:
+    The batch norms of a supernet use the statistics of the batch, so `batch_size` and the order of the images matter;
+    both are the same for every cell. For a supernet with moving averages (`running_statistics`) these are gathered anew
+    for each cell:
 
         m <- 0;  N times m <- 0.9 m + 0.1 (mean or variance of a training batch);  m <- m / (1 - 0.9^N)
 
-    where the division removes the zero of the start, which for the usual N = 200 is nothing.
+    The division corrects the bias of the initial zero, which is negligible for the usual N = 200.
 
     Attributes:
-        supernet: built, with its weights.
-        images: measured on these, in stored order and without augmentation.
-        batch_size: images a batch, over all replicas.
-        strategy: the `tf.distribute` strategy.
-        train: images for the moving averages.
-        augmentation: of those.
-        recalibration_batches: N.
-        seed: of the order and augmentation of those images, which are the same for every cell.
-        epoch: the same; one that no training uses.
+        supernet: A built supernet with its weights.
+        images: The images on which the accuracy is measured, in stored order and without augmentation.
+        batch_size: Images per batch, over all replicas.
+        strategy: The `tf.distribute` strategy.
+        train: Training images for the moving averages.
+        augmentation: Augmentation of the training images.
+        recalibration_batches: Number of training batches N.
+        seed: Seed of the order and augmentation of the training images, which are the same for every cell.
+        epoch: Epoch of the training images; one that no training uses.
 
-    Source of the recalibration: single path one-shot, released code, `src/Search/tester.py` (N = 200, there without
-    the division).
+    Raises:
+        UserError: moving averages without training images, or without a batch of them.
+
+    Source of the recalibration: single path one-shot, released code, `src/Search/tester.py` (N = 200, without the
+    division).
     """
 
     supernet: Supernet
@@ -52,7 +56,7 @@ class InheritedAccuracy:
     epoch: int = 0
 
     def __post_init__(self):
-        layers = self.supernet._flatten_layers()  # Keras has no public way to all layers of a subclassed model
+        layers = self.supernet._flatten_layers()  # Keras has no public access to all layers of a subclassed model
         self._norms = [layer for layer in layers if isinstance(layer, BatchNorm) and layer.running_statistics]
         if self._norms and (self.recalibration_batches < 1 or self.train is None):
             raise UserError(
@@ -63,16 +67,16 @@ class InheritedAccuracy:
         self._forward = tf.function(self._batch, autograph=False)
 
     def __call__(self, genotype: Genotype) -> float:
-        """Hits / images."""
+        """Share of the images that are classified correctly."""
         probs = genotype.one_hot(self.supernet.space)
         if self._norms:
             self._recalibrate({kind: tf.constant(table) for kind, table in probs.items()})
         return self._evaluate(probs, self.images, self.batch_size, self.strategy)[1]
 
     def record(self) -> dict:
-        """What the accuracies depend on, JSON-able; the weights by a digest."""
+        """What the accuracies depend on, JSON-able; the weights as a digest."""
         replicas, images = self.strategy.num_replicas_in_sync, self.images.size
-        if replicas > 1:  # they leave a last, smaller batch out
+        if replicas > 1:  # the evaluator then drops the last, smaller batch
             images -= images % self.batch_size
         digest = hashlib.sha256()
         for variable in self.supernet.trainable_variables:
@@ -91,7 +95,7 @@ class InheritedAccuracy:
                 average.assign(average / (1 - norm.momentum**count))
 
     def _track(self, probs) -> int:
-        """Runs N training batches; begins another pass where the images are fewer. Returns N."""
+        """Runs N training batches, in several passes over the images if they are fewer. Returns N."""
         count, epoch = 0, self.epoch
         while count < self.recalibration_batches:
             batches = self.train.batches(self.batch_size, self.seed, epoch, augment=self.augmentation)

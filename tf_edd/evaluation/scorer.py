@@ -13,14 +13,14 @@ TOP = 5
 
 @dataclasses.dataclass(frozen=True)
 class Scores:
-    """What a classifier reaches on some images.
+    """The scores of a classifier on some images.
 
     Attributes:
-        loss: mean cross entropy, natural logarithm.
-        accuracy: share of images whose label has the highest logit.
-        top_5_accuracy: share of images whose label is among the five highest; None with five classes or fewer.
-        class_accuracy: the accuracy of each class; nan for a class without images.
-        images: how many there were.
+        loss: Mean cross entropy in nats.
+        accuracy: Share of images whose label has the highest logit.
+        top_5_accuracy: Share of images whose label is among the five highest; None with five classes or fewer.
+        class_accuracy: Accuracy of each class; nan for a class without images.
+        images: Number of images.
     """
 
     loss: float
@@ -31,14 +31,14 @@ class Scores:
 
 
 class Scorer:
-    """Scores a classifier under the strategy in which it is made.
+    """Scores a classifier under the strategy in whose scope the scorer was created.
 
-    Every batch is filled up to the same size with images of label -1, which count nothing: no replica is ever without
-    images, the function is traced once, and the last batch weighs what it should.
+    Every batch is padded to the same size with images of label -1, which do not count: no replica is ever without
+    images, the function is traced once, and every image has the same weight.
 
     Args:
-        predict: images -> logits [B, classes] float32.
-        num_classes: classes.
+        predict: Images -> logits [B, classes], float32.
+        num_classes: Number of classes.
     """
 
     def __init__(self, predict: Callable, num_classes: int):
@@ -51,12 +51,12 @@ class Scorer:
         """Scores all batches.
 
         Args:
-            batches: (images, int32 labels), of `batch_size` images except the last.
-            batch_size: images a batch, over all replicas.
+            batches: (images, int32 labels), of `batch_size` images except for the last one.
+            batch_size: Images per batch, over all replicas.
         """
         replicas = self._strategy.num_replicas_in_sync
-        filled = -(-batch_size // replicas) * replicas  # so that each replica gets as many images
-        batches = batches.map(lambda images, labels: _fill(images, labels, filled))
+        padded = -(-batch_size // replicas) * replicas  # so that each replica gets as many images
+        batches = batches.map(lambda images, labels: _pad(images, labels, padded))
         totals = None
         for images, labels in replica_batches(batches, self._strategy):
             sums = {name: value.numpy().astype(np.float64) for name, value in self.function(images, labels).items()}
@@ -95,7 +95,7 @@ class Scorer:
         )
 
 
-def _fill(images, labels, batch_size):
+def _pad(images, labels, batch_size):
     missing = batch_size - tf.shape(labels)[0]
     images = tf.pad(images, [[0, missing], [0, 0], [0, 0], [0, 0]])
     labels = tf.pad(labels, [[0, missing]], constant_values=-1)

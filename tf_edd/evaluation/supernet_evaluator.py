@@ -7,7 +7,7 @@ from tf_edd.runtime.strategy import replica_batches
 
 
 class SupernetEvaluator:
-    """Evaluates a supernet on images; one trace serves all mixtures, another all discrete cells.
+    """Evaluates a supernet on images; one trace serves all mixtures, another one all discrete cells.
 
     Args:
         supernet: `supernet(images, probs, training)`.
@@ -21,10 +21,10 @@ class SupernetEvaluator:
         """Mean loss and accuracy.
 
         Args:
-            probs: cell kind -> [E, O].
-            images: `Images`; they come in stored order, without augmentation.
-            batch_size: images a batch. With several replicas the last, smaller batch is left out.
-            strategy: the `tf.distribute` strategy.
+            probs: Cell kind -> probabilities [E, O].
+            images: `Images`; they are read in stored order, without augmentation.
+            batch_size: Images per batch. With several replicas the last, smaller batch is dropped.
+            strategy: The `tf.distribute` strategy.
         """
         batches = images.batches(
             batch_size, seed=0, epoch=0, shuffle=False, drop_remainder=strategy.num_replicas_in_sync > 1
@@ -41,7 +41,7 @@ class SupernetEvaluator:
         return strategy.reduce(tf.distribute.ReduceOp.SUM, sums, axis=None)
 
     def _replica(self, images, labels, probs, discrete):
-        outputs = self._supernet(images, probs, training=False, skip_unused=True, one_hot=discrete)
+        outputs = self._supernet(images, probs, training=False, skip_unused=True, single_path=discrete)
         losses = tf.nn.sparse_softmax_cross_entropy_with_logits(labels, outputs)
         hits = tf.cast(tf.equal(tf.argmax(outputs, -1, labels.dtype), labels), tf.float32)
         return tf.stack([tf.cast(tf.size(labels), tf.float32), tf.reduce_sum(losses), tf.reduce_sum(hits)])

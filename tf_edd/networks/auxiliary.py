@@ -1,28 +1,26 @@
-"""The auxiliary head: a second classifier in the middle of a network, for its training alone."""
+"""The auxiliary head: a second classifier in the middle of a network, for training only."""
 
 import keras
 import tensorflow as tf
 
 from tf_edd.networks.blocks import Head
-from tf_edd.operations import BatchNorm
 from tf_edd.operations.base import kernel_initializer
+from tf_edd.operations.batch_norm import BatchNorm
 
 POOL = 5
 HIDDEN = 128
-# Role -> stride of its pooling, whether batch norm follows the last convolution. Sizes: `spaces.fit.AUXILIARY_SIDES`.
-FORMS = {"auxiliary_cifar": (3, True), "auxiliary_imagenet": (2, False)}
 
 
 @keras.saving.register_keras_serializable(package="tf_edd")
 class AuxiliaryHead(keras.layers.Layer):
-    """ReLU, average pooling 5x5 to 2x2 maps, conv 1x1, BN, ReLU, conv 2x2, BN, ReLU, linear; logits are float32.
+    """ReLU, average pooling 5x5 to 2x2 maps, conv 1x1, BN, ReLU, conv 2x2, BN, ReLU, linear; logits float32.
 
     The form for ImageNet has no second batch norm, as in the reference code ("kept for consistency").
 
     Args:
-        num_classes: classes of the data.
-        channels: of the second convolution.
-        stride: of the pooling.
+        num_classes: number of classes.
+        channels: channels of the second convolution.
+        stride: stride of the pooling.
         last_norm: whether batch norm follows the second convolution.
         norm: arguments of the batch norms.
 
@@ -42,7 +40,6 @@ class AuxiliaryHead(keras.layers.Layer):
         self.classifier = Head(num_classes, activate=False, dtype=self.dtype_policy, name="classifier")
 
     def build(self, input_shape):
-        """Creates the kernels."""
         width, initializer = input_shape[-1], kernel_initializer()
         self.kernels = [
             self.add_weight(name="kernel_1", shape=(1, 1, width, HIDDEN), initializer=initializer),
@@ -54,7 +51,6 @@ class AuxiliaryHead(keras.layers.Layer):
         self.classifier.build((None, 1, 1, self.channels))
 
     def call(self, x, training=False):
-        """Logits [B, num_classes]."""
         x = tf.nn.avg_pool2d(tf.nn.relu(x), POOL, self.stride, "VALID")
         first, second = (tf.cast(kernel.value, x.dtype) for kernel in self.kernels)
         x = tf.nn.relu(self.first_norm.call(tf.nn.conv2d(x, first, 1, "VALID"), training=training))
@@ -64,11 +60,9 @@ class AuxiliaryHead(keras.layers.Layer):
         return self.classifier.call(tf.nn.relu(x))
 
     def compute_output_shape(self, input_shape, **_):
-        """[B, num_classes]."""
         return (input_shape[0], self.num_classes)
 
     def get_config(self):
-        """Constructor arguments."""
         return {
             **super().get_config(),
             "num_classes": self.num_classes,
@@ -79,7 +73,11 @@ class AuxiliaryHead(keras.layers.Layer):
         }
 
 
-def build_auxiliary(block, num_classes: int, norm: dict, name: str) -> AuxiliaryHead:
-    """The auxiliary head of a block of the macro skeleton, for maps of the size that it is made for."""
-    stride, last_norm = FORMS[block.role]
-    return AuxiliaryHead(num_classes, block.channels, stride, last_norm, norm, name=name)
+def for_cifar(block, num_classes, norm, name):
+    """The auxiliary head for maps of 8x8."""
+    return AuxiliaryHead(num_classes, block.channels, 3, True, norm, name=name)
+
+
+def for_imagenet(block, num_classes, norm, name):
+    """The auxiliary head for maps of 7x7."""
+    return AuxiliaryHead(num_classes, block.channels, 2, False, norm, name=name)

@@ -1,4 +1,4 @@
-"""Drop path: in training, paths of a cell are left out at random, image by image."""
+"""Drop path: training drops paths of a cell at random, separately for each image."""
 
 import keras
 import tensorflow as tf
@@ -8,10 +8,10 @@ from tf_edd.runtime import seeds
 
 @keras.saving.register_keras_serializable(package="tf_edd")
 class DropPath(keras.layers.Layer):
-    """Masks Bernoulli(1 - rate) / (1 - rate), a function of (seed, cell, edge, replica) and of nothing else.
+    """Masks Bernoulli(1 - rate) / (1 - rate), a function of (seed, cell, edge, replica) only.
 
     Args:
-        index: number of the cell.
+        index: number that tells the cell from others.
     """
 
     def __init__(self, index, **kwargs):
@@ -19,10 +19,10 @@ class DropPath(keras.layers.Layer):
         self.index = index
 
     def build(self, _):
-        """Creates rate and seed, which the training assigns."""
+        """Creates rate and seed, which the training program assigns."""
         kept = {"trainable": False, "autocast": False, "initializer": "zeros"}
         self.rate = self.add_weight(name="rate", shape=(), dtype="float32", **kept)
-        # Not int32, which TensorFlow has no assignment of on a GPU.
+        # Not int32, which TensorFlow cannot assign on a GPU.
         self.seed = self.add_weight(name="seed", shape=(2,), dtype="int64", **kept)
 
     def set(self, rate, seed) -> None:
@@ -38,5 +38,4 @@ class DropPath(keras.layers.Layer):
         return tf.cast(tf.cast(kept, tf.float32) / keep, x.dtype)
 
     def get_config(self):
-        """Constructor arguments."""
         return {**super().get_config(), "index": self.index}

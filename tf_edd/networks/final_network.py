@@ -1,16 +1,17 @@
-"""The final network of a genotype: a functional Keras model, wired as the supernet is."""
+"""The final network of a genotype: a functional Keras model, wired like the supernet."""
 
 import keras
 import tensorflow as tf
 
 from tf_edd.architectures.genotype import Genotype
-from tf_edd.networks.auxiliary import build_auxiliary
-from tf_edd.networks.blocks import build_block
+from tf_edd.networks.check_images import check_auxiliary
 from tf_edd.networks.drop_path import DropPath
 from tf_edd.networks.preprocess import Preprocess
-from tf_edd.operations import PREPARATIONS, PRIMITIVES, Identity
+from tf_edd.networks.roles import build_block
+from tf_edd.operations import find
 from tf_edd.operations.conv import strided_shape
-from tf_edd.spaces.check_images import check_auxiliary
+from tf_edd.operations.preparations import PREPARATIONS
+from tf_edd.operations.simple import Identity
 from tf_edd.spaces.space import CellSpec, Space
 
 NORM = {"affine": True, "running_statistics": True}
@@ -20,17 +21,17 @@ NORM = {"affine": True, "running_statistics": True}
 class FinalCell(keras.layers.Layer):
     """A discrete cell: a node is the sum of its incoming edges, each with one operation.
 
-    Edges with `none` are left out; a node that is left without inputs is zeros. The last node of a residual cell has
-    the last input as one term more.
+    Edges with `none` are left out; a node without inputs is zeros. In a residual cell the last input is added to the
+    last node.
 
     Args:
         nodes: for each intermediate node its incoming edges as (operation, source, stride).
         channels: channels of each node.
-        num_inputs: inputs of the cell.
+        num_inputs: number of inputs of the cell.
         output: "last" (the last node) or "concat" (all intermediate nodes along the channels).
         norm: arguments of the batch norms.
-        preprocess: None, or what a cell with preprocessed inputs needs: {"halves_first": ...}, see `Preprocess`.
-        drop_path: None, or the number of this cell: its drop path has masks of their own. See `set_drop_path`.
+        preprocess: None, or for a cell with preprocessed inputs {"reduction_prev": ...}, see `Preprocess`.
+        drop_path: None, or the number of this cell, which selects the masks of its drop path. See `set_drop_path`.
         residual: whether the last input is added to the last node; it is never dropped.
 
     Call arguments:
@@ -58,7 +59,9 @@ class FinalCell(keras.layers.Layer):
         self.residual = residual
         self.norm = dict(norm or NORM)
         policy = {"dtype": self.dtype_policy, **self.norm}
-        self.operations = [[PRIMITIVES[op](channels, stride, **policy) for op, _, stride in edges] for edges in nodes]
+        self.operations = [
+            [find(op).build(channels, stride, name=op, **policy) for op, _, stride in edges] for edges in nodes
+        ]
         self.preprocess = preprocess and Preprocess(
             channels, num_inputs, **preprocess, norm=self.norm, dtype=self.dtype_policy, name="preprocess"
         )
@@ -76,7 +79,6 @@ class FinalCell(keras.layers.Layer):
             self.drop_path.build(None)
 
     def call(self, inputs, training=False):
-        """The output of the cell."""
         values = self.preprocess.call(inputs, training) if self.preprocess else list(inputs)
         prepared = {}
         masks = self._masks(values[0]) if training and self.drop_path is not None else None
@@ -88,13 +90,12 @@ class FinalCell(keras.layers.Layer):
         return tf.concat(values[self.num_inputs :], axis=-1)
 
     def compute_output_shape(self, input_shapes, **_):
-        """The shape of the last node, or of all intermediate ones side by side."""
+        """The shape of the last node, or of all intermediate nodes side by side."""
         shapes = self._shapes(input_shapes)[self.num_inputs :]
         copies = len(shapes) if self.output_kind == "concat" else 1
         return (*shapes[-1][:-1], self.channels * copies)
 
     def get_config(self):
-        """Constructor arguments."""
         return {
             **super().get_config(),
             "nodes": [[list(edge) for edge in edges] for edges in self.nodes],
@@ -102,13 +103,13 @@ class FinalCell(keras.layers.Layer):
             "num_inputs": self.num_inputs,
             "output": self.output_kind,
             "norm": dict(self.norm),
-            "preprocess": {"halves_first": self.preprocess.halves_first} if self.preprocess else None,
+            "preprocess": {"reduction_prev": self.preprocess.reduction_prev} if self.preprocess else None,
             "drop_path": None if self.drop_path is None else self.drop_path.index,
             "residual": self.residual,
         }
 
     def _masks(self, x):
-        """One mask an edge, in the order of the edges; an edge keeps its mask whatever the others are."""
+        """One mask per edge, in their order; an edge keeps its mask whatever the others are."""
         return iter(tf.unstack(self.drop_path.masks(sum(map(len, self.nodes)), x)))
 
     def _node(self, edges, operations, values, prepared, training, masks, start):
@@ -126,7 +127,7 @@ class FinalCell(keras.layers.Layer):
         return tf.ensure_shape(tf.zeros(tf.stack(shape), values[source].dtype), static)
 
     def _prepare(self, operation, source, values, prepared):
-        """What the operation reads of its source, computed once for all edges that leave it."""
+        """What the operation reads of its source, computed once for all edges that leave the source."""
         key = (source, operation.preparation)
         if key not in prepared:
             prepared[key] = PREPARATIONS[operation.preparation](values[source])
@@ -150,21 +151,21 @@ def build_final_network(
     drop_path: bool = False,
     auxiliary: bool = False,
 ) -> keras.Model:
-    """The network of a genotype: normalised images [B, H, W, C] to logits [B, classes] float32.
+    """The network of a genotype: normalized images [B, H, W, C] to logits [B, classes] float32.
 
     Batch norms learn scale and offset and keep moving averages. The model saves as `.keras` and loads again after
     `import tf_edd.networks.final_network`.
 
     Args:
         space: gives the macro skeleton.
-        genotype: a cell of that space.
+        genotype: a genotype of that space.
         image_shape: (H, W, C).
-        num_classes: classes of the data.
+        num_classes: number of classes.
         drop_path: whether the cells can drop paths, see `set_drop_path`.
         auxiliary: whether the outputs are [logits, logits of the auxiliary head]; `inference_model` leaves it out.
 
     Raises:
-        UserError: the genotype does not fit the space; an auxiliary head in a space without one, or for images of
+        UserError: A genotype that does not fit the space; an auxiliary head in a space without one, or for images of
             another size than it is made for.
     """
     genotype.check(space)
@@ -177,8 +178,7 @@ def build_final_network(
         name = f"{block.role}_{index}"
         if block.auxiliary:
             if auxiliary:
-                head = build_auxiliary(block, num_classes, NORM, name)
-                branches.append(head(inputs[0]))
+                branches.append(build_block(block, num_classes, NORM, name)(inputs[0]))
         elif block.role == "cell":
             cell = _make_cell(space, genotype, block, wire, index if drop_path else None, name)
             outputs[index] = last = cell(inputs)
@@ -188,17 +188,17 @@ def build_final_network(
 
 
 def inference_model(model: keras.Model) -> keras.Model:
-    """The network without auxiliary head, of the same layers and weights."""
+    """The network without auxiliary head, with the same layers and weights."""
     return keras.Model(model.input, model.outputs[0], name=model.name) if len(model.outputs) > 1 else model
 
 
 def set_drop_path(model: keras.Model, rate, seed) -> None:
-    """Tells the cells of a network with drop path how much to drop in training from now on.
+    """Sets how much the cells of a network with drop path drop in training from now on.
 
     Args:
-        model: built with `drop_path=True`; others are left alone.
+        model: a network built with `drop_path=True`; others are left unchanged.
         rate: probability that a path is dropped, in [0, 1); a number or a scalar tensor.
-        seed: int32 [2], e.g. of `runtime.seeds.step_seed`; another one for every step.
+        seed: int32 [2], e.g. of `runtime.seeds.step_seed`; a different one for every step.
     """
     for layer in model.layers:
         if isinstance(layer, FinalCell) and layer.drop_path is not None:
@@ -207,7 +207,7 @@ def set_drop_path(model: keras.Model, rate, seed) -> None:
 
 def _make_cell(space, genotype, block, wire, drop_path, name) -> FinalCell:
     spec = space.cell(block.cell)
-    preprocess = {"halves_first": wire.halves_first} if spec.preprocess else None
+    preprocess = {"reduction_prev": wire.reduction_prev} if spec.preprocess else None
     nodes = _edges(spec, genotype.nodes(block.cell))
     wiring = {"num_inputs": spec.num_inputs, "output": spec.output, "residual": spec.residual}
     return FinalCell(nodes, block.channels, norm=NORM, preprocess=preprocess, drop_path=drop_path, name=name, **wiring)

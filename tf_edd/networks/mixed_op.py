@@ -1,13 +1,51 @@
 """The mixed operation of a compound edge."""
 
+from typing import Protocol
+
 import keras
 import tensorflow as tf
 
-from tf_edd.operations import POOLING, PREPARATIONS, PRIMITIVES, Zero
+from tf_edd.operations import find
 from tf_edd.operations.conv import strided_shape
+from tf_edd.operations.preparations import PREPARATIONS
+from tf_edd.operations.simple import Zero
 from tf_edd.spaces.space import Edge
 
 NEGLIGIBLE = 2.0**-32  # 256 times less than the rounding of float32, and of the gradient's other terms
+
+
+class SearchEdge(Protocol):
+    """What a cell of the supernet asks of the layer of an edge, which is a Keras layer besides.
+
+    Attributes:
+        candidates: the operations, in the order of the probabilities.
+        preparations: the names of what the edge reads of its source node, see `operations.preparations`.
+    """
+
+    candidates: list
+    preparations: set[str]
+
+    def build(self, input_shape) -> None:
+        """Builds the layer; takes the shape of the source node."""
+
+    def call(self, features, weights, training=False, skip_unused=False) -> list:
+        """The terms that the edge adds to its target node, see `MixedOp`."""
+
+    def call_single(self, value, weights, training=False):
+        """The one term of an edge that runs a single candidate, see `MixedOp`."""
+
+    def compute_output_shape(self, input_shape):
+        """The shape of each term."""
+
+    def get_config(self) -> dict:
+        """All that decides what `call` computes, but for the values of the variables: equal edges share a trace."""
+
+
+class EdgeFactory(Protocol):
+    """What builds the layer of an edge: `MixedOp`, or what supplies more than its candidates."""
+
+    def __call__(self, primitives, channels, stride, norm, pool_norm, *, name, dtype) -> SearchEdge:
+        """The layer of an edge; the arguments are those of `MixedOp`."""
 
 
 @keras.saving.register_keras_serializable(package="tf_edd")
@@ -24,10 +62,13 @@ class MixedOp(keras.layers.Layer):
         pool_norm: whether batch norm follows the poolings.
 
     Call arguments:
-        features: preparation name -> prepared output of the source node (see `operations.base`).
+        features: preparation name -> prepared output of the source node (see `operations.preparations`).
         weights: per candidate its probability, a scalar.
         training: as in Keras.
-        skip_unused: do not run candidates of probability below `NEGLIGIBLE`; it then gets no gradient.
+        skip_unused: whether to leave out candidates of probability below `NEGLIGIBLE`, which then get no gradient.
+
+    Raises:
+        UserError: An operation that is not in the table of primitives.
     """
 
     def __init__(self, primitives, channels, stride=1, norm=None, pool_norm=False, **kwargs):
@@ -36,14 +77,14 @@ class MixedOp(keras.layers.Layer):
         self.channels = channels
         self.norm = dict(norm or {})
         self.pool_norm = pool_norm
-        policy = {"dtype": self.dtype_policy, **self.norm}
-        self.candidates = [
-            PRIMITIVES[name](channels, stride, **policy, **({"normalize": True} if self._normalised(name) else {}))
-            for name in primitives
-        ]
+        self.candidates = [self._candidate(name) for name in primitives]
 
-    def _normalised(self, name):
-        return self.pool_norm and name in POOLING
+    def _candidate(self, name):
+        primitive = find(name)
+        policy = {"dtype": self.dtype_policy, "name": name, **self.norm}
+        if primitive.pooling:
+            policy["pool_norm"] = self.pool_norm
+        return primitive.build(self.channels, self.edge.stride, **policy)
 
     @property
     def preparations(self) -> set[str]:
@@ -54,10 +95,10 @@ class MixedOp(keras.layers.Layer):
         """Builds the candidates; `input_shape` is the shape of the source node."""
         for op in self.candidates:
             op.build(input_shape)
-        self._sides = strided_shape(input_shape, self.edge.stride, self.channels)[1:]
+        self._sides = self.compute_output_shape(input_shape)[1:]
 
     def call(self, features, weights, training=False, skip_unused=False):
-        """The weighted terms, one a candidate, without `none`."""
+        """The weighted terms, one per candidate, without `none`."""
         skip_unused = skip_unused and None not in self._sides  # zeros of unknown size cannot stand for an operation
         return [
             (self._term_if_used if skip_unused and op.weights else self._term)(
@@ -67,8 +108,10 @@ class MixedOp(keras.layers.Layer):
             if not isinstance(op, Zero)
         ]
 
-    def call_chosen(self, value, weights, training=False):
+    def call_single(self, value, weights, training=False):
         """The output of the one candidate whose weight is 1, or zeros if all are 0; the others are not run.
+
+        The weights select and get no gradient.
 
         Args:
             value: output of the source node; a candidate prepares it for itself.
@@ -100,8 +143,11 @@ class MixedOp(keras.layers.Layer):
             lambda: tf.ensure_shape(tf.zeros(shape, x.dtype), (batch, *self._sides)),
         )
 
+    def compute_output_shape(self, input_shape, *_, **__):
+        """The shape of each term."""
+        return strided_shape(input_shape, self.edge.stride, self.channels)
+
     def get_config(self):
-        """Constructor arguments."""
         return {
             **super().get_config(),
             "primitives": list(self.edge.primitives),

@@ -1,8 +1,10 @@
-"""What the inputs of a cell pass first, to get the cell's channels and one size."""
+"""What the inputs of a cell pass first, to get the cell's channels and a common size."""
 
 import keras
 
-from tf_edd.operations import PREPARATIONS, ConvBN, FactorizedReduce
+from tf_edd.operations.conv import ConvBN
+from tf_edd.operations.preparations import PREPARATIONS
+from tf_edd.operations.simple import FactorizedReduce
 
 
 @keras.saving.register_keras_serializable(package="tf_edd")
@@ -11,8 +13,8 @@ class Preprocess(keras.layers.Layer):
 
     Args:
         channels: channels of the cell's nodes.
-        num_inputs: inputs of the cell.
-        halves_first: whether the first input has a larger map than the others; it then passes a factorized reduction.
+        num_inputs: number of inputs of the cell.
+        reduction_prev: whether the first input has larger maps than the others; it then passes a factorized reduction.
         norm: arguments of the batch norms.
 
     Call arguments:
@@ -20,17 +22,17 @@ class Preprocess(keras.layers.Layer):
         training: as in Keras.
     """
 
-    def __init__(self, channels, num_inputs=2, halves_first=False, norm=None, **kwargs):
+    def __init__(self, channels, num_inputs=2, reduction_prev=False, norm=None, **kwargs):
         super().__init__(**kwargs)
         self.channels = channels
         self.num_inputs = num_inputs
-        self.halves_first = halves_first
+        self.reduction_prev = reduction_prev
         self.norm = dict(norm or {})
         self.layers = [self._layer(i) for i in range(num_inputs)]
 
     def _layer(self, i):
         policy = {"name": f"input_{i}", "dtype": self.dtype_policy, **self.norm}
-        if i == 0 and self.halves_first:
+        if i == 0 and self.reduction_prev:
             return FactorizedReduce(self.channels, **policy)
         return ConvBN(self.channels, 1, **policy)
 
@@ -40,7 +42,6 @@ class Preprocess(keras.layers.Layer):
             layer.build(tuple(shape))
 
     def call(self, inputs, training=False):
-        """The inputs, all of one shape."""
         return [
             layer.call(PREPARATIONS[layer.preparation](x), training=training)
             for layer, x in zip(self.layers, inputs, strict=True)
@@ -53,11 +54,10 @@ class Preprocess(keras.layers.Layer):
         ]
 
     def get_config(self):
-        """Constructor arguments."""
         return {
             **super().get_config(),
             "channels": self.channels,
             "num_inputs": self.num_inputs,
-            "halves_first": self.halves_first,
+            "reduction_prev": self.reduction_prev,
             "norm": self.norm,
         }

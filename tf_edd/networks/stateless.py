@@ -1,4 +1,4 @@
-"""Edges as functions of the values of their variables: they can share a trace, and be run twice."""
+"""Edges as functions of the values of their variables, so that they can share a trace and be run twice."""
 
 import keras
 import tensorflow as tf
@@ -11,7 +11,7 @@ def call_stateless(layer, values, function):
 
     Args:
         layer: a built Keras layer.
-        values: one tensor a variable, in the order of `layer.variables`.
+        values: one tensor per variable, in the order of `layer.variables`.
         function: calls the layer.
 
     Returns:
@@ -28,9 +28,9 @@ def values_of(layer) -> list[tf.Tensor]:
 
 
 def _read(value) -> tf.Tensor:
-    if not hasattr(value, "handle"):
+    if not isinstance(value, tf.Variable):
         return value
-    # One operation a variable: `read_value` adds an identity, and there are thousands.
+    # One operation per variable: `read_value` adds an identity, and there are thousands.
     return tf.raw_ops.ReadVariableOp(resource=value.handle, dtype=value.dtype)
 
 
@@ -40,7 +40,7 @@ def state_of(layer) -> list[keras.Variable]:
 
 
 def assign_state(layer, values) -> None:
-    """Gives the non-trainable variables what `call_stateless` returned."""
+    """Assigns to the non-trainable variables what `call_stateless` returned."""
     for variable, value in zip(state_of(layer), values, strict=True):
         variable.assign(value)
 
@@ -49,18 +49,18 @@ _ZERO = tf.UnconnectedGradients.ZERO
 
 
 def call_again(edge, features, weights, values, training, skip_unused, fixed_weights=False):
-    """What an edge returns; it is run again in the backward pass, so that nothing inside it is kept.
+    """What an edge returns; the backward pass runs it again, so that its activations are not kept.
 
-    Gradients are those of a plain call, up to rounding.
+    Gradients equal those of a plain call up to rounding.
 
     Args:
-        edge: a built `MixedOp`.
+        edge: a built `SearchEdge`.
         features: as for the edge.
         weights: the candidates' probabilities, [O].
         values: those of its variables.
         training: as for the edge.
         skip_unused: as for the edge.
-        fixed_weights: no gradient with respect to `values`.
+        fixed_weights: whether to leave out the gradient with respect to `values`.
 
     Returns:
         The edge's terms, and the values that it assigned to its non-trainable variables, in their order.
@@ -88,8 +88,8 @@ def call_again(edge, features, weights, values, training, skip_unused, fixed_wei
             with tf.GradientTape(watch_accessed_variables=False) as tape:
                 tape.watch(sources)
                 terms_again, _ = run(again)
-            found = iter(tape.gradient(terms_again, sources, slopes, unconnected_gradients=_ZERO))
-            return [next(found) if wanted(index, argument) else None for index, argument in enumerate(again)]
+            slopes_again = iter(tape.gradient(terms_again, sources, slopes, unconnected_gradients=_ZERO))
+            return [next(slopes_again) if wanted(index, argument) else None for index, argument in enumerate(again)]
 
         return (*terms, *state), backward
 
@@ -101,55 +101,60 @@ def call_again(edge, features, weights, values, training, skip_unused, fixed_wei
 class SharedTraces:
     """Functions that edges of one shape share.
 
-    Tracing the operations of every edge, their gradients, and what the runtime makes of them, is what the first step
-    of a supernet with many edges takes longest for, and much of its memory. Edges with equal candidates, channels and
-    stride differ in the values of their variables alone: they are traced once, and the function is called with those
-    values. It is not inlined, so the runtime too has it once; gradients that nobody uses have to be left out by hand.
+    The first step of a supernet with many edges spends most of its time, and much of its memory, on tracing the
+    operations of every edge and their gradients. Edges with equal candidates, channels, stride and sizes of maps differ
+    only in the values of their variables: they are traced once, and the function is called with those values. It is not
+    inlined, so the runtime too has it once; gradients that nobody uses have to be left out explicitly.
     """
 
     def __init__(self):
         self._functions = {}
 
     def bind(self, edge, rematerialize=False, fixed_weights=False):
-        """`edge.call`, by the function that all edges like this one share."""
+        """`edge.call`, by way of the function that all edges like this one share."""
 
         def call(features, weights, training, skip_unused):
             # Replicas cannot meet inside a function; what a condition assigns cannot be handed out of it.
             if replicas() > 1 or (skip_unused and state_of(edge)):
                 return run_edge(edge, rematerialize, fixed_weights)(features, weights, training, skip_unused)
-            function = self._function(edge, training, skip_unused, rematerialize, fixed_weights)
+            sizes = [(name, features[name].shape[1:]) for name in sorted(features)]
+            function = self._function(edge, sizes, training, skip_unused, rematerialize, fixed_weights)
             terms, state = function(features, tf.stack(weights), values_of(edge))
             assign_state(edge, state)
             return terms
 
         return call
 
-    def bind_chosen(self, edge):
-        """`edge.call_chosen`, by the function that all edges like this one share."""
+    def bind_single(self, edge):
+        """`edge.call_single`, by way of the function that all edges like this one share."""
 
         def call(value, weights, training):
             if state_of(edge):  # what a condition assigns cannot be handed out of it
-                return edge.call_chosen(value, weights, training)
-            return self._chosen_function(edge, training)(value, tf.stack(weights), values_of(edge))
+                return edge.call_single(value, weights, training)
+            function = self._single_function(edge, value.shape[1:], training)
+            return function(value, tf.stack(weights), values_of(edge))
 
         return call
 
-    def _chosen_function(self, edge, training):
+    def _single_function(self, edge, sizes, training):
         def shared(value, weights, values):
             scalars = tf.unstack(weights)
-            return call_stateless(edge, values, lambda: edge.call_chosen(value, scalars, training))[0]
+            return call_stateless(edge, values, lambda: edge.call_single(value, scalars, training))[0]
 
-        return self._shared(edge, (training, "chosen"), shared)
+        return self._shared(edge, sizes, (training, "single"), shared)
 
-    def _shared(self, edge, options, function):
-        """The function of all edges like this one, made of `function` if there is none yet."""
+    def _shared(self, edge, sizes, options, function):
+        """The function of all edges like this one, made from `function` if there is none yet.
+
+        It runs the first such edge, which is built for maps of its sizes: edges of other sizes have another function.
+        """
         arguments = {name: value for name, value in edge.get_config().items() if name != "name"}
-        key = repr((arguments, options))
+        key = repr((type(edge).__qualname__, arguments, sizes, options))
         if key not in self._functions:
             self._functions[key] = tf.function(function, autograph=False, experimental_attributes={"_noinline": True})
         return self._functions[key]
 
-    def _function(self, edge, training, skip_unused, rematerialize, fixed_weights):
+    def _function(self, edge, sizes, training, skip_unused, rematerialize, fixed_weights):
         def shared(features, weights, values):
             if fixed_weights:
                 values = [tf.stop_gradient(value) for value in values]
@@ -158,11 +163,11 @@ class SharedTraces:
             scalars = tf.unstack(weights)
             return call_stateless(edge, values, lambda: edge.call(features, scalars, training, skip_unused))
 
-        return self._shared(edge, (training, skip_unused, rematerialize, fixed_weights), shared)
+        return self._shared(edge, sizes, (training, skip_unused, rematerialize, fixed_weights), shared)
 
 
 def run_edge(edge, rematerialize=False, fixed_weights=False):
-    """`edge.call`, or a call of it that is run again in the backward pass; what it assigns is assigned once."""
+    """`edge.call`, or a call that the backward pass runs again; what it assigns is assigned once."""
     if not rematerialize:
         return edge.call
 

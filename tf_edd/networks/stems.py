@@ -1,10 +1,10 @@
-"""The two stems of DARTS for large images, which are the inputs of the first cell; the stem of mobile networks."""
+"""The two stems of DARTS for large images, which feed the first cell, and the convolutions of mobile networks."""
 
 import keras
 import tensorflow as tf
 
-from tf_edd.operations import BatchNorm, ConvBN
-from tf_edd.operations.conv import convolve, strided_shape
+from tf_edd.operations.batch_norm import BatchNorm
+from tf_edd.operations.conv import ConvBN, convolve, strided_shape
 from tf_edd.operations.mobile import EPSILON, he_fout
 
 
@@ -24,20 +24,16 @@ class QuarterStem(keras.layers.Layer):
         self.second = ConvBN(channels, 3, stride=2, name="second", **policy)
 
     def build(self, input_shape):
-        """Builds the two convolutions."""
         self.first.build(input_shape)
         self.second.build(self.first.compute_output_shape(input_shape))
 
     def call(self, x, training=False):
-        """A quarter of the resolution, `channels` channels."""
         return self.second.call(tf.nn.relu(self.first.call(x, training=training)), training=training)
 
     def compute_output_shape(self, input_shape, **_):
-        """[B, ceil(H / 4), ceil(W / 4), channels]."""
         return self.second.compute_output_shape(self.first.compute_output_shape(input_shape))
 
     def get_config(self):
-        """Constructor arguments."""
         return {**super().get_config(), "channels": self.channels, "norm": self.norm}
 
 
@@ -52,19 +48,15 @@ class EighthStem(keras.layers.Layer):
         self.convolution = ConvBN(channels, 3, stride=2, name="convolution", dtype=self.dtype_policy, **self.norm)
 
     def build(self, input_shape):
-        """Builds the convolution."""
         self.convolution.build(input_shape)
 
     def call(self, x, training=False):
-        """Half of the resolution of the first stem."""
         return self.convolution.call(tf.nn.relu(x), training=training)
 
     def compute_output_shape(self, input_shape, **_):
-        """[B, ceil(H / 2), ceil(W / 2), channels]."""
         return self.convolution.compute_output_shape(input_shape)
 
     def get_config(self):
-        """Constructor arguments."""
         return {**super().get_config(), "channels": self.channels, "norm": self.norm}
 
 
@@ -84,22 +76,18 @@ class ConvReLU6(keras.layers.Layer):
         self.batch_norm = BatchNorm(epsilon=EPSILON, dtype=self.dtype_policy, name="norm", **self.norm)
 
     def build(self, input_shape):
-        """Creates the kernel."""
         size = self.kernel_size
         shape = (size, size, input_shape[-1], self.channels)
         self.kernel = self.add_weight(name="kernel", shape=shape, initializer=he_fout(size, self.channels))
         self.batch_norm.build(self.compute_output_shape(input_shape))
 
     def call(self, x, training=False):
-        """ReLU6(BN(conv(x)))."""
         x = convolve(x, tf.cast(self.kernel.value, x.dtype), self.stride)
         return tf.nn.relu6(self.batch_norm.call(x, training=training))
 
     def compute_output_shape(self, input_shape, **_):
-        """[B, ceil(H / stride), ceil(W / stride), channels]."""
         return strided_shape(input_shape, self.stride, self.channels)
 
     def get_config(self):
-        """Constructor arguments."""
         sizes = {"channels": self.channels, "kernel_size": self.kernel_size, "stride": self.stride}
         return {**super().get_config(), **sizes, "norm": self.norm}

@@ -5,42 +5,44 @@ from collections.abc import Mapping
 import keras
 import tensorflow as tf
 
-from tf_edd.networks.blocks import build_block
 from tf_edd.networks.cell import SearchCell
+from tf_edd.networks.mixed_op import EdgeFactory, MixedOp
+from tf_edd.networks.roles import build_block
 from tf_edd.networks.stateless import SharedTraces
 from tf_edd.operations.batch_norm import replicas
 from tf_edd.spaces.space import Space
 
-# Supernets of fewer edges are traced quickly enough edge by edge; the sums of their gradients then keep their order.
+# Supernets with fewer edges are traced fast enough edge by edge, which keeps the order in which gradients are added.
 SHARED_FROM = 100
 
 
 class Supernet(keras.Model):
     """`supernet(images, probs, training=...) -> logits`; it receives probabilities and never computes them.
 
-    Batch norms of the cells have no learnt scale and offset, those of stem, reductions and head do. By default all use
+    Batch norms of the cells have no learned scale and offset, those of stem, reductions and head do. By default all use
     the statistics of the batch, in evaluation too: moving averages gathered under the mixture do not fit a discrete
-    cell, and a supernet is never what is exported.
+    cell, and a supernet is never exported.
 
     Args:
         space: the search space.
-        num_classes: classes of the data.
-        running_statistics: keep moving averages and evaluate with them, as the DrNAS code does.
-        rematerialize: run each edge again in the backward pass instead of keeping what is inside it: less memory for
-            about a third more time, and the same gradients.
+        num_classes: number of classes.
+        running_statistics: whether to keep moving averages and evaluate with them, as the DrNAS code does.
+        rematerialize: whether to run each edge again in the backward pass instead of keeping its activations: less
+            memory for about a third more time, and the same gradients.
+        make_edge: builds the layer of an edge.
 
     Call arguments:
-        images: [B, H, W, channels] float, normalised.
+        images: [B, H, W, channels] float, normalized.
         probs: cell kind -> probabilities [E, O] float32.
         training: as in Keras.
-        skip_unused: do not run candidates whose probability is below 2^-32. Outputs and the gradients of the weights
-            are the same in float32; the gradient of such a probability is missing, so not in the architecture step.
-            Several replicas run all candidates: TensorFlow cannot synchronise batch norms inside a condition.
-        one_hot: every row of `probs` has a single 1 or is zero: run those candidates alone, without keeping the others'
-            zeros. Cheaper than `skip_unused`, in memory too; rematerialisation has no part in it. Several replicas run
-            all candidates.
-        fixed_weights: nobody asks for the gradient of the weights, as in the architecture step. Inside functions that
-            edges share it would be computed all the same.
+        skip_unused: whether to leave out candidates whose probability is below 2^-32. Outputs and the gradients of the
+            weights are the same in float32; the gradient of such a probability is missing, so this is not for the
+            architecture step. Several replicas run all candidates: TensorFlow cannot synchronize batch norms inside a
+            condition.
+        fixed_weights: whether nobody asks for the gradient of the weights, as in the architecture step. Functions that
+            edges share would compute it all the same.
+        single_path: whether every row of `probs` has a single 1 or is zero; those candidates alone are then run.
+            Cheaper than `skip_unused`, in memory too; nothing is rematerialized. Several replicas run all candidates.
     """
 
     def __init__(
@@ -49,6 +51,7 @@ class Supernet(keras.Model):
         num_classes: int,
         running_statistics: bool = False,
         rematerialize: bool = False,
+        make_edge: EdgeFactory = MixedOp,
         **kwargs,
     ):
         super().__init__(autocast=False, **kwargs)  # Keras would cast the probabilities to the low precision
@@ -57,8 +60,9 @@ class Supernet(keras.Model):
         self._norm = {"affine": True, "running_statistics": running_statistics}
         self._num_classes = num_classes
         self._traces = SharedTraces() if count_edges(space) >= SHARED_FROM else None
-        self._chosen = SharedTraces()
-        # Side branches help the training of final networks alone.
+        self._single_traces = SharedTraces()
+        self._make_edge = make_edge
+        # Side branches are for the training of final networks only.
         self._wired = [
             (block, wire) for block, wire in zip(space.blocks, space.wires, strict=True) if not block.auxiliary
         ]
@@ -69,9 +73,16 @@ class Supernet(keras.Model):
             return build_block(block, self._num_classes, self._norm, name)
         norm = {**self._norm, "affine": False}
         spec = self.space.cell(block.cell)
-        sharing = {"traces": self._traces, "chosen": self._chosen}
         return SearchCell(
-            spec, block.channels, norm, wire.halves_first, rematerialize=self.rematerialize, name=name, **sharing
+            spec,
+            block.channels,
+            norm,
+            wire.reduction_prev,
+            traces=self._traces,
+            rematerialize=self.rematerialize,
+            single_traces=self._single_traces,
+            make_edge=self._make_edge,
+            name=name,
         )
 
     def build(self, input_shape):
@@ -85,17 +96,17 @@ class Supernet(keras.Model):
             shapes[index] = layer.compute_output_shape(sources)
         self.built = True
 
-    def call(self, images, probs, training=False, skip_unused=False, fixed_weights=False, one_hot=False):
+    def call(self, images, probs, training=False, skip_unused=False, fixed_weights=False, single_path=False):
         """Logits [B, num_classes] float32."""
         weights = {kind: _scalars(table) for kind, table in _tables(self.space, probs).items()}
-        skip_unused, one_hot = skip_unused and replicas() == 1, one_hot and replicas() == 1
+        skip_unused, single_path = skip_unused and replicas() == 1, single_path and replicas() == 1
         outputs = {-1: tf.cast(images, self.compute_dtype)}
         for index, block, wire, layer in self._walk():
             inputs = [outputs[source] for source in wire.sources]
             if block.role != "cell":
                 outputs[index] = layer.call(inputs[0], training=training)
             else:
-                options = {"skip_unused": skip_unused, "fixed_weights": fixed_weights, "one_hot": one_hot}
+                options = {"skip_unused": skip_unused, "fixed_weights": fixed_weights, "single_path": single_path}
                 outputs[index] = layer.call(inputs, weights[block.cell], training, **options)
         return outputs[index]
 
@@ -115,7 +126,7 @@ class Supernet(keras.Model):
 
 
 def count_edges(space: Space) -> int:
-    """Compound edges of all cells of the macro skeleton."""
+    """Number of compound edges of all cells of the macro skeleton."""
     return sum(len(space.cell(block.cell).edges) for block in space.blocks if block.role == "cell")
 
 
@@ -127,5 +138,5 @@ def _tables(space: Space, probs: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor
 
 
 def _scalars(table):
-    """Per edge the probabilities of its candidates as scalars, taken apart once for all cells of a kind."""
+    """Per edge the probabilities of its candidates as scalars, unstacked once for all cells of a kind."""
     return [tf.unstack(row) for row in tf.unstack(table)]

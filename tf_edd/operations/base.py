@@ -1,29 +1,24 @@
 """What all candidate operations have in common.
 
-An operation of the mixture reads a *prepared* input and gets its mixing weight as `scale`. Preparations (ReLU, pooling)
-depend on the source node and, where their names say so, the stride, so a cell computes each once and all operations
-that leave the node share it. An operation that ends in batch norm passes its weight to the fused kernel as that
-kernel's own scale: the weighted sum then costs one addition and no multiplication.
+An operation of the mixture reads a *prepared* input (see `operations.preparations`) and gets its mixing weight as
+`scale`. An operation that ends in batch norm passes its weight to the fused kernel as that kernel's own scale: the
+weighted sum then costs one addition and no multiplication.
 """
 
 import keras
-import tensorflow as tf
-
-# Source of the names of preparations; a preparation maps a node's value to what the operation's `call` reads.
-PREPARATIONS = {
-    "identity": lambda x: x,
-    "relu": tf.nn.relu,
-}
 
 
 @keras.saving.register_keras_serializable(package="tf_edd")
 class Operation(keras.layers.Layer):
     """A candidate operation: `operation(prepared, scale=None, training=False) -> scale * o(x)`.
 
+    Attributes:
+        preparation: name of what the input has passed.
+
     Args:
         channels: output channels C.
         stride: spatial stride.
-        affine: whether batch norms have a learnt scale and offset (final network) or not (supernet).
+        affine: whether batch norms have a learned scale and offset (final network) or not (supernet).
         running_statistics: whether batch norms keep moving averages and use them outside training.
 
     Call arguments:
@@ -42,11 +37,10 @@ class Operation(keras.layers.Layer):
         self.running_statistics = running_statistics
 
     def compute_output_shape(self, input_shape, **_):
-        """The shape of x; operations that change it say so."""
+        """The shape of x, unless an operation overrides this."""
         return tuple(input_shape)
 
     def get_config(self):
-        """Constructor arguments."""
         return {
             **super().get_config(),
             "channels": self.channels,
@@ -57,5 +51,5 @@ class Operation(keras.layers.Layer):
 
 
 def kernel_initializer():
-    """Uniform in +-1/sqrt(fan_in), the initializer behind the published recipes (`methods` of the reference code)."""
+    """Uniform in +-1/sqrt(fan_in), PyTorch's default, on which the published recipes rely."""
     return keras.initializers.VarianceScaling(scale=1 / 3, mode="fan_in", distribution="uniform")

@@ -1,4 +1,4 @@
-"""Batch normalisation on TensorFlow's fused kernel, synchronised over replicas."""
+"""Batch normalization on TensorFlow's fused kernel, synchronized over replicas."""
 
 import keras
 import tensorflow as tf
@@ -15,16 +15,16 @@ class BatchNorm(keras.layers.Layer):
     batch. Moving variances are unbiased, as in the reference implementations.
 
     Args:
-        affine: learn gamma and beta.
-        running_statistics: keep moving averages and use them outside training; otherwise batch statistics are used
-            always, and nothing is kept.
+        affine: whether gamma and beta are learned.
+        running_statistics: whether to keep moving averages and use them outside training; otherwise the statistics of
+            the batch are always used and nothing is kept.
         momentum: weight of the old moving average.
         epsilon: added to the variance.
 
     Call arguments:
         x: [B, H, W, C].
         scale: scalar float32 (the mixing weight of an edge) or None for 1.
-        training: use (and track) the statistics of the batch.
+        training: whether to use (and track) the statistics of the batch.
     """
 
     def __init__(self, affine=True, running_statistics=True, momentum=0.9, epsilon=EPSILON, **kwargs):
@@ -35,7 +35,6 @@ class BatchNorm(keras.layers.Layer):
         self.epsilon = epsilon
 
     def build(self, input_shape):
-        """Creates gamma, beta and the moving averages, as far as they are wanted."""
         # The fused kernel takes float32 for everything but x, under mixed precision too: no autocast.
         common = {"shape": (input_shape[-1],), "dtype": "float32", "autocast": False}
         if self.affine:
@@ -47,7 +46,6 @@ class BatchNorm(keras.layers.Layer):
             self.moving_variance = self.add_weight(name="moving_variance", initializer="ones", **kept)
 
     def call(self, x, scale=None, training=False):
-        """Normalises x."""
         factor, offset = self._scale_and_offset(scale, x.shape[-1])
         if self.running_statistics and not training:
             moving = self.moving_mean.value, self.moving_variance.value
@@ -69,11 +67,9 @@ class BatchNorm(keras.layers.Layer):
             moving.assign(moving * self.momentum + tf.stop_gradient(value) * (1 - self.momentum))
 
     def compute_output_shape(self, input_shape, **_):
-        """The shape of x."""
         return input_shape
 
     def get_config(self):
-        """Constructor arguments."""
         return {
             **super().get_config(),
             "affine": self.affine,
@@ -83,19 +79,19 @@ class BatchNorm(keras.layers.Layer):
         }
 
 
-def normalise(x, epsilon=EPSILON):
+def normalize(x, epsilon=EPSILON):
     """(x - mean) / sqrt(variance + epsilon) by the statistics of the global batch: batch norm without state."""
     return _by_the_batch(x, tf.ones([x.shape[-1]]), tf.zeros([x.shape[-1]]), epsilon)[0]
 
 
 def replicas() -> int:
-    """How many replicas share the batch of the computation under way."""
+    """Number of replicas that share the batch of the current computation."""
     context = tf.distribute.get_replica_context()
     return context.num_replicas_in_sync if context is not None else 1
 
 
 def _by_the_batch(x, scale, offset, epsilon):
-    """Normalised x, mean and unbiased variance of the global batch."""
+    """Normalized x, mean and unbiased variance of the global batch."""
     if replicas() == 1:
         nothing = tf.constant([], tf.float32)
         return _fused(x, scale, offset, nothing, nothing, epsilon, is_training=True)
@@ -136,7 +132,7 @@ def _mean_over_replicas(x):
 @tf.custom_gradient
 def _mean_over_local_replicas(x):
     """The all-reduce and its gradient, which is the same all-reduce."""
-    # TensorFlow's own gradient of it looks for variables in the whole graph of the other replicas, for each batch norm
-    # anew: minutes of tracing. It looks no further than the end of a gradient.
+    # TensorFlow's own gradient searches the whole graph of the other replicas for variables, again for each batch norm:
+    # minutes of tracing. A custom gradient ends that search.
     context = tf.distribute.get_replica_context()
     return context.all_reduce(tf.distribute.ReduceOp.MEAN, tf.stop_gradient(x)), _mean_over_local_replicas

@@ -13,7 +13,7 @@ class ConvBN(Operation):
 
     Args:
         kernel_size: side of the square kernel.
-        relu: whether ReLU comes first; the input is then expected to have passed it (`preparation`).
+        relu: whether the input has passed a ReLU (`preparation`).
         normalize: whether batch norm follows.
     """
 
@@ -28,7 +28,6 @@ class ConvBN(Operation):
         )
 
     def build(self, input_shape):
-        """Creates the kernel."""
         size = self.kernel_size
         self.kernel = self.add_weight(
             name="kernel", shape=(size, size, input_shape[-1], self.channels), initializer=kernel_initializer()
@@ -37,18 +36,15 @@ class ConvBN(Operation):
             self.norm.build((*input_shape[:-1], self.channels))
 
     def call(self, x, scale=None, training=False):
-        """Scale * BN(conv(x)); x has passed the ReLU."""
         x = convolve(x, tf.cast(self.kernel.value, x.dtype), self.stride)
         if self.norm is not None:
             return self.norm.call(x, scale, training)
         return x if scale is None else x * tf.cast(scale, x.dtype)
 
     def compute_output_shape(self, input_shape, **_):
-        """[B, ceil(H / stride), ceil(W / stride), channels]."""
         return strided_shape(input_shape, self.stride, self.channels)
 
     def get_config(self):
-        """Constructor arguments."""
         return {
             **super().get_config(),
             "kernel_size": self.kernel_size,
@@ -63,7 +59,7 @@ def convolve(x, kernel, stride: int):
     if stride == 1:
         return tf.nn.conv2d(x, kernel, 1, "SAME")
     pad = size // 2
-    # Not the convolution's own explicit padding: for that oneDNN has no kernel, and bfloat16 would be 50 times slower.
+    # Not the convolution's own explicit padding, for which oneDNN has no kernel: bfloat16 would be 50 times slower.
     return tf.nn.conv2d(tf.pad(x, [[0, 0], [pad, pad], [pad, pad], [0, 0]]), kernel, stride, "VALID")
 
 

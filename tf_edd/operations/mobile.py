@@ -17,7 +17,7 @@ EPSILON = 1e-3  # of all batch norms of a mobile network
 class MBConv(Operation):
     """[1x1 to e C_in, BN, ReLU6], [depthwise k (strided), BN, ReLU6], [1x1 to C, BN], without biases.
 
-    The first part is left out at e = 1. A shortcut around all of it belongs to the cell.
+    The first part is left out at e = 1. The shortcut around the whole block belongs to the cell.
 
     Args:
         kernel_size: side k of the depthwise kernel.
@@ -38,7 +38,6 @@ class MBConv(Operation):
         self.norms = [BatchNorm(epsilon=EPSILON, name=name, **policy) for name in names]
 
     def build(self, input_shape):
-        """Creates the kernels; the width between them follows from the channels of the input."""
         before, after = tuple(input_shape), self.compute_output_shape(input_shape)
         width = before[-1] * self.expansion
         self.kernels = [_depthwise(self, self.kernel_size, width), _pointwise(self, "project", width, self.channels)]
@@ -50,7 +49,6 @@ class MBConv(Operation):
             norm.build(shape)
 
     def call(self, x, scale=None, training=False):
-        """Scale * BN(project(ReLU6(BN(depthwise(ReLU6(BN(expand(x))))))))."""
         *expand, depthwise, project = (tf.cast(kernel.value, x.dtype) for kernel in self.kernels)
         *expand_norm, depthwise_norm, project_norm = self.norms
         for kernel, norm in zip(expand, expand_norm, strict=True):
@@ -59,11 +57,9 @@ class MBConv(Operation):
         return project_norm.call(convolve(x, project, 1), scale, training)
 
     def compute_output_shape(self, input_shape, **_):
-        """[B, ceil(H / stride), ceil(W / stride), channels]."""
         return strided_shape(input_shape, self.stride, self.channels)
 
     def get_config(self):
-        """Constructor arguments."""
         return {**super().get_config(), "kernel_size": self.kernel_size, "expansion": self.expansion}
 
 

@@ -3,11 +3,9 @@
 import keras
 import tensorflow as tf
 
-from tf_edd.operations.base import PREPARATIONS, Operation, kernel_initializer
+from tf_edd.operations.base import Operation, kernel_initializer
 from tf_edd.operations.batch_norm import BatchNorm
 from tf_edd.operations.conv import strided_shape
-
-PREPARATIONS["relu_even"] = lambda x: tf.nn.relu(x[:, ::2, ::2])
 
 
 @keras.saving.register_keras_serializable(package="tf_edd")
@@ -29,8 +27,7 @@ class SepConv(Operation):
         self.norms = [BatchNorm(**policy, name="norm_1"), BatchNorm(**policy, name="norm_2")]
 
     def build(self, input_shape):
-        """Creates both pairs of kernels; the first pair works at the channels of the input, as the reference does."""
-        width = input_shape[-1]
+        width = input_shape[-1]  # the first pair keeps the channels of the input, as the reference does
         self.kernels = [
             separable_kernels(self, self.kernel_size, width, width, "_1"),
             separable_kernels(self, self.kernel_size, width, self.channels, "_2"),
@@ -39,17 +36,14 @@ class SepConv(Operation):
         self.norms[1].build((*input_shape[:-1], self.channels))
 
     def call(self, x, scale=None, training=False):
-        """Scale * BN(sep(ReLU(BN(sep(x))))); x has passed the first ReLU."""
         x = separable(x, self.kernels[0], self.stride)
         x = tf.nn.relu(self.norms[0].call(x, training=training))
         return self.norms[1].call(separable(x, self.kernels[1]), scale, training)
 
     def compute_output_shape(self, input_shape, **_):
-        """[B, ceil(H / stride), ceil(W / stride), channels]."""
         return strided_shape(input_shape, self.stride, self.channels)
 
     def get_config(self):
-        """Constructor arguments."""
         return {**super().get_config(), "kernel_size": self.kernel_size}
 
 
@@ -57,7 +51,7 @@ class SepConv(Operation):
 class DilConv(Operation):
     """[ReLU, depthwise k of dilation 2 (strided), pointwise, BN], without biases.
 
-    With stride 2 all taps of a dilated kernel fall on the even pixels: it is the plain kernel on every other pixel.
+    With stride 2 all taps of a dilated kernel fall on the even pixels: it is a plain kernel on every other pixel.
 
     Args:
         kernel_size: side k of the depthwise kernel.
@@ -72,26 +66,22 @@ class DilConv(Operation):
         self.norm = BatchNorm(self.affine, self.running_statistics, dtype=self.dtype_policy, name="norm")
 
     def build(self, input_shape):
-        """Creates the kernels."""
         self.kernels = separable_kernels(self, self.kernel_size, input_shape[-1], self.channels)
         self.norm.build((*input_shape[:-1], self.channels))
 
     def call(self, x, scale=None, training=False):
-        """Scale * BN(dil(x)); x has passed the ReLU."""
         x = separable(x, self.kernels, dilation=2 if self.stride == 1 else 1)
         return self.norm.call(x, scale, training)
 
     def compute_output_shape(self, input_shape, **_):
-        """[B, ceil(H / stride), ceil(W / stride), channels]."""
         return strided_shape(input_shape, self.stride, self.channels)
 
     def get_config(self):
-        """Constructor arguments."""
         return {**super().get_config(), "kernel_size": self.kernel_size}
 
 
 def separable_kernels(layer, size: int, channels_in: int, channels_out: int, suffix: str = ""):
-    """The weights of a depthwise and of a pointwise convolution, made in `layer`."""
+    """The weights of a depthwise and of a pointwise convolution, created in `layer`."""
     # The fan-in of a depthwise kernel is one channel's k * k; Keras would count all channels.
     bound = 1 / size
     depthwise = layer.add_weight(
@@ -126,7 +116,7 @@ def convolve_depthwise(x, kernel, stride: int = 1, dilation: int = 1):
         pad = kernel.shape[0] // 2
         x = tf.pad(x, [[0, 0], [pad, pad], [pad, pad], [0, 0]])
         return tf.nn.depthwise_conv2d(x, kernel, [1, stride, stride, 1], "VALID")
-    # Four images of every other pixel, on which the kernel is not dilated; odd sides get a row and column of zeros.
+    # Four images of every other pixel, on which the kernel is not dilated; odd sides are padded with zeros.
     sides = x.shape[1:3] if None not in x.shape[1:3] else tf.unstack(tf.shape(x)[1:3])
     crops = [[0, side % dilation] for side in sides]
     parts = tf.space_to_batch(x, [dilation] * 2, crops)

@@ -5,16 +5,18 @@ from typing import NamedTuple
 import keras
 import tensorflow as tf
 
+from tf_edd.optimizers.optimizer import unscaled
+
 
 def apply_gradients(optimizer, gradients, variables, clip: float | None = None, used=None) -> tf.Tensor:
-    """Adds gradients over replicas, clips their global norm, applies them; call it in replica context.
+    """Adds gradients over replicas, clips their global norm and applies them; call it in replica context.
 
     Args:
-        optimizer: a built Keras optimizer.
-        gradients: see `reduce_and_clip`.
-        variables: the Keras variables.
-        clip: largest global L2 norm, None for no limit.
-        used: see `apply_clipped`.
+        optimizer: A built Keras optimizer.
+        gradients: See `reduce_and_clip`.
+        variables: The Keras variables.
+        clip: Largest global L2 norm; None for no limit.
+        used: See `apply_clipped`.
 
     Returns:
         The global norm before clipping, unscaled; 0 for a step that loss scaling skips.
@@ -28,8 +30,8 @@ class Clipped(NamedTuple):
     """Gradients over all replicas.
 
     Attributes:
-        gradients: as `optimizer.apply` takes them on each replica.
-        norm: the global norm before clipping, unscaled; 0 for a step that loss scaling skips.
+        gradients: As `optimizer.apply` takes them on each replica.
+        norm: The global norm before clipping, unscaled; 0 for a step that loss scaling skips.
         norms: [V], the norm of each gradient after clipping, unscaled.
     """
 
@@ -44,10 +46,10 @@ def reduce_and_clip(optimizer, gradients, clip: float | None = None) -> Clipped:
     The norm is that of the global batch: Keras would clip on each replica and add afterwards.
 
     Args:
-        optimizer: a Keras optimizer, which may scale losses.
-        gradients: of this replica's share of the loss (already divided by the global batch, and scaled by
+        optimizer: A Keras optimizer, which may scale losses.
+        gradients: Those of this replica's share of the loss (already divided by the global batch, and scaled by
             `optimizer.scale_loss` under float16).
-        clip: largest global L2 norm, None for no limit.
+        clip: Largest global L2 norm; None for no limit.
     """
     context = tf.distribute.get_replica_context()
     replicas = context.num_replicas_in_sync
@@ -73,21 +75,21 @@ def apply_clipped(optimizer, clipped: Clipped, variables, used=None) -> None:
     """Applies gradients of `reduce_and_clip`.
 
     Args:
-        optimizer: a built optimizer; with `used` one that has `only`.
-        clipped: the gradients.
-        variables: the Keras variables.
-        used: per variable a bool scalar, or None for always: whether the step may touch it at all, with momentum and
-            weight decay; None for all of them.
+        optimizer: A built optimizer; with `used` one that is `Selective`.
+        clipped: The gradients.
+        variables: The Keras variables.
+        used: For each variable whether the step may touch it at all, with momentum and weight decay: a bool scalar, or
+            None for true. None for all of them.
     """
     if used is None:
         optimizer.apply(clipped.gradients, variables)
         return
-    with getattr(optimizer, "inner_optimizer", optimizer).only(used):
+    with unscaled(optimizer).only(used):
         optimizer.apply(clipped.gradients, variables)
 
 
 def _squares(gradients) -> tf.Tensor:
-    """The squared L2 norm of each, [V]; without `tf.linalg.global_norm`'s colocation, which takes long to trace."""
+    """The squared L2 norm of each gradient, [V]; `tf.linalg.global_norm` takes long to trace, for it colocates."""
     halves = [tf.cast(tf.raw_ops.L2Loss(t=gradient), tf.float32) for gradient in gradients]
     return 2 * tf.stack(halves)
 

@@ -1,1 +1,22 @@
-"""Terms that join the loss of the weights, of the logits, or of both."""
+"""Terms that join the loss of the weights, of the architecture logits, or of both.
+
+    SelfDistillation    earlier states of the supernet as teachers (SD-DARTS, arXiv 2302.05629)
+
+`regularizers(**named)` gathers them, so that gin files can add one without retyping the list of others.
+"""
+
+from tf_edd.regularizers.gathered import regularizers
+from tf_edd.regularizers.regularizer import PHASES, Regularizer, StepContext, Term, check_active, check_phases
+from tf_edd.regularizers.self_distillation import DistillationTerm, SelfDistillation
+
+__all__ = [
+    "PHASES",
+    "DistillationTerm",
+    "Regularizer",
+    "SelfDistillation",
+    "StepContext",
+    "Term",
+    "check_active",
+    "check_phases",
+    "regularizers",
+]

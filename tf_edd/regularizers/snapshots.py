@@ -13,14 +13,14 @@ class Snapshots:
     snapshots on is cheap, and a snapshot costs the memory of its variables once.
 
     Args:
-        sources: the TensorFlow variables.
-        count: how many moments are kept.
+        sources: The TensorFlow variables.
+        count: How many moments are kept.
 
     Attributes:
         slots: `count` lists of variables, in the order of `sources`; zeros before the first `fill`.
-        fill: makes all of them those of now.
-        shift: moves each to the next older place; the oldest is dropped, the newest stays in its place too.
-        take: makes the newest that of now.
+        fill: Sets all moments to the present one.
+        shift: Moves each moment to the next older place; the oldest is dropped, the newest stays in its place too.
+        take: Sets the newest moment to the present one.
     """
 
     def __init__(self, sources: Sequence[tf.Variable], count: int):
@@ -34,7 +34,7 @@ class Snapshots:
 
     @property
     def variables(self) -> list[tf.Variable]:
-        """All of them, for the checkpoint."""
+        """The variables of all slots, for the checkpoint."""
         return [variable for slot in self.slots for variable in slot]
 
     def tensors(self, slot: int) -> list[tf.Tensor]:
@@ -55,9 +55,12 @@ class Snapshots:
 
 
 def host_variables(make: Callable):
-    """What `make` returns; the variables that it makes are plain ones of the host, whatever the strategy in scope.
+    """Calls `make` so that the variables that it makes are plain ones on the host, whatever strategy is in scope.
 
-    A strategy would put a copy of each on every device. It is in scope in its own thread only.
+    A strategy would put a copy of each on every device; but it is in scope in its own thread only.
+
+    Returns:
+        What `make` returns.
     """
 
     def on_host():

@@ -1,1 +1,22 @@
-"""From architecture logits to the probabilities that weight the candidates."""
+"""From architecture logits A [E, O] to the probabilities beta [E, O] that weight the candidates.
+
+E is the number of edges of a cell, O the number of candidate operations of an edge. Everything is computed in float32,
+whatever the precision of the network: at t = 1e-4 a half-precision difference of logits is lost.
+
+    Softmax                DARTS (arXiv 1806.09055)
+    SparseNoisySoftmax     EDD-DARTS, Algorithm 1
+"""
+
+from tf_edd.relaxations.entropy import entropy, mean_entropy
+from tf_edd.relaxations.relaxation import Relaxation
+from tf_edd.relaxations.softmax import Softmax
+from tf_edd.relaxations.sparse_noisy import SparseNoisySoftmax, sn_softmax
+
+__all__ = [
+    "Relaxation",
+    "Softmax",
+    "SparseNoisySoftmax",
+    "entropy",
+    "mean_entropy",
+    "sn_softmax",
+]

@@ -6,7 +6,7 @@ import importlib.util
 import os
 import re
 import tokenize
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import gin
@@ -15,26 +15,21 @@ import gin.config as gin_internal  # the registry and the parsed bindings have n
 from tf_edd.errors import UserError
 from tf_edd.runtime import gin_graph
 
-ROOTS = ("search", "retrain", "evaluate", "export", "rank", "runtime")
+ROOTS = ("search", "retrain", "evaluate", "export", "rank", "configure")
+DEFAULTS = "defaults.gin"  # the macros that recipes bind and methods read, with their defaults
 
-# What gives the parameters that are passed explicitly in each call, so that a binding of them would do nothing.
-_FLAGS = {name: f"--{name}" for name in ("model_dir", "data_dir", "overwrite")}
-_RUN = {**_FLAGS, **{name: f"--{name}" for name in ("seed", "deterministic", "dry_run")}, "xla": "runtime.xla"}
-_FROM_SEARCH = ("relaxation", "weight_optimizer", "arch_optimizer", "regularizers")
+# What gives the parameters that the programs pass in each call, so that a binding of them would do nothing.
+_FLAGS = {name: f"--{name}" for name in ("model_dir", "data_dir", "overwrite", "dry_run", "seed", "genotype")}
 SUPPLIED = {
-    "tf_edd.search.search": _RUN,
-    "tf_edd.training.retrain": {**_RUN, "genotype": "--genotype"},
-    "tf_edd.training.evaluate": {"model_dir": "--model_dir", "data_dir": "--data_dir", "saved_model": "--saved_model"},
-    "tf_edd.training.export": _FLAGS,
-    "tf_edd.search.rank": {**_FLAGS, "dry_run": "--dry_run"},
-    "tf_edd.steps.first_order.first_order": {
-        "seed": "--seed",
-        "xla": "runtime.xla",
-        **{name: f"search.{name}" for name in _FROM_SEARCH},
-    },
-    **{f"tf_edd.data.{loader}": {"data_dir": "--data_dir"} for loader in ("digits", "image_folder", "tfds_images")},
+    "tf_edd.search": _FLAGS,
+    "tf_edd.retrain": _FLAGS,
+    "tf_edd.evaluate": {**_FLAGS, "saved_model": "--saved_model"},
+    "tf_edd.export": _FLAGS,
+    "tf_edd.rank": _FLAGS,
+    "tf_edd.configure": {name: f"--{name}" for name in ("strategy", "logical_cpus", "deterministic")},
 }
 
+_NOTHING = object()
 _PARSE_ERRORS = (ValueError, TypeError, LookupError, NameError, AttributeError, SyntaxError, OSError, ImportError)
 _PARSE_ERRORS += (tokenize.TokenError,)  # an open bracket
 
@@ -47,35 +42,66 @@ def parse(
 ) -> None:
     """Replaces gin's configuration by these files, then these bindings, and locks it.
 
-    A file is looked for as given (absolute, or from the working directory), then in `search_paths`, then among the
-    installed `gin_configs`, with or without that folder's name. Everything bound must be reachable from the
-    configurables that the programs call: `ROOTS` and `roots`. The modules that define the configurables must have
-    been imported.
+    `defaults.gin` always comes first. A file is looked for as given (absolute, or from the working directory), then in
+    `search_paths`, then among the installed `gin_configs`, with or without that folder's name. Everything bound must be
+    reachable from the configurables that the programs call: `ROOTS` and `roots`. Two kinds of bindings of files are
+    spared: the macros of `defaults.gin`, which not every method reads, and what belonged to a part that a later file
+    replaced, which is dropped. The modules that define the configurables must have been imported.
 
     Args:
         gin_files: configuration files, later ones override earlier ones.
-        gin_params: bindings such as "search.epochs = 25", which override the files.
+        gin_params: bindings such as "search.batch_size = 64", which override the files.
         search_paths: more folders to look for files and includes in.
-        roots: the configurables that this program calls; their `gin.REQUIRED` values must be bound.
+        roots: the configurables that this program calls; their required values must be bound.
 
     Raises:
         UserError: a missing file or include, a syntax error, an unknown configurable or parameter, a binding that
             nothing uses or that the programs override, a required value without one.
     """
     folders = ["", *map(str, search_paths), *_installed_folders()]
+    every_root = (*roots, *ROOTS)
     gin.clear_config()
     for name in gin_files:
         _require_file(name, folders)
     try:
         with _searching(folders):
-            gin.parse_config_files_and_bindings(list(gin_files), list(gin_params))
+            gin.parse_config_file(str(_defaults_file()))
+            defaults = _bindings()
+            replaceable = gin_graph.reachable(every_root, default_macros())
+            for name in gin_files:
+                gin.parse_config_file(name)
+                replaceable |= gin_graph.reachable(every_root, default_macros())
+            before = _bindings()
+            gin.parse_config(list(gin_params))
+            open_values = _drop_open_defaults(defaults)
+            gin.finalize()
     except _PARSE_ERRORS as error:
         message = _explain(error, folders)
         gin.clear_config()
         raise UserError(message) from error
-    _check_used(tuple(roots) + ROOTS)
+    _check_used(every_root, replaceable, before)
     _check_not_supplied()
-    _check_required(roots)
+    _check_required(roots, open_values)
+
+
+@contextlib.contextmanager
+def parsed(gin_files: Sequence[str], gin_params: Sequence[str], roots: Sequence[str]) -> Iterator[None]:
+    """Within it gin has this configuration, as `parse` makes it; afterwards what it had before."""
+    kept = [gin_internal._CONFIG, gin_internal._SINGLETONS, gin_internal._IMPORTS, gin_internal._OPERATIVE_CONFIG]
+    before, locked = [container.copy() for container in kept], gin_internal._CONFIG_IS_LOCKED
+    try:
+        parse(gin_files, gin_params, roots=roots)
+        yield
+    finally:
+        gin.clear_config()
+        for container, content in zip(kept, before, strict=True):
+            container.update(content)
+        gin_internal._set_config_is_locked(locked)
+
+
+def default_macros() -> list[str]:
+    """Names of the macros that `defaults.gin` binds."""
+    return re.findall(r"(?m)^(\w+) *=", _defaults_file().read_text(encoding="utf-8"))
 
 
 def config_text(roots: Sequence[str] = ()) -> str:
@@ -132,6 +158,33 @@ def _installed_folders() -> list[str]:
     return [str(package), str(package.parent)]
 
 
+def _defaults_file() -> Path:
+    return Path(_installed_folders()[0]) / DEFAULTS
+
+
+def _bindings() -> dict[gin_graph.Key, dict]:
+    """The bindings of now, to be compared with later ones."""
+    return {key: dict(values) for key, values in gin_internal._CONFIG.items()}
+
+
+def _drop_open_defaults(defaults: Mapping[gin_graph.Key, Mapping]) -> dict[str, str]:
+    """Drops what `defaults.gin` binds to macros that have no value, such as the length of a search without a recipe.
+
+    Returns:
+        The bindings that were dropped -> the macros that they need.
+    """
+    dropped = {}
+    for key, values in defaults.items():
+        for name, value in values.items():
+            macros = gin_graph.open_macros(value)
+            if macros and gin_internal._CONFIG[key][name] is value:
+                del gin_internal._CONFIG[key][name]
+                dropped[gin_graph.binding_name(key, name)] = macros[0]
+        if not gin_internal._CONFIG[key]:
+            del gin_internal._CONFIG[key]
+    return dropped
+
+
 def _require_file(name: str, folders: Sequence[str]) -> None:
     if not any(os.path.isfile(os.path.join(folder, name)) for folder in folders):
         raise UserError(_missing_file(name, folders))
@@ -151,8 +204,8 @@ def _existing_files(folders: Sequence[str]) -> list[str]:
     return found + [path.name for path in Path.cwd().glob("*.gin")]
 
 
-def _quoted(names: Sequence[str]) -> str:
-    return f" The nearest: {', '.join(names)}." if names else ""
+def _quoted(names: Sequence[str], stop: str = "") -> str:
+    return f"{stop} The nearest: {', '.join(names)}." if names else ""
 
 
 def _explain(error: Exception, folders: Sequence[str]) -> str:
@@ -167,26 +220,42 @@ def _explain(error: Exception, folders: Sequence[str]) -> str:
     if found := re.search(r"Configurable '([^']*)' doesn't have a parameter named '([^']*)'\.", text):
         name, parameter = found.groups()
         known = gin_graph.parameters(name)
-        told = f"{name} has the parameters {', '.join(known)}. Received: {name}.{parameter}."
-        return text.replace(found.group(0), told + _quoted(nearest(parameter, known)))
+        message = f"{name} has the parameters {', '.join(known)}. Received: {name}.{parameter}."
+        return text.replace(found.group(0), message + _quoted(nearest(parameter, known)))
     if found := re.match(r"No bindings specified for '(.*)/gin\.macro'", text):
         near = _quoted(nearest(found.group(1), gin_graph.macro_names()))
         return f"Expected a macro with a value. Received: %{found.group(1)}, which is bound nowhere.{near}"
     if found := re.search(r"\"?Ambiguous selector '([^']*)', matches \[(.*?)\]\.\"?", text):
-        told = f"Expected an unambiguous name, one of {found.group(2)} or a longer ending of it."
-        return text.replace(found.group(0), f"{told} Received: {found.group(1)!r}.")
+        message = f"Expected an unambiguous name, one of {found.group(2)} or a longer ending of it."
+        return text.replace(found.group(0), f"{message} Received: {found.group(1)!r}.")
     hint = " (text needs quotes, a configurable an @)" if "malformed node" in text else ""
     return f"The gin configuration cannot be read{hint}: {text}"
 
 
-def _check_used(roots: Sequence[str]) -> None:
+def _check_used(roots: Sequence[str], replaceable: set, before: Mapping) -> None:
+    """Drops bindings of replaced parts, and refuses what is not used otherwise.
+
+    Args:
+        roots: names of configurables.
+        replaceable: keys that were in use after some of the files.
+        before: the bindings of the files alone.
+    """
     reached = gin_graph.reachable(roots)
-    unused = [
-        f"  {gin_graph.binding_name(key, parameter)} is never used: {gin_graph.in_its_place(key, reached)}"
-        for key, values in gin_internal._CONFIG.items()
-        if key not in reached
-        for parameter in values
-    ]
+    spared = gin_graph.reachable(roots, default_macros())
+    unused = []
+    for key, values in list(gin_internal._CONFIG.items()):
+        if key in reached:
+            continue
+        given = [name for name, value in values.items() if before.get(key, {}).get(name, _NOTHING) is not value]
+        if key not in spared and key not in replaceable:
+            given = list(values)
+        unused += [
+            f"  {gin_graph.binding_name(key, name)} is never used: {gin_graph.in_its_place(key, reached)}"
+            f"{_quoted(nearest(key[0], gin_graph.macro_names(reached)), '.') if gin_graph.is_macro(key) else ''}"
+            for name in given
+        ]
+        if not given and key not in spared:
+            del gin_internal._CONFIG[key]
     if unused:
         raise UserError("Expected every binding to be used. Received:\n" + "\n".join(unused))
 
@@ -202,7 +271,10 @@ def _check_not_supplied() -> None:
         raise UserError("Expected no binding that the programs override. Received:\n" + "\n".join(overridden))
 
 
-def _check_required(roots: Sequence[str]) -> None:
-    missing = gin_graph.missing_values(roots)
+def _check_required(roots: Sequence[str], open_values: Mapping[str, str]) -> None:
+    missing = {open_values.get(name, name) for name in gin_graph.missing_values(roots, SUPPLIED)}
     if missing:
-        raise UserError(f"Expected values for {', '.join(missing)}. Received: none (bind them in gin)")
+        raise UserError(
+            f"Expected values for {', '.join(sorted(missing))}. Received: none (give a --gin_file that binds them, "
+            "such as recipes/nb201_cifar10_small.gin, or --gin_param)"
+        )

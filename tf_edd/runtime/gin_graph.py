@@ -1,11 +1,12 @@
 """The graph of gin's parsed bindings: which configurables the programs reach, and by what."""
 
 import inspect
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
 import gin
 import gin.config as gin_internal
 
+_MACRO = "gin.macro"
 Key = tuple[str, str]  # (scope, complete selector), as gin stores bindings
 
 
@@ -15,9 +16,20 @@ def configurable_names() -> list[str]:
     return [gin_internal._REGISTRY.minimal_selector(selector) for selector in selectors]
 
 
-def macro_names() -> list[str]:
-    """Names of the macros that have a value."""
-    return [scope for scope, selector in gin_internal._CONFIG if selector == "gin.macro"]
+def is_macro(key: Key) -> bool:
+    """Whether the binding gives a macro its value."""
+    return key[1] == _MACRO
+
+
+def macro_names(keys: Iterable[Key] | None = None) -> list[str]:
+    """Names of the macros among these keys, or of all that have a value."""
+    return [key[0] for key in (gin_internal._CONFIG if keys is None else keys) if is_macro(key)]
+
+
+def open_macros(value) -> list[str]:
+    """Names of the macros without a value that a bound value refers to."""
+    names = [_target(reference, "")[0] for reference in _references(value) if _target(reference, "")[1] == _MACRO]
+    return [name for name in names if name not in macro_names()]
 
 
 def parameters(name: str) -> list[str]:
@@ -28,13 +40,13 @@ def parameters(name: str) -> list[str]:
 def binding_name(key: Key, parameter: str) -> str:
     """A binding as a user writes it, e.g. `weights/SGD.momentum`."""
     scope, selector = key
-    if selector == "gin.macro":
+    if selector == _MACRO:
         return scope
     prefix = f"{scope}/" if scope else ""
     return f"{prefix}{gin_internal._REGISTRY.minimal_selector(selector)}.{parameter}"
 
 
-def reachable(roots: Sequence[str]) -> set[Key]:
+def reachable(roots: Sequence[str], macros: Sequence[str] = ()) -> set[Key]:
     """Keys of the bindings that calls of `roots` can use, directly or through references and macros.
 
     A reference with a scope sets that scope for all that is evaluated below it; one without keeps the scope around
@@ -42,8 +54,10 @@ def reachable(roots: Sequence[str]) -> set[Key]:
 
     Args:
         roots: names of configurables; those that are not imported are left out.
+        macros: names of macros that count as used.
     """
     seen, used, waiting = set(), set(), [("", selector) for selector in _selectors(roots)]
+    waiting += [(name, _MACRO) for name in macros]
     while waiting:
         node = waiting.pop()
         if node in seen:
@@ -60,29 +74,37 @@ def reachable(roots: Sequence[str]) -> set[Key]:
 def in_its_place(key: Key, reached: set[Key]) -> str:
     """Why nothing uses the binding: what is bound in its place, as far as the reached bindings tell."""
     scope, selector = key
-    if selector == "gin.macro":
+    if selector == _MACRO:
         return f"nothing refers to %{scope}"
     own = gin_internal._REGISTRY[selector]
-    kin = [
+    related = [
         f"{binding_name(at, parameter)} is {reference}"
         for at in sorted(reached)
         for parameter, value in gin_internal._CONFIG[at].items()
         for reference in _references(value)
         if reference.configurable.module == own.module or reference.configurable.selector == selector
     ]
-    return " and ".join(kin) if kin else f"nothing refers to @{gin_internal._REGISTRY.minimal_selector(selector)}"
+    if related:
+        return " and ".join(related)
+    return f"nothing refers to @{gin_internal._REGISTRY.minimal_selector(selector)}"
 
 
-def missing_values(roots: Sequence[str]) -> list[str]:
-    """Bindings that `roots`, or what is evaluated for them, need and do not have."""
+def missing_values(roots: Sequence[str], supplied: Mapping[str, Collection[str]]) -> list[str]:
+    """Bindings that `roots`, or what is evaluated for them, need and do not have.
+
+    Args:
+        roots: names of configurables.
+        supplied: complete selector -> parameters that the programs pass.
+    """
     missing, seen = [], set()
-    waiting = [(("", selector), False) for selector in _selectors(roots)]
+    waiting = [(("", selector), True) for selector in _selectors(roots)]
     while waiting:
         node, evaluated = waiting.pop()
         if (node, evaluated) in seen:
             continue
         seen.add((node, evaluated))
         bound = {name for key in _keys_in_scope(node) for name in gin_internal._CONFIG[key]}
+        bound.update(supplied.get(node[1], ()))
         missing += [binding_name(node, name) for name in _needed(node[1], evaluated) if name not in bound]
         values = [gin_internal._CONFIG[key] for key in _keys_in_scope(node)]
         waiting += [(_target(reference, node[0]), reference.evaluate) for reference in _references(values)]
@@ -130,7 +152,8 @@ def _references(value) -> Iterator:
 def _default_configurables(selector: str) -> list[str]:
     """Configurables that are default values of the parameters of a configurable."""
     defaults = [parameter.default for parameter in _signature(gin_internal._REGISTRY[selector]).values()]
-    found = [gin_internal._inverse_lookup(default) for default in defaults if inspect.isroutine(default)]
+    callables = [default for default in defaults if inspect.isroutine(default) or inspect.isclass(default)]
+    found = [gin_internal._inverse_lookup(default) for default in callables]
     return [configurable.selector for configurable in found if configurable]
 
 

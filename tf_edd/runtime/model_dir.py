@@ -4,8 +4,8 @@
       environment.json   marks the folder as one of this package; the machine and command of its first program
       config.gin         the configuration of that program, for readers
       <phase>/           search, retrain, export ...
-        record.json      seed and settings that the phase was started with
-        config.gin       the bindings it was started with
+        record.json      every part and setting that the phase was started with (`runtime.record`)
+        config.gin       the gin bindings among them, for readers and for later programs; empty from Python
         environment.json the machine and command that started it
         results.json     written by the phase as its last file: the phase is finished
 
@@ -13,7 +13,6 @@ A search and a retraining may share a model_dir and have different configuration
 record only.
 """
 
-import difflib
 import json
 import os
 import shutil
@@ -23,25 +22,26 @@ from pathlib import Path
 
 from tf_edd.errors import UserError
 from tf_edd.runtime import environment, files
+from tf_edd.runtime.file_names import RESULTS
+from tf_edd.runtime.record import differences
 
 MARKER = "environment.json"
 RECORD = "record.json"
 CONFIG = "config.gin"
-RESULTS = "results.json"
+
 _FORMAT = "tf_edd model_dir"
 
 
 def open_model_dir(
-    path, phase: str, config: str, seed: int, settings: Mapping, overwrite: bool = False, chief: bool = True
+    path, phase: str, record: Mapping, config: str = "", overwrite: bool = False, chief: bool = True
 ) -> Path:
     """The folder of `phase` in `path`, new or to be continued.
 
     Args:
         path: the model_dir.
         phase: "search", "retrain", ...: the name of the sub-folder.
-        config: gin text of the phase (`runtime.config.config_text`).
-        seed: its seed.
-        settings: what else decides the numbers (deterministic, genotype, ...), JSON-able and flat.
+        record: every part and setting that decides the numbers, JSON-able (`runtime.record.describe`).
+        config: gin text of the phase (`runtime.config.config_text`); it is kept, not compared.
         overwrite: remove what the phase has left, finished or not, and start anew.
         chief: whether this process writes; the other workers only check.
 
@@ -49,42 +49,41 @@ def open_model_dir(
         The folder `path/phase`.
 
     Raises:
-        UserError: a folder of something else, a finished phase, another configuration than the one it was started
-            with (the difference is shown), or a folder that cannot be written.
+        UserError: a folder of something else, a finished phase, another record than the one it was started with (the
+            differences are named), or a folder that cannot be written.
     """
     path = Path(path)
     folder = path / phase
-    record = _jsonable({"phase": phase, "seed": seed, "settings": dict(settings)})
+    record = json.loads(json.dumps({"phase": phase, **record}))  # as it will be read back: tuples are lists
     _check_ours(path)
     if overwrite and chief:
         _remove(folder)
     if not overwrite:
         _check_unfinished(folder, path)
-        _check_same(folder, config, record)
+        _check_same(folder, record)
     if chief:
         files.remove_leftovers(folder)
         _write_records(path, folder, config, record)
     return folder
 
 
-def check_model_dir(path, phase: str, config: str, seed: int, settings: Mapping) -> None:
+def check_model_dir(path, phase: str, record: Mapping) -> None:
     """The checks of `open_model_dir`, without writing.
 
     Raises:
         UserError: as `open_model_dir`.
     """
-    open_model_dir(path, phase, config, seed, settings, chief=False)
+    open_model_dir(path, phase, record, chief=False)
 
 
-def finished(path, phase: str, config: str, seed: int, settings: Mapping) -> bool:
+def finished(path, phase: str, config: str, **settings) -> bool:
     """Whether the phase has written its results, those of this configuration.
 
     Args:
         path: the model_dir.
         phase: the name of the sub-folder.
         config: gin text of the phase.
-        seed: its seed.
-        settings: those of its settings that are known without starting it; only they are compared.
+        settings: those values of its record that are known without starting it, such as the seed.
 
     Raises:
         UserError: the phase is finished and was started with another configuration (the difference is shown).
@@ -92,9 +91,27 @@ def finished(path, phase: str, config: str, seed: int, settings: Mapping) -> boo
     folder = Path(path) / phase
     if not (folder / RESULTS).is_file():
         return False
-    recorded = files.read_json(folder / RECORD)["settings"]
-    _check_same(folder, config, _jsonable({"phase": phase, "seed": seed, "settings": {**recorded, **settings}}))
+    before = {**read_record(folder), **_lines(files.read_text(folder / CONFIG))}
+    now = {**read_record(folder), **settings, **_lines(config)}
+    _refuse(folder, before, now)
     return True
+
+
+def read_record(folder) -> dict:
+    """What a phase was started with.
+
+    Raises:
+        UserError: it was never started, or its record is no longer one.
+    """
+    record = files.read_json(Path(folder) / RECORD)
+    if not isinstance(record, dict):
+        raise UserError(f"Expected a record of a run. Received: {Path(folder) / RECORD}, which holds {record!r}")
+    return record
+
+
+def _lines(config: str) -> dict[str, str]:
+    """The lines of a gin text that bind something, as a record to compare."""
+    return {f"config.gin: {line}": "" for line in config.splitlines() if line.strip() and not line.startswith("#")}
 
 
 def _check_ours(path: Path) -> None:
@@ -131,28 +148,24 @@ def _check_unfinished(folder: Path, path: Path) -> None:
     if (folder / RESULTS).exists():
         raise UserError(
             f"Expected a new run or one to continue. Received: {path}, whose {folder.name} is finished; its result is "
-            f"{folder / RESULTS}. For another run give another --model_dir (or remove {folder})"
+            f"{folder / RESULTS}. For another run give another --model_dir, or --overwrite to start anew here"
         )
 
 
-def _check_same(folder: Path, config: str, record: dict) -> None:
-    if not (folder / RECORD).exists():
-        return
-    before = _text(files.read_json(folder / RECORD), files.read_text(folder / CONFIG))
-    now = _text(record, config)
-    if before != now:
+def _check_same(folder: Path, record: dict) -> None:
+    if (folder / RECORD).exists():
+        _refuse(folder, read_record(folder), record)
+
+
+def _refuse(folder: Path, before: dict, now: dict) -> None:
+    """Raises UserError where two records differ."""
+    if lines := differences(before, now):
         raise UserError(
             f"Expected the configuration that {folder} was started with. Received: another one\n"
-            + "\n".join(difflib.unified_diff(before, now, "started with", "received", lineterm="", n=0))
-            + "\nTo continue, give the command it was started with; for another run give another --model_dir"
+            + "\n".join(lines)
+            + "\nTo continue, give the command it was started with; for another run give another --model_dir, or "
+            "--overwrite to start anew here"
         )
-
-
-def _text(record: dict, config: str) -> list[str]:
-    """Lines to compare: a setting a line, then the bindings."""
-    settings = {"seed": record.get("seed"), **record.get("settings", {})}
-    lines = [f"{name}: {json.dumps(value, sort_keys=True)}" for name, value in sorted(settings.items())]
-    return lines + [line for line in config.splitlines() if line.strip() and not line.startswith("#")]
 
 
 def _write_records(path: Path, folder: Path, config: str, record: dict) -> None:
@@ -172,13 +185,8 @@ def _remove(folder: Path) -> None:
         return
     try:
         # Renamed first: a kill in the middle must not leave checkpoints that look like those of the new run.
-        condemned = Path(tempfile.mkdtemp(prefix=files.TEMPORARY, dir=folder.parent))
-        folder.replace(condemned / folder.name)
-        shutil.rmtree(condemned)
+        doomed = Path(tempfile.mkdtemp(prefix=files.TEMPORARY, dir=folder.parent))
+        folder.replace(doomed / folder.name)
+        shutil.rmtree(doomed)
     except OSError as error:
         raise files.write_error(folder, error) from error
-
-
-def _jsonable(content: dict) -> dict:
-    """As it will be read back: tuples are lists, keys are strings."""
-    return json.loads(json.dumps(content, default=str))

@@ -73,8 +73,8 @@ def describe(part: Any) -> Any:
 def flatten(record: Any, name: str = "") -> dict[str, bool | int | float | str | None]:
     """The values of a record by their dotted names; the class of a part is the value of the part's own name.
 
-        {"method": {"@": "Method", "temperature": {"@": "EntropyDecay", "entropy_gain": 0.06}}}
-        -> {"method": "Method", "method.temperature": "EntropyDecay", "method.temperature.entropy_gain": 0.06}
+    {"method": {"@": "Method", "temperature": {"@": "EntropyDecay", "entropy_gain": 0.06}}}
+    -> {"method": "Method", "method.temperature": "EntropyDecay", "method.temperature.entropy_gain": 0.06}
     """
     if isinstance(record, Mapping):
         found = {}

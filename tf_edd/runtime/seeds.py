@@ -6,17 +6,9 @@ import keras
 import tensorflow as tf
 
 
-def set_seed(seed: int, deterministic: bool = False) -> None:
-    """Seeds Python, NumPy and TensorFlow.
-
-    Args:
-        seed: 0 to 2**32 - 1.
-        deterministic: also make every TensorFlow operation deterministic (slower; an operation without a
-            deterministic kernel then raises; leave XLA off).
-    """
+def set_seed(seed: int) -> None:
+    """Seeds Python, NumPy and TensorFlow with a number from 0 to 2**32 - 1."""
     keras.utils.set_random_seed(seed)
-    if deterministic:
-        tf.config.experimental.enable_op_determinism()
 
 
 def step_seed(seed, step, stream: str, replica=None) -> tf.Tensor:

@@ -1,5 +1,6 @@
 """On which machine a run computes: devices, tf.distribute strategies, precision, XLA."""
 
+import contextlib
 import dataclasses
 import json
 import os
@@ -20,45 +21,90 @@ CPU_INFO = Path("/proc/cpuinfo")  # Linux; other systems do not tell
 
 @dataclasses.dataclass(frozen=True)
 class Runtime:
-    """How the step is compiled.
+    """How this process computes; made by `configure`.
 
     Attributes:
-        precision: Keras dtype policy of the supernet; relaxation, entropy and losses stay in float32.
+        strategy: the `tf.distribute` strategy of programs that are called outside any strategy's scope.
         jit_compile: whether XLA compiles the forward and backward pass of a replica.
-        meta_optimizer: whether TensorFlow's graph meta-optimizer runs.
+        deterministic: whether every operation is deterministic.
     """
 
-    precision: str
-    jit_compile: bool
-    meta_optimizer: bool
+    strategy: tf.distribute.Strategy
+    jit_compile: bool = False
+    deterministic: bool = False
 
-    def apply(self) -> None:
-        """Sets the precision policy and the graph options of this process; call it before anything is built."""
-        set_precision(self.precision)
-        if self.precision == "mixed_bfloat16" and _lacks_bfloat16():
-            logging.warning(
-                "This processor has no bfloat16 instructions, and bfloat16 is slow without. Float32 is faster here: "
-                "--gin_param='runtime.precision = \"float32\"'"
-            )
-        disable_meta_optimizer(not self.meta_optimizer)
+    @property
+    def chief(self) -> bool:
+        """Whether this process writes files."""
+        return is_chief(self.strategy)
 
 
-@gin.configurable(module="tf_edd.runtime")
-def runtime(precision: str = "float32", xla: str = "off", meta_optimizer: str = "auto") -> Runtime:
-    """The settings of this machine, for the `tf.distribute` strategy in scope.
+_CURRENT: list[Runtime] = []  # the one of this process, once there is one
+
+
+@gin.configurable(module="tf_edd")
+def configure(
+    *,
+    precision: str | None = "float32",
+    xla: str = "off",
+    meta_optimizer: str = "auto",
+    strategy: str = "auto",
+    logical_cpus: int = 1,
+    deterministic: bool = False,
+) -> Runtime:
+    """Sets how this process computes; call it before anything else that uses TensorFlow.
+
+    A program calls it with its flags. From Python it is optional: the first search, retraining or evaluation calls it
+    with its defaults, which leave the precision as it is.
 
     Args:
-        precision: "float32", "mixed_bfloat16" or "mixed_float16".
+        precision: "float32", "mixed_bfloat16" or "mixed_float16": the Keras dtype policy of the networks; relaxation,
+            entropy and losses stay in float32. None leaves the policy as it is.
         xla: "off", "on" (with one replica only), or "auto": on where there is one GPU (on a CPU, XLA makes the step
             ten times slower).
         meta_optimizer: TensorFlow's graph optimizer: "on", "off", or "auto": on where there is a GPU (its layout
             optimizer matters there); off on a CPU, where it costs 6 s of the first step and gains nothing.
+        strategy: see `make_strategy`.
+        logical_cpus: into how many devices the CPU is split, to try `MirroredStrategy` without GPUs.
+        deterministic: make every operation deterministic, so that a repetition is equal to the bit; slower.
+
+    Returns:
+        The settings, which `current` returns from now on.
 
     Raises:
-        UserError: another value, or XLA with several replicas.
+        UserError: an unknown value, XLA with several replicas or with deterministic operations, or logical CPUs after
+            TensorFlow was used.
     """
-    _require("runtime.precision", precision, PRECISIONS)
-    return Runtime(precision, _xla(xla), _switch("meta_optimizer", meta_optimizer))
+    if precision is not None:
+        _require("configure.precision", precision, PRECISIONS)
+    if logical_cpus > 1:
+        use_logical_cpus(logical_cpus)
+    made = make_strategy(strategy)
+    runtime = Runtime(made, _xla(xla, made.num_replicas_in_sync), deterministic)
+    if deterministic and runtime.jit_compile:
+        raise UserError("--deterministic needs XLA to be off. Received: configure.xla on")
+    disable_meta_optimizer(not _switch("meta_optimizer", meta_optimizer))
+    if deterministic:
+        tf.config.experimental.enable_op_determinism()
+    if precision is not None:
+        set_precision(precision)
+    if precision == "mixed_bfloat16" and _lacks_bfloat16():
+        logging.warning(
+            "This processor has no bfloat16 instructions, and bfloat16 is slow without. Float32 is faster here: "
+            "--gin_param='configure.precision = \"float32\"'"
+        )
+    _CURRENT[:] = [runtime]
+    return runtime
+
+
+def current() -> Runtime:
+    """The settings of this process; those of `configure()` where nobody has called it."""
+    return _CURRENT[0] if _CURRENT else configure(precision=None)
+
+
+def strategy_scope():
+    """The scope of the strategy to compute in: that of the caller, or that of `current`."""
+    return contextlib.nullcontext() if tf.distribute.has_strategy() else current().strategy.scope()
 
 
 def set_precision(precision: str) -> None:
@@ -169,16 +215,15 @@ def _require(what: str, value, allowed) -> None:
 
 
 def _switch(name: str, value: str) -> bool:
-    _require(f"runtime.{name}", value, SWITCH)
+    _require(f"configure.{name}", value, SWITCH)
     return value == "on" or (value == "auto" and bool(tf.config.list_physical_devices("GPU")))
 
 
-def _xla(value: str) -> bool:
+def _xla(value: str, replicas: int) -> bool:
     # Batch norm takes its statistics over all replicas, and replicas cannot meet inside a function that XLA compiles.
-    replicas = tf.distribute.get_strategy().num_replicas_in_sync
     if value == "on" and replicas > 1:
         raise UserError(
-            f"runtime.xla needs a strategy of one replica. Received: runtime.xla on with {replicas} replicas"
+            f"configure.xla needs a strategy of one replica. Received: configure.xla on with {replicas} replicas"
         )
     return _switch("xla", value) and replicas == 1
 

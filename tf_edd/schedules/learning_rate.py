@@ -1,197 +1,210 @@
-"""Learning-rate schedules: pure functions of the epoch, counted from 0; the rate changes once an epoch."""
+"""Learning-rate schedules: pure functions of the epoch, which is counted from 0; the rate changes once per epoch."""
 
 import dataclasses
 import math
-from collections.abc import Callable
+from typing import Protocol
 
 import gin
 
-from tf_edd.errors import UserError
+from tf_edd.errors import UserError, require_count, require_positive
 
 
-@dataclasses.dataclass(frozen=True)
-class ConstantRate:
-    """The same rate in every epoch."""
-
-    value: float
+class Rate(Protocol):
+    """A learning-rate schedule."""
 
     def __call__(self, epoch: int) -> float:
         """The rate of epoch 0, 1, ..."""
+
+
+@gin.configurable(module="tf_edd.schedules")
+@dataclasses.dataclass(frozen=True)
+class ConstantRate:
+    """The same rate in every epoch.
+
+    Attributes:
+        value: The rate.
+
+    Raises:
+        UserError: A rate that is not positive.
+    """
+
+    value: float
+
+    def __post_init__(self):
+        _positive(self, "value")
+
+    def __call__(self, epoch: int) -> float:
         return self.value
 
 
+@gin.configurable(module="tf_edd.schedules")
 @dataclasses.dataclass(frozen=True)
 class CosineRate:
-    """Half a cosine from `base` down to `minimum`. See `cosine_rate`."""
+    """Cosine decay, half a cosine from `base` down to `minimum`.
+
+        lr_e = minimum + (base - minimum) (1 + cos(pi e / epochs)) / 2,     e = 0, 1, ..., epochs - 1
+
+    Epoch 0 runs at `base`; the last epoch is still a little above `minimum`, as in PyTorch's CosineAnnealingLR. From
+    epoch `epochs` on the rate stays at `minimum`.
+
+    Attributes:
+        base: Rate of the first epoch.
+        epochs: Length of the decay.
+        minimum: Where the cosine ends.
+
+    Raises:
+        UserError: A value out of range.
+
+    Source: Loshchilov and Hutter, "SGDR: Stochastic Gradient Descent with Warm Restarts", arXiv 1608.03983.
+    """
 
     base: float
-    minimum: float
     epochs: int
+    minimum: float = 0.0
+
+    def __post_init__(self):
+        if self.minimum != 0:
+            require_positive(" or 0", minimum=self.minimum)
+        _positive(self, "base")
+        _count(self, "epochs")
+        if self.minimum > self.base:
+            raise UserError(f"minimum must not exceed base. Received: base={self.base!r}, minimum={self.minimum!r}")
+        object.__setattr__(self, "minimum", float(self.minimum))
 
     def __call__(self, epoch: int) -> float:
-        """The rate of epoch 0, 1, ...; from epoch `epochs` on it stays at the minimum."""
         progress = min(epoch / self.epochs, 1.0)
         return self.minimum + (self.base - self.minimum) * (1 + math.cos(math.pi * progress)) / 2
 
 
+@gin.configurable(module="tf_edd.schedules")
 @dataclasses.dataclass(frozen=True)
 class ExponentialRate:
-    """`base` times a power of `decay`. See `exponential_rate`."""
+    """Exponential decay.
+
+        lr_e = base * decay^e
+
+    Attributes:
+        base: Rate of the first epoch.
+        decay: Factor from one epoch to the next.
+
+    Raises:
+        UserError: A value that is not positive.
+
+    Source: https://github.com/quark0/darts, `cnn/train_imagenet.py`.
+    """
 
     base: float
-    decay: float
+    decay: float = 0.97
+
+    def __post_init__(self):
+        _positive(self, "base", "decay")
 
     def __call__(self, epoch: int) -> float:
-        """The rate of epoch 0, 1, ..."""
         return self.base * self.decay**epoch
 
 
+@gin.configurable(module="tf_edd.schedules")
 @dataclasses.dataclass(frozen=True)
 class LinearRate:
-    """A straight line from `base` towards zero, with a slower tail. See `linear_rate`."""
-
-    base: float
-    epochs: int
-    tail: int
-
-    def __call__(self, epoch: int) -> float:
-        """The rate of epoch 0, 1, ...; from epoch `epochs` on it is zero."""
-        left, line = max(self.epochs - epoch, 0), self.epochs - self.tail
-        return self.base * (left - self.tail) / line if left > self.tail else self.base * left / (line * self.tail)
-
-
-@dataclasses.dataclass(frozen=True)
-class WarmUpRate:
-    """Rises to the first rate of another schedule, then follows it. See `warm_up_rate`."""
-
-    rate: Callable[[int], float]
-    epochs: int
-
-    def __call__(self, epoch: int) -> float:
-        """The rate of epoch 0, 1, ..."""
-        return self.rate(0) * (epoch + 1) / self.epochs if epoch < self.epochs else self.rate(epoch)
-
-
-@dataclasses.dataclass(frozen=True)
-class SequenceRate:
-    """One schedule, then another. See `sequence_rate`."""
-
-    first: Callable[[int], float]
-    epochs: int
-    then: Callable[[int], float]
-
-    def __call__(self, epoch: int) -> float:
-        """The rate of epoch 0, 1, ..."""
-        return self.first(epoch) if epoch < self.epochs else self.then(epoch - self.epochs)
-
-
-def _check_positive(**values) -> None:
-    for name, value in values.items():
-        if not 0 < value < math.inf:
-            raise UserError(f"{name} must be a positive number. Received: {name}={value!r}")
-
-
-@gin.configurable(module="tf_edd.schedules.learning_rate")
-def constant_rate(value: float = gin.REQUIRED) -> ConstantRate:
-    """One learning rate for the whole training.
-
-    Raises:
-        UserError: a rate that is not a positive number.
-    """
-    _check_positive(value=value)
-    return ConstantRate(float(value))
-
-
-@gin.configurable(module="tf_edd.schedules.learning_rate")
-def cosine_rate(base: float = gin.REQUIRED, minimum: float = 0.0, epochs: int = gin.REQUIRED) -> CosineRate:
-    """Cosine decay: lr_e = minimum + (base - minimum) (1 + cos(pi e / epochs)) / 2, with e = 0, 1, ..., epochs - 1.
-
-    Epoch 0 runs at `base`; the last epoch is still a little above `minimum`, as in PyTorch's CosineAnnealingLR.
-
-    Args:
-        base: rate of the first epoch.
-        minimum: where the cosine ends.
-        epochs: its length.
-
-    Raises:
-        UserError: a value out of range.
-    """
-    if not 0 <= minimum <= base < math.inf or base == 0:
-        raise UserError(f"Expected 0 <= minimum <= base and base above 0. Received: base={base!r}, minimum={minimum!r}")
-    if epochs < 1:
-        raise UserError(f"epochs must be at least 1. Received: epochs={epochs!r}")
-    return CosineRate(float(base), float(minimum), int(epochs))
-
-
-@gin.configurable(module="tf_edd.schedules.learning_rate")
-def exponential_rate(base: float = gin.REQUIRED, decay: float = 0.97) -> ExponentialRate:
-    """Exponential decay: lr_e = base * decay^e.
-
-    Args:
-        base: rate of the first epoch.
-        decay: factor from one epoch to the next. Source: https://github.com/quark0/darts, `cnn/train_imagenet.py`.
-
-    Raises:
-        UserError: a value that is not positive.
-    """
-    _check_positive(base=base, decay=decay)
-    return ExponentialRate(float(base), float(decay))
-
-
-@gin.configurable(module="tf_edd.schedules.learning_rate")
-def linear_rate(base: float = gin.REQUIRED, epochs: int = gin.REQUIRED, tail: int = 5) -> LinearRate:
-    """Linear decay with a tail, E epochs with T of them in the tail.
+    """Linear decay towards zero with a slower tail: E epochs, the last T of them in the tail.
 
         lr_e = base (E - T - e) / (E - T)           while E - e > T
         lr_e = base (E - e) / ((E - T) T)           in the last T epochs
 
-    Args:
-        base: rate of the first epoch.
+    From epoch E on the rate is zero.
+
+    Attributes:
+        base: Rate of the first epoch.
         epochs: E.
-        tail: T, at least 1. Source: https://github.com/yuhuixu1993/PC-DARTS, `train_imagenet.py`.
+        tail: T, at least 1 and below E.
 
     Raises:
-        UserError: a value out of range.
+        UserError: A value out of range.
+
+    Source: https://github.com/yuhuixu1993/PC-DARTS, `train_imagenet.py`.
     """
-    _check_positive(base=base)
-    if not 1 <= tail < epochs:
-        raise UserError(f"Expected 1 <= tail < epochs. Received: tail={tail!r}, epochs={epochs!r}")
-    return LinearRate(float(base), int(epochs), int(tail))
+
+    base: float
+    epochs: int
+    tail: int = 5
+
+    def __post_init__(self):
+        _positive(self, "base")
+        _count(self, "epochs", "tail")
+        if self.tail >= self.epochs:
+            raise UserError(f"tail must be below epochs. Received: tail={self.tail!r}, epochs={self.epochs!r}")
+
+    def __call__(self, epoch: int) -> float:
+        left, line = max(self.epochs - epoch, 0), self.epochs - self.tail
+        return self.base * (left - self.tail) / line if left > self.tail else self.base * left / (line * self.tail)
 
 
-@gin.configurable(module="tf_edd.schedules.learning_rate")
-def warm_up_rate(rate: Callable[[int], float] = gin.REQUIRED, epochs: int = 5) -> WarmUpRate:
-    """In place of the first epochs of a schedule r: lr_e = r(0) (e + 1) / epochs, which ends at the rate r(0).
+@gin.configurable(module="tf_edd.schedules")
+@dataclasses.dataclass(frozen=True)
+class WarmupRate:
+    """A linear warmup in place of the first epochs of a schedule r; it ends at the rate r(0).
 
-    Args:
-        rate: r; it is not shifted, its own first epochs are left out.
-        epochs: length of the warm-up.
+        lr_e = r(0) (e + 1) / epochs     while e < epochs
+        lr_e = r(e)                      afterwards
+
+    Attributes:
+        rate: r. It is not shifted: its own first epochs are left out.
+        epochs: Length of the warmup.
 
     Raises:
-        UserError: a length that is not positive.
+        UserError: A length that is not positive.
 
-    Source: https://github.com/xiangning-chen/DrNAS, `DARTS-space/train_imagenet.py`. PC-DARTS' released code multiplies
-    the decayed rate r(e) instead.
+    Source: https://github.com/xiangning-chen/DrNAS, `DARTS-space/train_imagenet.py`. The released code of PC-DARTS
+    multiplies the decayed rate r(e) instead.
     """
-    _check_positive(epochs=epochs)
-    return WarmUpRate(rate, int(epochs))
+
+    rate: Rate
+    epochs: int = 5
+
+    def __post_init__(self):
+        _count(self, "epochs")
+
+    def __call__(self, epoch: int) -> float:
+        return self.rate(0) * (epoch + 1) / self.epochs if epoch < self.epochs else self.rate(epoch)
 
 
-@gin.configurable(module="tf_edd.schedules.learning_rate")
-def sequence_rate(
-    first: Callable[[int], float] = gin.REQUIRED,
-    epochs: int = gin.REQUIRED,
-    then: Callable[[int], float] = gin.REQUIRED,
-) -> SequenceRate:
-    """Two schedules, one behind the other: lr_e = first(e) while e < epochs, then(e - epochs) afterwards.
+@gin.configurable(module="tf_edd.schedules")
+@dataclasses.dataclass(frozen=True)
+class SequenceRate:
+    """Two schedules, one after the other.
 
-    Args:
-        first: schedule of the first epochs.
-        epochs: how many.
-        then: schedule of the others, which counts its epochs from 0.
+        lr_e = first(e)              while e < epochs
+        lr_e = then(e - epochs)      afterwards
+
+    Attributes:
+        first: Schedule of the first epochs.
+        epochs: How many epochs follow `first`.
+        then: Schedule of the others, which counts its epochs from 0.
 
     Raises:
-        UserError: a length that is not positive.
+        UserError: A length that is not positive.
     """
-    _check_positive(epochs=epochs)
-    return SequenceRate(first, int(epochs), then)
+
+    first: Rate
+    epochs: int
+    then: Rate
+
+    def __post_init__(self):
+        _count(self, "epochs")
+
+    def __call__(self, epoch: int) -> float:
+        return self.first(epoch) if epoch < self.epochs else self.then(epoch - self.epochs)
+
+
+def _positive(schedule, *names: str) -> None:
+    """Checks fields that must be positive and makes floats of them."""
+    for name in names:
+        require_positive(**{name: getattr(schedule, name)})
+        object.__setattr__(schedule, name, float(getattr(schedule, name)))
+
+
+def _count(schedule, *names: str) -> None:
+    """Checks fields that must be integers of at least 1."""
+    for name in names:
+        require_count(**{name: getattr(schedule, name)})
+        object.__setattr__(schedule, name, int(getattr(schedule, name)))

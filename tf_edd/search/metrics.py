@@ -2,10 +2,8 @@
 
 import math
 
-import tensorflow as tf
-
-from tf_edd.architectures.genotype import IDLE
-from tf_edd.relaxations import relaxations
+from tf_edd.architectures.genotype import COLLAPSE_OPERATIONS
+from tf_edd.relaxations import mean_entropy
 from tf_edd.runtime.check_finite import check_losses
 
 SHOWN = {
@@ -22,29 +20,16 @@ def architecture_metrics(state) -> dict[str, float]:
 
     Both over all cell kinds and for each of them.
     """
-    metrics = {"arch/temperature": state.temperature, "arch/entropy": float(relaxations.mean_entropy(state.probs))}
+    metrics = {"arch/temperature": state.temperature, "arch/entropy": float(mean_entropy(state.probs))}
     for kind, probs in state.probs.items():
-        metrics[f"arch/entropy_{kind}"] = float(relaxations.mean_entropy([probs]))
-    for operation in IDLE:
+        metrics[f"arch/entropy_{kind}"] = float(mean_entropy([probs]))
+    for operation in COLLAPSE_OPERATIONS:
         tag = f"arch/{operation.removesuffix('_connect')}_count"
         metrics[tag] = float(state.genotype.count(operation))
         # the cells of a chain are single edges, whose counts say no more than the genotype
         for kind in () if state.space.is_chain else state.probs:
             metrics[f"{tag}_{kind}"] = float(state.genotype.count(operation, kind))
     return metrics
-
-
-def mixture_accuracies(evaluate, probs, one_hot) -> dict[str, float]:
-    """Loss and accuracy on the validation half, of the supernet and of its discretised network.
-
-    Args:
-        evaluate: probabilities -> loss, accuracy.
-        probs: cell kind -> the mixture [E, O].
-        one_hot: the same of the discrete cell.
-    """
-    loss, accuracy = evaluate(probs)
-    _, discretized = evaluate(one_hot)
-    return {"loss/valid": loss, "accuracy/valid": accuracy, "accuracy/discretized": discretized}
 
 
 def add_scalars(pending, state) -> None:
@@ -56,14 +41,3 @@ def add_scalars(pending, state) -> None:
             # under float16 a gradient may overflow; the optimizer then leaves the step out and lowers the loss scale
             state.sums[tag] = state.sums.get(tag, 0.0) + (value if math.isfinite(value) else 0.0)
     pending.clear()
-
-
-def results(state) -> dict:
-    """What the search has come to, for `results.json`."""
-    return {
-        "genotype": str(state.genotype),
-        "epochs": state.epochs,
-        "seconds": state.seconds,
-        "devices": [device.name for device in tf.config.list_logical_devices()],
-        "metrics": {tag: value for tag, value in state.history[-1].items() if isinstance(value, float)},
-    }

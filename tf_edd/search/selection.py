@@ -1,50 +1,48 @@
 """The end of a one-shot search: a selector chooses the cell from the trained supernet."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from tf_edd.architectures.genotype import Genotype
 from tf_edd.evaluation.inherited_accuracy import InheritedAccuracy
 from tf_edd.runtime import files
 from tf_edd.search.metrics import architecture_metrics
 
+if TYPE_CHECKING:
+    from tf_edd.search.plan import SearchRun
+
 LOG = "selection.jsonl"
 TABLE = "table/"  # tags of an action that looks the cell up
 
 
-def select(selector: Callable, loop, state, recalibration_batches: int, chief: bool) -> Genotype:
-    """The genotype that `selector` chooses by the accuracies on the validation half with inherited weights.
-
-    Args:
-        selector: see `tf_edd.selectors.evolution.Selector`.
-        loop: the epochs of the search (`tf_edd.search.epoch.SearchEpoch`), all done.
-        state: of the search.
-        recalibration_batches: training batches for the moving averages of each cell, if the supernet has some.
-        chief: whether this process writes.
-    """
-    feed = loop.feed
+def select(run: "SearchRun") -> None:
+    """Sets the genotype that the selector chooses by accuracies on the validation split with inherited weights."""
+    state, batches, selector = run.state, run.batches, run.method.selector
     fitness = InheritedAccuracy(
-        loop.supernet,
-        feed.valid,
-        feed.batch_size,
-        feed.strategy,
-        feed.train,
-        feed.augmentation,
-        recalibration_batches,
+        run.supernet,
+        batches.valid,
+        batches.batch_size,
+        batches.strategy,
+        batches.train,
+        batches.augmentation,
+        selector.recalibration_batches,
         state.seed,
         state.epochs,  # the first epoch that training has not had
     )
     settings = {**fitness.record(), "step": state.step}
-    path = state.model_dir / LOG
-    return selector(state.space, fitness, seed=state.seed, log_path=path, settings=settings, chief=chief)
+    path = state.folder / LOG
+    discretized = state.genotype
+    state.genotype = selector(state.space, fitness, seed=state.seed, log_path=path, settings=settings, chief=run.chief)
+    state.selection = selection_record(state.folder, discretized) if run.chief else None
 
 
 def selection_record(folder: Path, discretized: Genotype) -> dict:
     """What `results.json` says of a selection.
 
     Args:
-        folder: of the search.
-        discretized: the cell of the last epoch; it was not taken.
+        folder: Of the search.
+        discretized: The cell of the last epoch; it was not taken.
     """
     settings, *records = files.read_appended(folder / LOG)
     best = max(records, key=lambda record: record["fitness"])  # of equals the first, as selectors choose
@@ -61,8 +59,8 @@ def selected_metrics(metrics: Mapping[str, float], state) -> dict[str, float]:
     """The metrics of the last epoch with those of its cell replaced by those of the chosen one.
 
     Args:
-        metrics: of the last epoch.
-        state: of the search, with the chosen genotype and the record of its selection, which may hold table look-ups.
+        metrics: Of the last epoch.
+        state: Of the search, with the chosen genotype and the record of its selection, which may hold table look-ups.
     """
     kept = {tag: value for tag, value in metrics.items() if not tag.startswith(TABLE)}
     counts = {tag: value for tag, value in architecture_metrics(state).items() if "_count" in tag}

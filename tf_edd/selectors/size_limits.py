@@ -9,39 +9,46 @@ import numpy as np
 from tf_edd.analysis.counting import Counts, count
 from tf_edd.architectures.genes import Genes
 from tf_edd.architectures.genotype import Genotype
-from tf_edd.errors import UserError
+from tf_edd.errors import UserError, require_positive
 from tf_edd.spaces.space import Space
 
+ImageShape = tuple[int, int, int]
 
+
+@gin.configurable(module="tf_edd.selectors")
 @dataclasses.dataclass(frozen=True)
 class FinalSize:
-    """Genotype -> parameters and multiply-adds of its final network.
+    """The network in which a selector counts parameters and multiply-adds: genotype -> counts.
 
     Attributes:
-        space: of the final network: its depth and channels, which are seldom those of the supernet.
-        image_shape: (height, width, channels); None for that of the search.
-        num_classes: classes; None for those of the search.
+        space: The space at the size of the retraining, e.g. `@retrain/darts()`. Its depth and channels usually differ
+            from those of the supernet.
+        image_shape: (height, width, channels) of the images; None for those of the search.
+        num_classes: Number of classes; None for those of the search.
     """
 
     space: Space
-    image_shape: tuple[int, int, int] | None = None
+    image_shape: ImageShape | None = None
     num_classes: int | None = None
 
+    def __post_init__(self):
+        object.__setattr__(self, "image_shape", self.image_shape and tuple(self.image_shape))
+
     def __call__(self, genotype: Genotype) -> Counts:
-        """The counts, in the conventions of `tf_edd.analysis.counting.count`.
+        """The counts, by the conventions of `tf_edd.analysis.counting.count`.
 
         Raises:
-            UserError: an image shape or classes that are still to come from a search, a genotype of another space.
+            UserError: image_shape or num_classes are to come from a search and did not, or a genotype of another space.
         """
         if self.image_shape is None or self.num_classes is None:
             raise UserError(
-                "final_size needs image_shape and num_classes where no search tells them. Received: "
+                "FinalSize needs image_shape and num_classes outside of a search. Received: "
                 f"image_shape={self.image_shape}, num_classes={self.num_classes}"
             )
-        return count(self.space, genotype, tuple(self.image_shape), self.num_classes)
+        return count(self.space, genotype, self.image_shape, self.num_classes)
 
-    def filled(self, image_shape: tuple[int, int, int], num_classes: int) -> "FinalSize":
-        """With these where nothing was given."""
+    def filled(self, image_shape: ImageShape, num_classes: int) -> "FinalSize":
+        """A copy that takes these values where it has none."""
         return dataclasses.replace(
             self, image_shape=self.image_shape or tuple(image_shape), num_classes=self.num_classes or num_classes
         )
@@ -52,28 +59,18 @@ class FinalSize:
         return f"{self.space.name}, {len(cells)} cells from {cells[0]} channels, {shape}, {self.num_classes} classes"
 
 
-@gin.configurable(module="tf_edd.selectors.size_limits")
-def final_size(
-    space: Space = gin.REQUIRED, image_shape: tuple[int, int, int] | None = None, num_classes: int | None = None
-) -> FinalSize:
-    """The network in which a selector counts parameters and multiply-adds.
-
-    Args:
-        space: the space at the size of the retraining, e.g. `@retrain/darts()`.
-        image_shape: height, width and channels of the images that it is for; None for those of the search.
-        num_classes: classes that it is for; None for those of the search.
-    """
-    return FinalSize(space, image_shape and tuple(image_shape), num_classes)
-
-
+@gin.configurable(module="tf_edd.selectors")
 @dataclasses.dataclass(frozen=True)
-class Limits:
-    """What a final network may cost; None for no limit.
+class SizeLimits:
+    """Upper limits on the size of a final network; None for no limit.
 
     Attributes:
-        size: how it is counted; None counts nothing.
-        max_parameters: learned parameters.
-        max_multiply_adds: for one image.
+        size: The network that is counted; None for no counting.
+        max_parameters: Largest number of learned parameters.
+        max_multiply_adds: Largest number of multiply-adds for one image.
+
+    Raises:
+        UserError: a limit that is not positive, or a limit without `size`.
     """
 
     size: FinalSize | None = None
@@ -81,25 +78,41 @@ class Limits:
     max_multiply_adds: float | None = None
 
     def __post_init__(self):
-        if self.size is None and (self.max_parameters, self.max_multiply_adds) != (None, None):
+        given = {name: value for name, value in self._maxima.items() if value is not None}
+        require_positive(" or None", **given)
+        if self.size is None and given:
             raise UserError(
-                "A limit needs final_size, the network that is meant: @final_size(). Received: "
-                f"max_parameters={self.max_parameters!r}, max_multiply_adds={self.max_multiply_adds!r}, no final_size"
+                "A limit needs `size`, the network that is counted: SizeLimits.size = @FinalSize(). Received: "
+                f"max_parameters={self.max_parameters!r}, max_multiply_adds={self.max_multiply_adds!r}, size=None"
             )
 
-    def filled(self, image_shape: tuple[int, int, int], num_classes: int) -> "Limits":
-        """For images of this shape and these classes, where nothing else was given."""
-        return dataclasses.replace(self, size=self.size and self.size.filled(image_shape, num_classes))
+    @property
+    def _maxima(self) -> dict[str, float | None]:
+        return {"max_parameters": self.max_parameters, "max_multiply_adds": self.max_multiply_adds}
 
-    def check(self, space: Space, rng: np.random.Generator, tries: int) -> None:
-        """Counts random cells of `space` until one is allowed.
+    def prepare(
+        self, space: Space, image_shape: ImageShape, num_classes: int, rng: np.random.Generator, tries: int
+    ) -> "SizeLimits":
+        """The limits of one search, checked on random cells.
+
+        Args:
+            space: The space of the search.
+            image_shape: For `size`, if it has none.
+            num_classes: For `size`, if it has none.
+            rng: Generator of the cells.
+            tries: Number of cells that are drawn at most, until one satisfies the limits.
 
         Raises:
-            UserError: `final_size` is of another space, or none of `tries` cells is allowed.
+            UserError: `size.space` is another space, or none of the cells satisfies the limits.
         """
+        limits = dataclasses.replace(self, size=self.size and self.size.filled(image_shape, num_classes))
+        limits._check(space, rng, tries)
+        return limits
+
+    def _check(self, space: Space, rng: np.random.Generator, tries: int) -> None:
         if self.size is not None and self.size.space.name != space.name:
             raise UserError(
-                f"final_size.space must be the space of the search, {space.name!r}, at the size of the retraining. "
+                f"FinalSize.space must be the space of the search, {space.name!r}, at the size of the retraining. "
                 f"Received: {self.size.space.name!r}"
             )
         genes, refused = Genes(space), []
@@ -109,25 +122,28 @@ class Limits:
                 return
             refused.append(counts)
         smallest = {name: min(counts[name] for counts in refused) for name in refused[0]}
-        raise self.nothing_left(tries, smallest)
+        raise self.unsatisfied(tries, smallest)
 
-    def nothing_left(self, tries: int, smallest: Mapping[str, int]) -> UserError:
-        """The error where none of so many random cells is allowed; `smallest` are the least counts among them."""
+    def unsatisfied(self, tries: int, smallest: Mapping[str, int]) -> UserError:
+        """The error if none of `tries` random cells satisfies the limits; `smallest` are the least counts of them."""
         return UserError(
-            f"Expected limits that some cell keeps; of {tries} random ones none does, and the smallest have "
-            f"{dict(smallest)}. Received: {self}"
+            f"No cell satisfies the limits: the smallest counts of {tries} random cells are {dict(smallest)}. "
+            f"Received: {self}"
         )
 
     def count(self, genotype: Genotype) -> dict[str, int]:
-        """Parameters and multiply-adds of the final network, if they are counted."""
+        """Parameters and multiply-adds of the final network; empty if nothing is counted."""
         return {} if self.size is None else dataclasses.asdict(self.size(genotype))
 
     def allow(self, counts: Mapping[str, int]) -> bool:
-        """Whether a network of these counts is small enough."""
-        most = {"parameters": self.max_parameters, "multiply_adds": self.max_multiply_adds}
-        return all(most[name] is None or value <= most[name] for name, value in counts.items())
+        """Whether a network with these counts satisfies the limits."""
+        maxima = {name: self._maxima[f"max_{name}"] for name in counts}
+        return all(maxima[name] is None or value <= maxima[name] for name, value in counts.items())
+
+    def record(self) -> dict[str, str]:
+        """The limits as text, for the log of a selection."""
+        return {field.name: str(getattr(self, field.name)) for field in dataclasses.fields(self)}
 
     def __str__(self):
-        most = {"max_parameters": self.max_parameters, "max_multiply_adds": self.max_multiply_adds}
-        told = ", ".join(f"{name}={value:g}" for name, value in most.items() if value is not None)
-        return f"{told or 'no limit'} (size: {self.size})"
+        given = ", ".join(f"{name}={value:g}" for name, value in self._maxima.items() if value is not None)
+        return f"{given or 'no limit'} (size: {self.size})"

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import gin
 
-from tf_edd.errors import UserError
+from tf_edd.errors import require_count, require_one_of
 from tf_edd.spaces.space import Block, CellSpec, Edge, Space
 
 PRIMITIVES = (
@@ -32,17 +32,17 @@ def darts(
 
     A cell has two inputs (the outputs of the two cells before it), `num_nodes` intermediate nodes with an edge from
     every earlier node, and returns those nodes side by side. A reduction cell halves the resolution and doubles the
-    channels. A genotype keeps two edges a node. Search: 16 channels, 8 cells; evaluation on CIFAR-10: 36 and 20.
+    channels. A genotype keeps two edges per node. Search: 16 channels, 8 cells; evaluation on CIFAR-10: 36 and 20.
 
     Args:
         init_channels: channels of a node in the first cells.
-        num_cells: depth.
-        num_nodes: intermediate nodes of a cell.
+        num_cells: number of cells.
+        num_nodes: number of intermediate nodes of a cell.
         stem_multiplier: channels of the stem, in units of `init_channels`.
         with_none: whether `none` is a candidate.
 
     Raises:
-        UserError: a size below 1, or fewer than 3 cells.
+        UserError: A size below 1, or fewer than 3 cells.
 
     Source: https://github.com/quark0/darts, `cnn/model_search.py`, `cnn/model.py`.
     """
@@ -55,24 +55,23 @@ def darts(
 def darts_imagenet(
     init_channels: int = 48, num_cells: int = 14, num_nodes: int = 4, stem: str = "evaluation", with_none: bool = True
 ) -> Space:
-    """The DARTS space for large images: two stems of stride 4 and 2, which are the inputs of the first cell.
+    """The DARTS space for large images: two stems of stride 4 and 2, which feed the first cell.
 
     Args:
         init_channels: channels of a node in the first cells.
-        num_cells: depth.
-        num_nodes: intermediate nodes of a cell.
+        num_cells: number of cells.
+        num_nodes: number of intermediate nodes of a cell.
         stem: "evaluation" (stems as wide as `init_channels`) or "search" (three times as wide, as the supernets of
             PC-DARTS and DrNAS on ImageNet).
         with_none: whether `none` is a candidate.
 
     Raises:
-        UserError: a size below 1, fewer than 3 cells, or another stem.
+        UserError: A size below 1, fewer than 3 cells, or another stem.
 
     Source: https://github.com/quark0/darts, `cnn/model.py`, `NetworkImageNet`.
     """
     check_sizes(init_channels=init_channels, num_cells=num_cells, num_nodes=num_nodes)
-    if stem not in STEMS:
-        raise UserError(f"stem must be one of {STEMS}. Received: stem={stem!r}")
+    require_one_of(STEMS, stem=stem)
     width = init_channels * (3 if stem == "search" else 1)
     stems = (Block("stem_quarter", width, stride=4), Block("stem_eighth", width, stride=2))
     body = _body(init_channels, num_cells, "auxiliary_imagenet")
@@ -83,8 +82,8 @@ def cell_specs(num_nodes: int, primitives: dict[str, Sequence[tuple[str, ...]]])
     """The normal and the reduction cell.
 
     Args:
-        num_nodes: intermediate nodes.
-        primitives: cell kind -> candidates of each edge, node by node, in a node by the source.
+        num_nodes: number of intermediate nodes.
+        primitives: cell kind -> candidates of each edge, ordered by target node, then by source.
     """
     total = INPUTS + num_nodes
     pairs = [(source, target) for target in range(INPUTS, total) for source in range(target)]
@@ -114,15 +113,13 @@ def cifar_blocks(init_channels: int, num_cells: int, stem_multiplier: int) -> tu
 
 
 def check_sizes(**sizes: int) -> None:
-    """Refuses sizes below 1, and fewer cells than the two reductions need.
+    """Refuses sizes below 1, and too few cells for the two reductions.
 
     Raises:
-        UserError: names the size.
+        UserError: Such a size, with its name.
     """
     for name, size in sizes.items():
-        least = 3 if name == "num_cells" else 1
-        if not isinstance(size, int) or size < least:
-            raise UserError(f"{name} must be an integer of at least {least}. Received: {name}={size!r}")
+        require_count(least=3 if name == "num_cells" else 1, **{name: size})
 
 
 def _cells(num_nodes: int, with_none: bool) -> tuple[CellSpec, ...]:
@@ -132,7 +129,7 @@ def _cells(num_nodes: int, with_none: bool) -> tuple[CellSpec, ...]:
 
 
 def _body(init_channels: int, num_cells: int, auxiliary: str) -> list[Block]:
-    """The cells; reductions at a third and two thirds of them, the side branch behind the second one."""
+    """The cells, with reductions at a third and two thirds of the depth, and the side branch after the second one."""
     blocks, channels, reductions = [], init_channels, (num_cells // 3, 2 * num_cells // 3)
     for index in range(num_cells):
         reduces = index in reductions

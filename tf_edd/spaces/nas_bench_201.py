@@ -2,7 +2,7 @@
 
 import gin
 
-from tf_edd.errors import UserError
+from tf_edd.errors import require_count
 from tf_edd.spaces.space import Block, CellSpec, Edge, Space
 
 PRIMITIVES = ("none", "skip_connect", "nor_conv_1x1", "nor_conv_3x3", "avg_pool_3x3")
@@ -20,20 +20,16 @@ def nas_bench_201(init_channels: int = 16, cells_per_stage: int = 5) -> Space:
     """NAS-Bench-201: one cell of 4 nodes and 6 edges with 5 candidates each, 5^6 = 15,625 architectures.
 
     Three stages of `cells_per_stage` cells with a residual block of stride 2 and twice the channels between them;
-    a 3x3 convolution as stem, and batch norm, ReLU, global average pooling and a linear layer as head.
+    a 3x3 convolution as the stem, and batch norm, ReLU, global average pooling and a linear layer as the head.
 
     Args:
         init_channels: channels of the first stage (16 in the benchmark).
         cells_per_stage: cells of each stage (5 in the benchmark).
 
     Raises:
-        UserError: a size below 1.
+        UserError: A size that is not an integer of at least 1.
     """
-    if init_channels < 1 or cells_per_stage < 1:
-        raise UserError(
-            f"init_channels and cells_per_stage must be at least 1. Received: init_channels={init_channels}, "
-            f"cells_per_stage={cells_per_stage}"
-        )
+    require_count(init_channels=init_channels, cells_per_stage=cells_per_stage)
     blocks = [Block("stem", init_channels)]
     for stage in range(STAGES):
         channels = init_channels * 2**stage

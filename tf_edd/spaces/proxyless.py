@@ -1,11 +1,10 @@
 """The mobile space of ProxylessNAS (Cai et al., ICLR 2019, https://arxiv.org/abs/1812.00332)."""
 
-import math
 from collections.abc import Sequence
 
 import gin
 
-from tf_edd.errors import UserError
+from tf_edd.errors import UserError, require_positive
 from tf_edd.spaces.space import Block, CellSpec, Edge, Space
 
 PRIMITIVES = (
@@ -31,25 +30,26 @@ def proxyless(
     width_multiplier: float = 1.0,
     with_none: bool = True,
 ) -> Space:
-    """ProxylessNAS: a chain of blocks, each with operations of its own to choose from; 7^15 6^6 architectures.
+    """ProxylessNAS: a chain of blocks, each with an operation of its own; 7^15 6^6 architectures.
 
     A block is an inverted bottleneck with a depthwise kernel of 3, 5 or 7 and an expansion of 3 or 6. Where neither
-    size nor width changes, the input is added to it and `none` is a candidate too: the block is then left out. The
-    first block of a stage brings its stride and width. Every block is a cell kind of one edge, `block_01` the first.
+    size nor width changes, the input is added to the output and `none` is a candidate too, which leaves the block out.
+    The first block of a stage changes stride and width. Every block is a cell kind of one edge, named `block_01` etc.
 
     Args:
         widths: channels of each stage.
-        blocks: searchable blocks of each stage.
+        blocks: number of searched blocks of each stage.
         strides: stride of the first block of each stage, 1 or 2.
         stem_width: channels of the convolution 3x3 that reads the image.
-        stem_stride: its stride, 1 or 2; 1 for small images.
-        first_width: channels of the fixed block behind it, which is not searched.
+        stem_stride: stride of that convolution, 1 or 2; 1 for small images.
+        first_width: channels of the fixed block after it, which is not searched.
         head_width: channels of the convolution 1x1 before the classifier.
-        width_multiplier: of all these channels, rounded to multiples of 8 if not 1; of the head only above 1.
+        width_multiplier: factor of all these channels, which are rounded to multiples of 8 if it is not 1; the head is
+            only made wider.
         with_none: whether a block can be left out.
 
     Raises:
-        UserError: a size below 1, another stride, or stages that differ in number.
+        UserError: A size below 1, another stride, or different numbers of stages.
 
     Source: released code of mit-han-lab/proxylessnas, `search/models/super_nets/super_proxyless.py`.
     """
@@ -76,7 +76,7 @@ def _cell(kind: str, stride: int, residual: bool, with_none: bool) -> CellSpec:
 
 
 def _scaled(width: int, multiplier: float) -> int:
-    """The nearest multiple of 8 that is not more than a tenth too narrow; the width itself at 1."""
+    """The nearest multiple of 8 that is at most a tenth too narrow; the width itself if the multiplier is 1."""
     if multiplier == 1:
         return width
     wanted = width * multiplier
@@ -87,7 +87,7 @@ def _scaled(width: int, multiplier: float) -> int:
 def _check(widths, blocks, strides, others, stem_stride, multiplier) -> None:
     if not len(widths) == len(blocks) == len(strides) > 0:
         raise UserError(
-            "widths, blocks and strides must tell of equally many stages. Received: "
+            "widths, blocks and strides must have equally many stages. Received: "
             f"widths={widths}, blocks={blocks}, strides={strides}"
         )
     names = {"widths": widths, "blocks": blocks, "stem_width, first_width and head_width": others}
@@ -96,5 +96,4 @@ def _check(widths, blocks, strides, others, stem_stride, multiplier) -> None:
             raise UserError(f"{name} must be integers of at least 1. Received: {sizes}")
     if not all(stride in (1, 2) for stride in (*strides, stem_stride)):
         raise UserError(f"strides and stem_stride must be 1 or 2. Received: strides={strides}, {stem_stride=}")
-    if not 0 < multiplier < math.inf:
-        raise UserError(f"width_multiplier must be a positive number. Received: width_multiplier={multiplier!r}")
+    require_positive(width_multiplier=multiplier)

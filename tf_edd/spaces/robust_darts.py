@@ -1,6 +1,6 @@
 """The reduced spaces S1 to S4, in which DARTS fails (Zela et al., ICLR 2020, https://arxiv.org/abs/1909.09656).
 
-They are cells of the DARTS space with few candidates an edge. Edges are counted node by node: those of the first node
+They are cells of the DARTS space with few candidates per edge. Edges are numbered node by node: those of the first node
 are 0 and 1, of the second 2 to 4, of the third 5 to 8, of the fourth 9 to 13.
 
 Source: https://github.com/automl/RobustDARTS, `src/spaces.py`.
@@ -33,15 +33,15 @@ S1_REDUCE = (
 
 @gin.configurable(module="tf_edd.spaces")
 def s1(init_channels: int = 16, num_cells: int = 8, stem_multiplier: int = 3) -> Space:
-    """S1: two candidates an edge, those that a search in the DARTS space ranked first; they differ between edges.
+    """S1: two candidates per edge, those that a search in the DARTS space ranked first; they differ between edges.
 
     Args:
         init_channels: channels of a node in the first cells.
-        num_cells: depth.
+        num_cells: number of cells.
         stem_multiplier: channels of the stem, in units of `init_channels`.
 
     Raises:
-        UserError: a size below 1, or fewer than 3 cells.
+        UserError: A size below 1, or fewer than 3 cells.
     """
     return _space("s1", {"normal": S1_NORMAL, "reduce": S1_REDUCE}, init_channels, num_cells, stem_multiplier)
 

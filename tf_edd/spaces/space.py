@@ -1,8 +1,12 @@
 """A search space as a frozen description: cells, edges, primitives and macro skeleton, without layers."""
 
 import dataclasses
+import hashlib
+import json
 import math
 from collections.abc import Mapping
+
+from tf_edd.errors import UserError
 
 
 @dataclasses.dataclass(frozen=True)
@@ -29,14 +33,14 @@ class CellSpec:
     Attributes:
         kind: name of the cell kind; all cells of one kind share their architecture logits.
         num_inputs: how many previous outputs the cell reads (1 on NAS-Bench-201, 2 in the DARTS space).
-        num_nodes: all nodes, the inputs included.
+        num_nodes: number of nodes, including the inputs.
         edges: E compound edges in the order of the rows of the architecture logits.
         output: "last" (the last node) or "concat" (all intermediate nodes along the channels).
         edges_per_node: how many incoming edges a node of the final network keeps; None keeps all.
-        excluded: primitives that take part in the search and never in a genotype (`none` in the DARTS space).
+        excluded: primitives that take part in the search but never in a genotype (`none` in the DARTS space).
         preprocess: whether the inputs first pass ReLU, a 1x1 convolution and batch norm to get the cell's channels; the
-            first of two passes a factorized reduction instead when its map is larger than the second's.
-        pool_norm: whether pooling candidates are followed by batch norm in the supernet, never in a final network.
+            first of two passes a factorized reduction instead if its maps are larger than the second's.
+        pool_norm: whether batch norm follows pooling candidates in the supernet; it never does in a final network.
         residual: whether the last input is added to the last node; with `none` on its edges nothing else remains.
     """
 
@@ -71,6 +75,11 @@ class CellSpec:
         """O: candidate operations per edge."""
         return len(self.edges[0].primitives)
 
+    @property
+    def allowed(self) -> tuple[tuple[bool, ...], ...]:
+        """[E, O]: which candidates a genotype may contain; those that are not `excluded`."""
+        return tuple(tuple(name not in self.excluded for name in edge.primitives) for edge in self.edges)
+
     def incoming(self, node: int) -> tuple[int, ...]:
         """Indices of the edges that enter `node`."""
         return tuple(i for i, edge in enumerate(self.edges) if edge.target == node)
@@ -90,12 +99,8 @@ class Block:
     """One element of the macro skeleton, from the image to the logits.
 
     Attributes:
-        role: "stem" (3x3 convolution, batch norm), "stem_quarter" (two of them of stride 2, ReLU between),
-            "stem_eighth" (ReLU and one of stride 2), "cell", "reduction" (the fixed residual block of NAS-Bench-201),
-            "mobile_stem" (3x3 convolution, batch norm, ReLU6), "mobile_first" (`MBConv` 3x3 that does not expand),
-            "mobile_head" (1x1 convolution, batch norm, ReLU6), "head" (batch norm, ReLU, global pooling, linear),
-            "classifier" (global pooling, linear), and "auxiliary_cifar" or "auxiliary_imagenet": a side branch that
-            reads the block before it, which the training of a final network may add; nothing else sees it.
+        role: "cell", or a row of `networks.roles.ROLES` such as "stem" or "classifier". A role that begins with
+            "auxiliary" is a side branch that reads the block before it, which the training of a final network may add.
         channels: output channels (of each node, in a cell).
         stride: spatial stride.
         cell: the kind of cell, for role "cell".
@@ -125,14 +130,14 @@ class Wire:
     scales: tuple[int, ...]
 
     @property
-    def halves_first(self) -> bool:
-        """Whether the first input has a larger map than the last one."""
+    def reduction_prev(self) -> bool:
+        """Whether the first input has larger maps than the last one, as in a cell after a reduction."""
         return self.scales[0] < self.scales[-1]
 
 
 @dataclasses.dataclass(frozen=True)
 class Space:
-    """A search space: its cell kinds and the macro skeleton that stacks them.
+    """A search space: its cell kinds, and the macro skeleton that stacks them.
 
     Attributes:
         name: the name written into genotypes; a genotype of another name is refused.
@@ -144,6 +149,18 @@ class Space:
     cells: tuple[CellSpec, ...]
     blocks: tuple[Block, ...]
 
+    def describe(self) -> dict:
+        """What the record of a run says of the space: enough to name a difference, and a digest of everything."""
+        text = json.dumps(space_to_json(self), sort_keys=True)
+        cells = [block for block in self.blocks if block.role == "cell"]
+        return {
+            "name": self.name,
+            "num_cells": len(cells),
+            "channels": [block.channels for block in self.blocks],
+            "primitives": sorted({name for cell in self.cells for edge in cell.edges for name in edge.primitives}),
+            "sha256": hashlib.sha256(text.encode()).hexdigest(),
+        }
+
     def cell(self, kind: str) -> CellSpec:
         """The cell of this kind."""
         for cell in self.cells:
@@ -153,10 +170,10 @@ class Space:
 
     @property
     def wires(self) -> tuple[Wire, ...]:
-        """What each block reads: the output before it, a cell the last `num_inputs` ones.
+        """What each block reads: the previous output, or for a cell the last `num_inputs` outputs.
 
-        The image is read by the first block alone. Where a cell has more inputs than there are outputs, the first
-        output is repeated.
+        Only the first block reads the image. If a cell has more inputs than there are outputs, the first output is
+        repeated.
         """
         chain, scales, wires = [-1], {-1: 1}, []
         for index, block in enumerate(self.blocks):
@@ -181,5 +198,54 @@ class Space:
 
     @property
     def num_architectures(self) -> int:
-        """How many ways there are to choose one candidate on every edge."""
+        """Number of ways to choose one candidate on every edge."""
         return math.prod(cell.num_primitives ** len(cell.edges) for cell in self.cells)
+
+
+def space_to_json(space: Space) -> dict:
+    """A space as JSON, from which `space_from_json` makes an equal one.
+
+    Fields that have their default are left out. An edge is [source, target, stride, row], where the row is that of its
+    candidates in the list `primitives` of the cell; a block is [role, channels, stride, cell kind].
+    """
+    cells = [_cell_to_json(cell) for cell in space.cells]
+    return {"name": space.name, "cells": cells, "blocks": [list(dataclasses.astuple(block)) for block in space.blocks]}
+
+
+def space_from_json(content: Mapping) -> Space:
+    """The space of what `space_to_json` returned.
+
+    Raises:
+        UserError: A content that does not describe a space.
+    """
+    try:
+        cells = tuple(_cell_from_json(cell) for cell in content["cells"])
+        return Space(content["name"], cells, tuple(Block(*block) for block in content["blocks"]))
+    except (KeyError, IndexError, TypeError, ValueError, AttributeError) as error:
+        raise UserError(f"Expected a space as `space_to_json` describes it: {error!r}") from error
+
+
+def _cell_to_json(cell: CellSpec) -> dict:
+    given = {field.name: getattr(cell, field.name) for field in dataclasses.fields(cell) if field.name != "edges"}
+    defaults = {field.name: field.default for field in dataclasses.fields(cell)}
+    content = {name: _list(value) for name, value in given.items() if value != defaults[name]}
+    rows = list(dict.fromkeys(edge.primitives for edge in cell.edges))
+    edges = [[edge.source, edge.target, edge.stride, rows.index(edge.primitives)] for edge in cell.edges]
+    return {**content, "primitives": _list(tuple(rows)), "edges": edges}
+
+
+def _cell_from_json(content: Mapping) -> CellSpec:
+    rows = [tuple(row) for row in content["primitives"]]
+    edges = tuple(Edge(source, target, rows[row], stride) for source, target, stride, row in content["edges"])
+    others = {name: _tuple(value) for name, value in content.items() if name not in ("primitives", "edges")}
+    return CellSpec(**others, edges=edges)
+
+
+def _list(value):
+    """The value with lists instead of tuples."""
+    return [_list(each) for each in value] if isinstance(value, tuple) else value
+
+
+def _tuple(value):
+    """The value with tuples instead of lists."""
+    return tuple(_tuple(each) for each in value) if isinstance(value, list) else value

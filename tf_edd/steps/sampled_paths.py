@@ -5,73 +5,106 @@ leaves out are not run, inside one traced function: no new trace for a new path.
 uses get neither gradient nor momentum nor weight decay.
 """
 
-import copy
 import dataclasses
 import functools
 import itertools
 import math
+from collections.abc import Callable, Mapping
+from typing import ClassVar
 
 import gin
 import numpy as np
 import tensorflow as tf
 
 from tf_edd.analysis.gradient_variance import variance
-from tf_edd.errors import UserError
+from tf_edd.errors import UserError, require_count, require_positive
+from tf_edd.optimizers import Selective, unscaled
 from tf_edd.optimizers.gradients import apply_clipped, reduce_and_clip, share_of_accuracy, share_of_mean
 from tf_edd.runtime.seeds import step_seed
 from tf_edd.runtime.tracing import no_collection
 from tf_edd.samplers import ImageSampler, PathSampler, draw_path, uniform
+from tf_edd.steps.step import Architecture, Batch, EpochInfo, StepInfo, StepSetup, Validation, distributed
 
 _ZERO = tf.UnconnectedGradients.ZERO
 
 
-class SinglePath:
-    """Training of the weights on sampled paths; the interface of `tf_edd.steps.first_order.Bilevel`, with one phase.
+@gin.configurable(module="tf_edd.steps")
+@dataclasses.dataclass(frozen=True)
+class SampledPaths:
+    """Trains the supernet's weights on sampled paths (SPOS, FairNAS, PA&DA).
 
-    Args:
-        supernet: `supernet(images, probs, training, one_hot)`, built.
-        optimizer: of the weights; built here. One with `only`, as `tf_edd.optimizers.optimizers.SGD`.
-        paths: draws the paths of a step.
-        images: gives the order of the training images.
-        clip: largest global norm of the gradient, None for no limit.
-        assessed_cells: discrete cells, drawn uniformly, that stand for the supernet after each epoch.
-        variance_draws: gradients drawn after each epoch to measure their variance; 0 for no such measurement.
-        xla: compile the forward and backward pass of a replica.
-        seed: of paths and orders.
+    Attributes:
+        paths: Draws the paths of a step: `UniformPaths`, `FairPaths` or `ImportancePaths`.
+        images: Gives the order of the training images: `UniformImages` or `ImportanceImages`.
+        weight_gradient_clip: Largest global norm of the gradient (with several paths of their sum), None for no limit.
+        num_validated_paths: Cells, drawn uniformly, whose mean accuracy after each epoch stands for the supernet's; the
+            best of them is the epoch's genotype.
+        variance_draws: Gradients on paths and batches of the next epoch whose variance is measured after each epoch;
+            0 for no measurement. Importance sampling takes three times as many, see `PathTraining.end_epoch`.
 
     Raises:
-        UserError: another optimizer, or moving averages with several replicas.
+        UserError: A clip that is not positive, no cell to validate, or one draw.
     """
 
-    phases = ("weights",)
+    paths: PathSampler
+    images: ImageSampler
+    weight_gradient_clip: float | None = 5.0
+    num_validated_paths: int = 4
+    variance_draws: int = 10
 
-    def __init__(
-        self,
-        supernet,
-        optimizer,
-        paths: PathSampler,
-        images: ImageSampler,
-        clip: float | None = 5.0,
-        assessed_cells: int = 4,
-        variance_draws: int = 10,
-        xla: bool = False,
-        seed: int = 0,
-    ):
+    phases: ClassVar[tuple[str, ...]] = ("weights",)
+    takes: ClassVar[tuple[str, ...]] = ()
+    learns_logits: ClassVar[bool] = False
+
+    def __post_init__(self):
+        if self.weight_gradient_clip is not None:
+            require_positive(" or None", weight_gradient_clip=self.weight_gradient_clip)
+        require_count(1, num_validated_paths=self.num_validated_paths)
+        if self.variance_draws != 0:
+            require_count(2, " or 0", variance_draws=self.variance_draws)
+
+    def check(self, space, batches) -> None:
+        """Refuses samplers that do not fit the space, and data that do not fit the samplers."""
+        self.paths.build(space)
+        if batches.steps < self.variance_draws:
+            raise UserError(
+                f"variance_draws must be at most the {batches.steps} batches of an epoch. Received: "
+                f"variance_draws={self.variance_draws}"
+            )
+        order = self.images.build(batches.train.size).order(0, 0)
+        if order is not None:
+            next(iter(batches.epoch(0, 0, 0, order)))
+
+    def build(self, setup: StepSetup) -> "PathTraining":
+        """The step of one search; there are no logits to move."""
+        return PathTraining(self, setup)
+
+
+class PathTraining:
+    """The `Step` that `SampledPaths` builds.
+
+    Raises:
+        UserError: An optimizer that cannot leave variables alone, or moving averages with several replicas.
+    """
+
+    phases = SampledPaths.phases
+
+    def __init__(self, part: SampledPaths, setup: StepSetup):
+        supernet, optimizer = setup.supernet, setup.method.weight_optimizer
         _check_parts(supernet, optimizer)
-        self._supernet, self._optimizer, self._clip, self._seed = supernet, optimizer, clip, seed
-        self._paths, self._images = paths, images
-        self._assessed, self._draws = assessed_cells, variance_draws
+        self._supernet, self._optimizer, self._seed = supernet, optimizer, setup.seed
+        self._part = part
         self._strategy = tf.distribute.get_strategy()
-        self.temperature = tf.Variable(1.0, trainable=False, name="temperature")
         self._variables = supernet.trainable_variables
         optimizer.build(self._variables)
-        paths.build(supernet.space)
+        self._paths = part.paths.build(supernet.space)
+        self._images = part.images.build(setup.train_images)
         self._owners = _owners(supernet)
         if self._strategy.num_replicas_in_sync > 1:
             self._pass = self._one_pass  # replicas cannot meet inside a function
         else:
-            self._pass = tf.function(self._one_pass, autograph=False, jit_compile=xla)
-        self.functions = {"weights": tf.function(self._step, autograph=False)}
+            self._pass = tf.function(self._one_pass, autograph=False, jit_compile=setup.xla)
+        self.function = distributed(self._replica_step)
         self._gradients = {
             scheme: tf.function(functools.partial(self._drawn_gradients, scheme), autograph=False)
             for scheme in ("as trained", "weighted", "uniform")
@@ -79,32 +112,16 @@ class SinglePath:
 
     @property
     def variables(self) -> dict[str, list]:
-        """Name -> variables of the samplers, for the checkpoint."""
+        """Name -> variables of the samplers."""
         return {"paths": self._paths.variables, "images": self._images.variables}
 
-    def prepare(self, feed) -> None:
-        """Gives the sampler of images their number."""
-        self._images.build(feed.train.size)
-
-    def order(self, epoch: int) -> np.ndarray | None:
-        """The order of the training images in an epoch (from 0); None for a random one."""
+    def image_order(self, epoch: int) -> np.ndarray | None:
         return self._images.order(self._seed, epoch)
 
-    def step(self, batch, index, phases=phases, epoch: int = 0) -> dict[str, tf.Tensor]:
-        """One step on the weights.
+    def __call__(self, batches: Mapping[str, Batch], info: StepInfo) -> dict[str, tf.Tensor]:
+        return self.function(*Batch(*batches["weights"]), tf.constant(info.index, tf.int64))
 
-        Args:
-            batch: images, labels and, where the sampler gives an order, their positions (per replica).
-            index: global step, a scalar int64 tensor; seeds the paths.
-            phases: there is one.
-            epoch: of this step; not needed.
-
-        Returns:
-            Scalars still on the device: loss/weights, accuracy/train, weights/gradient_norm.
-        """
-        return self.functions["weights"](*_three(batch), index)
-
-    def end_epoch(self, state, feed) -> dict[str, float]:
+    def end_epoch(self, epoch: EpochInfo) -> dict[str, float]:
         """Takes the epoch's statistics into the samplers, and measures the variance of the gradient that follows.
 
         Returns:
@@ -112,65 +129,58 @@ class SinglePath:
             several paths a step, of their mean), gradient/squared_mean, the squared norm of its mean (an estimate that
             can fall below 0), and gradient/relative_variance, their quotient, where the draws suffice for it.
             With importance sampling also, at the same weights, gradient/variance_uniform (of uniform paths and images),
-            and gradient/variance_weighted (with importance weights, the quantity that PA&DA minimises) as long as
+            and gradient/variance_weighted (with importance weights, the quantity that PA&DA minimizes) as long as
             gradient/weight_second_moment, the factor by which the weights of the paths raise it, is not above the
             number of draws, which could not show it.
         """
         for sampler in (self._paths, self._images):
-            sampler.end_epoch(state.epoch + 1, state.epochs)
-        if not self._draws:
+            sampler.end_epoch(epoch.epoch + 1, epoch.epochs)
+        draws = self._part.variance_draws
+        if not draws:
             return {}
         averages = [(variable, variable.numpy()) for variable in self._supernet.non_trainable_variables]
-        found = self._variance(state, feed, "as trained")
+        result = self._variance(epoch, "as trained")
         if self.variables["paths"] or self.variables["images"]:
             moment = self._paths.second_moment()
-            found["weight_second_moment"] = moment
-            for scheme in ("uniform", "weighted") if moment <= self._draws else ("uniform",):
-                found[f"variance_{scheme}"] = self._variance(state, feed, scheme)["variance"]
+            result["weight_second_moment"] = moment
+            for scheme in ("uniform", "weighted") if moment <= draws else ("uniform",):
+                result[f"variance_{scheme}"] = self._variance(epoch, scheme)["variance"]
         for variable, value in averages:  # measuring leaves no trace
             variable.assign(value)
-        return {f"gradient/{name}": value for name, value in found.items() if math.isfinite(value)}
+        return {f"gradient/{name}": value for name, value in result.items() if math.isfinite(value)}
 
-    def _variance(self, state, feed, scheme) -> dict[str, float]:
+    def _variance(self, epoch: EpochInfo, scheme: str) -> dict[str, float]:
         """See `variance`, of gradients on the first batches of the next epoch."""
-        epoch = state.epoch + 1
-        order = None if scheme == "uniform" else self.order(epoch)
-        batches = feed.batches(state.seed, epoch, 0, order)
+        order = None if scheme == "uniform" else self.image_order(epoch.epoch + 1)
+        batches = epoch.batches.epoch(epoch.seed, epoch.epoch + 1, 0, order)
         return variance(
-            self._gradients[scheme](*_three(batch), tf.constant(state.step + number, tf.int64))
-            for number, (batch,) in enumerate(itertools.islice(batches, self._draws))
+            self._gradients[scheme](*Batch(*batch["weights"]), tf.constant(epoch.step + number, tf.int64))
+            for number, batch in enumerate(itertools.islice(batches, self._part.variance_draws))
         )
 
-    def distribution(self, temperature: float) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
-        """Logarithms and probabilities of the paths' candidates, cell kind -> [E, O]."""
+    def architecture(self, temperature: float) -> Architecture:
+        """Logarithms and probabilities of the paths' candidates."""
         probs = self._paths.distribution()
-        return {kind: np.log(np.maximum(table, 1e-30)) for kind, table in probs.items()}, probs
+        return Architecture({kind: np.log(np.maximum(table, 1e-30)) for kind, table in probs.items()}, probs)
 
-    def assess(self, state, evaluate, discretizer):
-        """The best of some uniformly drawn cells on the validation half, and the mean accuracy of all of them."""
-        cells, losses, hits = [], [], []
-        for number in range(self._assessed):
-            seed = step_seed(self._seed, state.epoch * self._assessed + number, "assess")
-            path = draw_path(state.space, uniform(state.space), seed)
-            cells.append(discretizer({kind: table.numpy() for kind, table in path.items()}, state.space))
-            loss, accuracy = evaluate(cells[-1].one_hot(state.space))
+    def validate(self, epoch: EpochInfo, evaluate: Callable, discretizer: Callable) -> Validation:
+        """The best of some uniformly drawn cells on the validation split, and the mean accuracy of all of them."""
+        space, cells, losses, hits = self._supernet.space, [], [], []
+        for number in range(self._part.num_validated_paths):
+            seed = step_seed(self._seed, epoch.epoch * self._part.num_validated_paths + number, "assess")
+            path = draw_path(space, uniform(space), seed)
+            cells.append(discretizer({kind: table.numpy() for kind, table in path.items()}, space))
+            loss, accuracy = evaluate(cells[-1].one_hot(space))
             losses.append(loss)
             hits.append(accuracy)
         best = int(np.argmax(hits))
         means = {"loss/valid": float(np.mean(losses)), "accuracy/valid": float(np.mean(hits))}
-        return cells[best], {**means, "accuracy/discretized": hits[best]}
-
-    def _step(self, images, labels, rows, index):
-        with no_collection():
-            scalars = self._strategy.run(self._replica_step, args=(images, labels, rows, index))
-        return {
-            tag: self._strategy.reduce(tf.distribute.ReduceOp.SUM, value, axis=None) for tag, value in scalars.items()
-        }
+        return Validation(cells[best], {**means, "accuracy/discretized": hits[best]})
 
     def _replica_step(self, images, labels, rows, index):
         paths = self._paths.sample(step_seed(self._seed, index, "path"))
         losses, hits, values, gradients = self._passes(images, labels, rows, paths)
-        clipped = reduce_and_clip(self._optimizer, gradients, self._clip)
+        clipped = reduce_and_clip(self._optimizer, gradients, self._part.weight_gradient_clip)
         union = {kind: tf.add_n([path[kind] for path in paths]) for kind in paths[0]}
         apply_clipped(self._optimizer, clipped, self._variables, self._used(union))
         norms = clipped.norms
@@ -215,7 +225,7 @@ class SinglePath:
         variables = [variable.value for variable in self._variables]
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch(variables)
-            outputs = self._supernet(images, path, training=True, one_hot=True)
+            outputs = self._supernet(images, path, training=True, single_path=True)
             losses = tf.nn.sparse_softmax_cross_entropy_with_logits(labels, outputs)
             scaled = self._optimizer.scale_loss(share_of_mean(weights * losses))
         gradients = tape.gradient(scaled, variables, unconnected_gradients=_ZERO)
@@ -287,92 +297,16 @@ def _places(owners, kind) -> tuple[list[int], list[int]]:
     return [index for index, _ in found], [place for _, place in found]
 
 
-def _three(batch):
-    return batch if len(batch) == 3 else (*batch, None)
-
-
 def _check_parts(supernet, optimizer):
-    if not hasattr(getattr(optimizer, "inner_optimizer", optimizer), "only"):
+    if not isinstance(unscaled(optimizer), Selective):
         raise UserError(
-            "Sampled paths expect an optimizer that can leave variables alone (@sgd). Received: "
+            "Sampled paths expect an optimizer that can leave variables alone (@SGD()). Received: "
             f"{type(optimizer).__name__}"
         )
+    if supernet.rematerialize:
+        raise UserError("Sampled paths keep nothing that could be run again. Received: rematerialize=True")
     if supernet.running_statistics and tf.distribute.get_strategy().num_replicas_in_sync > 1:
         raise UserError(
             "Sampled paths keep no moving averages on several replicas, which run all candidates: set "
-            "search.running_statistics = False. Received: True"
+            "Method.running_statistics = False. Received: True"
         )
-
-
-@dataclasses.dataclass(frozen=True)
-class SinglePathBuilder:
-    """See `single_path`."""
-
-    paths: PathSampler
-    images: ImageSampler
-    weight_gradient_clip: float | None
-    assessed_cells: int
-    variance_draws: int
-    phases = SinglePath.phases
-
-    def __call__(
-        self, supernet, logits, relaxation, weight_optimizer, arch_optimizer, *, regularizers=(), xla=False, seed=0
-    ) -> SinglePath:
-        """The step; there are no logits to move."""
-        samplers = copy.copy(self.paths), copy.copy(self.images)  # they keep the state of one search
-        settings = self.weight_gradient_clip, self.assessed_cells, self.variance_draws
-        return SinglePath(supernet, weight_optimizer, *samplers, *settings, xla, seed)
-
-    def check(self, space, feed, parts) -> None:
-        """Refuses parts of a bilevel step, samplers that do not fit the space, and data that do not fit the samplers.
-
-        Args:
-            space: of the search.
-            feed: its data (`tf_edd.search.epoch.Feed`).
-            parts: arguments of `search` that steps with logits need, by name.
-
-        Raises:
-            UserError: any of these.
-        """
-        if given := [name for name, part in parts.items() if part]:
-            raise UserError(f"single_path takes no {' and no '.join(given)}: bind nothing or None. Received: {given}")
-        copy.copy(self.paths).build(space)
-        if feed.steps < self.variance_draws:
-            raise UserError(
-                f"variance_draws must be at most the {feed.steps} batches of an epoch. Received: {self.variance_draws}"
-            )
-        images = copy.copy(self.images)
-        images.build(feed.train.size)
-        if (order := images.order(0, 0)) is not None:
-            feed.batches(0, 0, 0, order)
-
-
-@gin.configurable(module="tf_edd.steps.sampled_paths")
-def single_path(
-    paths: PathSampler = gin.REQUIRED,
-    images: ImageSampler = gin.REQUIRED,
-    weight_gradient_clip: float | None = 5.0,
-    assessed_cells: int = 4,
-    variance_draws: int = 10,
-) -> SinglePathBuilder:
-    """Trains the supernet's weights on sampled paths (SPOS, FairNAS, PA&DA); for `search.bilevel`.
-
-    Args:
-        paths: `uniform_paths`, `fair_paths` or `importance_paths`.
-        images: `uniform_images` or `importance_images`.
-        weight_gradient_clip: largest global norm of the gradient (with several paths of their sum), None for no limit.
-        assessed_cells: cells, drawn uniformly, whose mean accuracy after each epoch stands for the supernet's; the best
-            of them is the epoch's genotype.
-        variance_draws: gradients on paths and batches of the next epoch whose variance is measured after each epoch;
-            0 for no measurement. Importance sampling takes three times as many, see `SinglePath.end_epoch`.
-
-    Raises:
-        UserError: a clip that is not positive, no cell to assess, or one draw.
-    """
-    if weight_gradient_clip is not None and not weight_gradient_clip > 0:
-        raise UserError(f"weight_gradient_clip must be positive or None. Received: {weight_gradient_clip}")
-    if assessed_cells < 1:
-        raise UserError(f"assessed_cells must be at least 1. Received: assessed_cells={assessed_cells}")
-    if variance_draws < 0 or variance_draws == 1:
-        raise UserError(f"variance_draws must be 0 or at least 2. Received: variance_draws={variance_draws}")
-    return SinglePathBuilder(paths, images, weight_gradient_clip, assessed_cells, variance_draws)

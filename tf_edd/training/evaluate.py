@@ -1,18 +1,19 @@
 """Measures a retrained network, or an exported one, on the test split."""
 
 import dataclasses
-from collections.abc import Callable
 from pathlib import Path
 
 import gin
+import keras
 import numpy as np
 import tensorflow as tf
 
-from tf_edd.data import ImageData
-from tf_edd.errors import UserError
+from tf_edd.data import Data, ImageData
+from tf_edd.errors import UserError, require_one_of
 from tf_edd.evaluation.scorer import Scorer, Scores
 from tf_edd.runtime import files
-from tf_edd.runtime.strategy import is_chief
+from tf_edd.runtime.file_names import RESULTS
+from tf_edd.runtime.strategy import is_chief, strategy_scope
 from tf_edd.training.records import BEST, LAST, load_network
 
 RECORDED = ("name", "class_names", "image_shape", "mean", "std")
@@ -22,73 +23,75 @@ RECORDED = ("name", "class_names", "image_shape", "mean", "std")
 def evaluate(
     model_dir=None,
     *,
-    data: Callable = gin.REQUIRED,
+    data: Data,
     which: str = BEST,
     batch_size: int = 256,
     saved_model=None,
     data_dir: str | None = None,
 ) -> dict:
-    """Loss and accuracies on the test split, under the `tf.distribute` strategy in scope.
+    """Loss and accuracies on the test split.
+
+    It computes under the `tf.distribute` strategy in scope, or where there is none under that of `tf_edd.configure`.
 
     Args:
-        model_dir: of the retraining. The result is written to `retrain/evaluation.json` (an exported model's to
+        model_dir: Of the retraining. The result is written to `retrain/evaluation.json` (that of an exported model to
             `export/evaluation.json`); without it nothing is written.
-        data: loader, called with `data_dir`; it must give the data set that the network was trained on.
+        data: The images on which the network was trained: a loader or an `ImageData`.
         which: "best" or "last" network of the retraining.
-        batch_size: images a batch, over all replicas; it does not change the result.
-        saved_model: folder of an exported model to measure in place of the retrained network.
-        data_dir: where the data set lies.
+        batch_size: Images per batch, over all replicas; it does not change the result.
+        saved_model: Folder of an exported model to measure instead of the retrained network.
+        data_dir: Where the data set lies.
 
     Returns:
         loss, accuracy, top_5_accuracy (None with five classes or fewer), class_accuracy (name -> accuracy, None for
         a class without test images), images, data, network.
 
     Raises:
-        UserError: no trained network, another data set, or a folder that holds no exported model.
+        UserError: No trained network, another data set, or a folder that holds no exported model.
     """
-    images = data(data_dir=data_dir)
-    if saved_model is not None:
-        scores = score_saved_model(saved_model, images, batch_size)
-    elif model_dir is not None:
-        check_data(read_results(model_dir), images)
-        scores = score_network(load_trained(model_dir, which), images, batch_size)
-    else:
-        raise UserError("Expected a model_dir or a saved_model to evaluate. Received: none")
-    result = _result(scores, images, str(saved_model) if saved_model is not None else which)
-    if model_dir is not None and is_chief(tf.distribute.get_strategy()):
-        phase = "export" if saved_model is not None else "retrain"
-        files.write_json(Path(model_dir) / phase / "evaluation.json", result)
-    return result
+    with strategy_scope():
+        images = data.load(data_dir)
+        if saved_model is not None:
+            scores = score_saved_model(saved_model, images, batch_size)
+        elif model_dir is not None:
+            check_data(read_results(model_dir), images)
+            scores = score_network(load_trained(model_dir, which), images, batch_size)
+        else:
+            raise UserError("Expected a model_dir or a saved_model to evaluate. Received: neither")
+        result = _result(scores, images, str(saved_model) if saved_model is not None else which)
+        if model_dir is not None and is_chief(tf.distribute.get_strategy()):
+            phase = "export" if saved_model is not None else "retrain"
+            files.write_json(Path(model_dir) / phase / "evaluation.json", result)
+        return result
 
 
 def read_results(model_dir) -> dict:
-    """What the retraining in `model_dir` has written.
+    """The results of the retraining in `model_dir`.
 
     Raises:
-        UserError: there is no finished retraining.
+        UserError: There is no finished retraining.
     """
-    path = Path(model_dir) / "retrain" / "results.json"
+    path = Path(model_dir) / "retrain" / RESULTS
     if not path.is_file():
         raise UserError(f"Expected the folder of a finished retraining. Received: {model_dir} ({path} is not there)")
     return files.read_json(path)
 
 
-def load_trained(model_dir, which: str = BEST):
+def load_trained(model_dir, which: str = BEST) -> keras.Model:
     """The "best" or "last" network of a retraining.
 
     Raises:
-        UserError: another name, or no such network.
+        UserError: Another name, or no such network.
     """
-    if which not in (BEST, LAST):
-        raise UserError(f"which must be {BEST!r} or {LAST!r}. Received: which={which!r}")
+    require_one_of((BEST, LAST), which=which)
     return load_network(Path(model_dir) / "retrain" / which)
 
 
 def check_data(results: dict, images: ImageData) -> None:
-    """Checks that `images` are the data that the network was trained on, normalised alike.
+    """Checks that `images` are the data on which the network was trained, with the same normalization.
 
     Raises:
-        UserError: another name, shape, other classes, mean or std.
+        UserError: Another name or shape, other classes, mean or std.
     """
     trained = {"name": results["data"], **{name: results[name] for name in RECORDED[1:]}}
     for name in RECORDED:
@@ -106,8 +109,8 @@ def check_data(results: dict, images: ImageData) -> None:
             )
 
 
-def score_network(model, images: ImageData, batch_size: int) -> Scores:
-    """Scores of a network on normalised test images."""
+def score_network(model: keras.Model, images: ImageData, batch_size: int) -> Scores:
+    """Scores of a network on normalized test images."""
     batches = images.test.batches(batch_size, seed=0, epoch=0, drop_remainder=False, shuffle=False)
     return Scorer(lambda x: model(x, training=False), images.num_classes)(batches, batch_size)
 
@@ -116,12 +119,12 @@ def score_saved_model(path, images: ImageData, batch_size: int) -> Scores:
     """Scores of an exported model on raw test images.
 
     Raises:
-        UserError: no model that `tf_edd.training.export` wrote, or one of other images or classes.
+        UserError: No model that `tf_edd.export` wrote, or one of other images or classes.
     """
     if not (Path(path) / "saved_model.pb").is_file():
         raise UserError(f"Expected the folder of an exported model. Received: {path} (saved_model.pb is not there)")
     loaded = tf.saved_model.load(str(path))
-    if not hasattr(loaded, "serve_uint8"):
+    if "serve_uint8" not in loaded.signatures:
         raise UserError(f"Expected a model that tf_edd has exported. Received: {path} (it has no serve_uint8)")
     labels = tuple(name.decode() for name in loaded.labels()["labels"].numpy())
     if labels != images.class_names:

@@ -2,15 +2,14 @@
 
 export/saved_model/    tf.saved_model.load(...).serve(images); signatures serving_default, serve_uint8 and labels
 export/model.keras     raw images 0..255 to logits, for Keras with tf_edd installed
-export/labels.txt      the class names, one a line, in the order of the outputs
-export/model_card.json what the model is, what it reaches, and how the reloaded model was checked; written last
+export/labels.txt      the class names, one per line, in the order of the outputs
+export/model_card.json what the model is, its accuracy, how to use it, and how it was checked; written last
 """
 
 import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable
 from pathlib import Path
 
 import gin
@@ -19,64 +18,73 @@ import numpy as np
 import tensorflow as tf
 from absl import logging
 
-from tf_edd.data import ImageData
-from tf_edd.errors import UserError
+from tf_edd.data import Data, ImageData
+from tf_edd.errors import UserError, require_count
 from tf_edd.runtime import environment, files
+from tf_edd.runtime.strategy import current
 from tf_edd.training import export_check
 from tf_edd.training.evaluate import check_data, load_trained, read_results
 from tf_edd.training.records import BEST
 
 CARD = "model_card.json"
+# Lines that run as they stand, in the folder of the export; `images` are raw images, float32 [B, H, W, C].
+USAGE = {
+    "saved_model": "import tensorflow as tf; model = tf.saved_model.load('saved_model'); "
+    "class_names = model.serve(images)['class_name']",
+    "keras": "import keras, tf_edd.networks.blocks, tf_edd.networks.final_network; "
+    "model = keras.saving.load_model('model.keras'); logits = model(images)",
+}
 
 
 @gin.configurable(module="tf_edd")
 def export(
     model_dir,
     *,
-    data: Callable = gin.REQUIRED,
+    data: Data,
     which: str = BEST,
     check_images: int = 10_000,
     tolerance: float = 1e-3,
     data_dir: str | None = None,
     overwrite: bool = False,
-) -> dict:
+) -> keras.Model:
     """Writes `model_dir/export/`, reloads the SavedModel in a new process and compares; call it outside any strategy.
 
     Args:
-        model_dir: of the retraining.
-        data: loader, called with `data_dir`; gives the class names and the images of the check.
+        model_dir: Of the retraining.
+        data: The images on which the network was trained, a loader or an `ImageData`: it gives the class names and the
+            images of the check.
         which: "best" or "last" network of the retraining.
-        check_images: how many test images, at most, the reloaded model is measured on.
-        tolerance: largest difference of a logit between the reloaded model and the network in this process, both in
+        check_images: How many test images, at most, the reloaded model is measured on.
+        tolerance: Largest difference of a logit between the reloaded model and the network in this process, both in
             float32, whatever the precision of the training was.
-        data_dir: where the data set lies.
-        overwrite: replace an earlier export.
+        data_dir: Where the data set lies.
+        overwrite: Replace an earlier export.
 
     Returns:
-        The content of `model_card.json`.
+        The model in `model.keras`: raw images [B, H, W, C], 0..255, to logits. What it reaches is in `model_card.json`.
 
     Raises:
-        UserError: no finished retraining, another data set, an earlier export, or a reloaded model that differs.
+        UserError: No finished retraining, another data set, an earlier export, or a reloaded model that differs.
     """
+    require_count(check_images=check_images)
+    current()  # memory of a GPU is taken as it is needed: the check in a new process needs some too
     results = read_results(model_dir)
-    images = data(data_dir=data_dir)
+    images = data.load(data_dir)
     check_data(results, images)
-    if check_images < 1:
-        raise UserError(f"check_images must be at least 1. Received: check_images={check_images}")
     folder = Path(model_dir) / "export"
     if (folder / CARD).exists() and not overwrite:
         raise UserError(f"Expected no earlier export. Received: {folder}, which is complete; --overwrite replaces it")
     network = in_float32(load_trained(model_dir, which))
     files.make_folder(folder)
+    files.remove_leftovers(folder)
     (folder / CARD).unlink(missing_ok=True)  # from here on the folder is not complete
-    _write(folder, network, images)
+    model = _write(folder, network, images)
     check = _check(folder / "saved_model", network, images, check_images)
     if not max(check["max_logit_difference"], check["max_probability_difference"]) <= tolerance:
         raise UserError(f"Expected the reloaded model to agree within {tolerance}. Received: {check}")
-    card = _card(results, images, which, check)
-    files.write_json(folder / CARD, card)
+    files.write_json(folder / CARD, _card(results, images, which, check))
     logging.info("Exported to %s; reloaded: accuracy %.4f", folder, check["accuracy"])
-    return card
+    return model
 
 
 def in_float32(network: keras.Model) -> keras.Model:
@@ -94,16 +102,17 @@ def in_float32(network: keras.Model) -> keras.Model:
 
 
 def raw_network(network: keras.Model, images: ImageData) -> keras.Model:
-    """The network with the normalisation in front: raw images [B, H, W, C], 0..255, to logits [B, classes]."""
+    """The network with the normalization in front: raw images [B, H, W, C], 0..255, to logits [B, classes]."""
     mean, std = np.array(images.mean), np.array(images.std)
     raw = keras.Input(images.image_shape, name="images", dtype="float32")
     rescale = keras.layers.Rescaling(
-        (1 / (255 * std)).tolist(), (-mean / std).tolist(), dtype="float32", name="normalise"
+        (1 / (255 * std)).tolist(), (-mean / std).tolist(), dtype="float32", name="normalize"
     )
     return keras.Model(raw, network(rescale(raw)), name="raw_network")
 
 
-def _write(folder: Path, network, images: ImageData) -> None:
+def _write(folder: Path, network: keras.Model, images: ImageData) -> keras.Model:
+    """Writes all but the card; returns the model in `model.keras`."""
     model = raw_network(network, images)
     saved = folder / "saved_model"
     try:
@@ -114,6 +123,7 @@ def _write(folder: Path, network, images: ImageData) -> None:
     except (OSError, tf.errors.OpError) as error:
         raise files.write_error(folder, error) from error
     files.write_lines(folder / "labels.txt", images.class_names)
+    return model
 
 
 def _archive(model, images: ImageData) -> keras.export.ExportArchive:
@@ -198,11 +208,8 @@ def _card(results: dict, images: ImageData, which: str, check: dict) -> dict:
             "class_name": ["batch"],
             "logits": ["batch", len(images.class_names)],
         },
-        "normalisation": {"mean": list(images.mean), "std": list(images.std), "where": "inside the model"},
-        "usage": {
-            "saved_model": "tf.saved_model.load('saved_model').serve(images)['class_name']",
-            "keras": "import tf_edd.networks.final_network; keras.saving.load_model('model.keras')(images)",
-        },
+        "normalization": {"mean": list(images.mean), "std": list(images.std), "where": "inside the model"},
+        "usage": USAGE,
         "reloaded": check,
         "versions": environment.describe()["versions"],
     }

@@ -1,48 +1,42 @@
-"""One step of the retraining: loss with its side branch, gradient, update."""
+"""One step of the retraining: loss with its auxiliary head, gradient, update."""
 
 import keras
 import tensorflow as tf
 
 from tf_edd.networks.final_network import set_drop_path
+from tf_edd.optimizers import own_optimizer
 from tf_edd.optimizers.gradients import apply_gradients, share_of_accuracy, share_of_mean
 from tf_edd.runtime import seeds
+from tf_edd.training.recipe import TrainingRecipe
 
 
 class TrainStep:
     """One step of the weights: `step(images, labels)` -> scalars, under the strategy in which it is made.
 
-        loss = cross entropy(logits) + auxiliary_weight * cross entropy(auxiliary logits)
-
     Args:
-        model: images -> logits, or -> [logits, auxiliary logits].
-        optimizer: built here on the model's trainable variables.
-        label_smoothing: e in the target (1 - e) one_hot + e / classes, of both cross entropies.
-        clip: largest global norm of the gradient, or None.
-        xla: compile the forward and backward pass.
-        auxiliary_weight: see above.
-        seed: of the drop path.
+        model: Images -> logits, or -> [logits, logits of the auxiliary head].
+        recipe: Gives the loss and the optimizer, of which the step makes a copy on the model's trainable variables.
+        jit_compile: Whether XLA compiles the forward and backward pass of a replica.
+        seed: Of the drop path.
     """
 
-    def __init__(self, model, optimizer, label_smoothing=0.0, clip=None, xla=False, auxiliary_weight=0.0, seed=0):
-        if keras.config.dtype_policy().name == "mixed_float16":
-            optimizer = keras.optimizers.LossScaleOptimizer(optimizer)
-        self.optimizer = optimizer
-        self._model, self._smoothing, self._clip = model, label_smoothing, clip
-        self._auxiliary_weight, self._seed = auxiliary_weight, seed
+    def __init__(self, model: keras.Model, recipe: TrainingRecipe, jit_compile: bool = False, seed: int = 0):
+        self.optimizer = own_optimizer(recipe.optimizer)
+        self._model, self._recipe, self._seed = model, recipe, seed
         self._number, self._drop_path_rate = 0, None
         self._strategy = tf.distribute.get_strategy()
         self.variables = model.variables
         self.optimizer.build(model.trainable_variables)
-        self._pass = tf.function(self._gradients, jit_compile=True, autograph=False) if xla else self._gradients
+        self._pass = tf.function(self._gradients, jit_compile=True, autograph=False) if jit_compile else self._gradients
         self.function = tf.function(self._step, autograph=False)
 
     def begin(self, number: int, learning_rate: float, drop_path_rate: float | None = None) -> None:
         """Begins an epoch.
 
         Args:
-            number: of the next step of the training; its drop-path masks are a function of seed and number.
-            learning_rate: of the epoch.
-            drop_path_rate: of the epoch; None for a network without drop path.
+            number: Of the next step of the training; its drop-path masks are a function of seed and number.
+            learning_rate: Of the epoch.
+            drop_path_rate: Of the epoch; None for a network without drop path.
         """
         self.optimizer.learning_rate = learning_rate
         self._number, self._drop_path_rate = number, drop_path_rate
@@ -64,16 +58,18 @@ class TrainStep:
 
     def _replica(self, images, labels):
         loss, accuracy, gradients = self._pass(images, labels)
-        apply_gradients(self.optimizer, gradients, self._model.trainable_variables, self._clip)
+        clip = self._recipe.weight_gradient_clip
+        apply_gradients(self.optimizer, gradients, self._model.trainable_variables, clip)
         return {"loss/train": loss, "accuracy/train": accuracy}
 
     def _gradients(self, images, labels):
         variables = [variable.value for variable in self._model.trainable_variables]
+        smoothing, weight = self._recipe.label_smoothing, self._recipe.auxiliary_weight
         with tf.GradientTape() as tape:
             logits, *side = tf.nest.flatten(self._model(images, training=True))
-            losses = smoothed_cross_entropy(labels, logits, self._smoothing)
+            losses = smoothed_cross_entropy(labels, logits, smoothing)
             for auxiliary in side:
-                losses += self._auxiliary_weight * smoothed_cross_entropy(labels, auxiliary, self._smoothing)
+                losses += weight * smoothed_cross_entropy(labels, auxiliary, smoothing)
             loss = share_of_mean(losses)
             scaled = self.optimizer.scale_loss(loss)
         gradients = tape.gradient(scaled, variables, unconnected_gradients=tf.UnconnectedGradients.ZERO)
@@ -84,7 +80,7 @@ def smoothed_cross_entropy(labels: tf.Tensor, logits: tf.Tensor, smoothing: floa
     """-sum_c q_c log p_c with q = (1 - e) one_hot(label) + e / classes, for each example.
 
     Args:
-        labels: int [B].
+        labels: Integers [B].
         logits: [B, classes].
         smoothing: e.
 

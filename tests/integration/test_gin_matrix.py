@@ -1,0 +1,99 @@
+"""Every method goes with every recipe of a search and with every space, or says why not."""
+
+import time
+
+import gin
+import pytest
+from gin_files import DIGITS, binds, included, includes, learns_logits, like_cifar10, methods, names, search_recipes
+
+from conformance.rows import same_candidates_in_each_cell, same_number_of_candidates
+from tf_edd.errors import UserError
+from tf_edd.runtime import config
+from tf_edd.search import parts  # noqa: F401 (registers what the files name)
+from tf_edd.search.search import search
+from tf_edd.steps import SampledPaths
+
+SECONDS = 60  # of processor time
+MEASURED = []
+
+
+@pytest.fixture(autouse=True)
+def clear():
+    yield
+    gin.clear_config()
+
+
+def with_spaces():
+    """Each recipe with the space that it has, or with all spaces."""
+    for recipe in search_recipes():
+        for space in [None] if includes(recipe, "spaces") else names("spaces"):
+            yield recipe, space
+
+
+def data_set(recipe) -> list[str]:
+    """The recipe's own, or one that has all the parts that it gives numbers to."""
+    if includes(recipe, "datasets"):
+        return []
+    return ["datasets/imagenet2012.gin" if binds(recipe, "ColorJitter.") else DIGITS]
+
+
+def refusal(method, space) -> str | None:
+    """Why a method cannot search in a space."""
+    if binds(method, "@FairPaths()") and not same_number_of_candidates(space):
+        return "FairPaths expects the same number of candidates on every edge"
+    if binds(method, "@ImportancePaths()") and not same_candidates_in_each_cell(space):
+        return "set per_edge = True for this space"
+    return None
+
+
+def compose(files, bindings=()) -> str:
+    config.parse(files, bindings, roots=["search"])
+    return search("run", data=like_cifar10(), dry_run=True)
+
+
+@pytest.mark.parametrize("recipe, space", with_spaces(), ids=lambda name: name or "own")
+def test_every_method(recipe, space, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    began, refused = time.process_time(), {}
+    for method in methods():
+        files = [recipe, *([space] if space else []), *data_set(recipe), method]
+        try:
+            text = compose(files)
+        except UserError as error:
+            refused[method] = str(error)
+            continue
+        assert "parameters" in text and " epochs x " in text, method
+        assert ("relaxation  " in text) == learns_logits(method), method
+    made = gin.query_parameter("search.space").scoped_configurable_fn()
+    expected = {method: reason for method in methods() if (reason := refusal(method, made))}
+    assert refused.keys() == expected.keys(), refused
+    assert all(expected[method] in message for method, message in refused.items()), refused
+    assert not list(tmp_path.iterdir())
+    MEASURED.append(time.process_time() - began)
+
+
+def test_the_matrix_is_quick():
+    """It is to stay a test that is run at every change."""
+    assert sum(MEASURED) < SECONDS
+
+
+@pytest.mark.parametrize("method", methods())
+def test_self_distillation_joins_every_method_with_logits(method):
+    files = ["quickstart.gin", method, "methods/self_distillation.gin"]
+    if learns_logits(method):
+        assert "SelfDistillation" in compose(files)
+        return
+    with pytest.raises(UserError, match="self_distillation is never used"):
+        compose(files)
+
+
+@pytest.mark.parametrize("selector", names("selectors"))
+@pytest.mark.parametrize("method", methods())
+def test_selectors_join_every_method(method, selector):
+    assert "selector" in compose(["quickstart.gin", method, selector])
+
+
+def test_every_file_of_a_method_is_in_the_matrix():
+    tried = set().union(*(included(method) for method in methods()))
+    assert tried >= set(names("methods")) - {"methods/self_distillation.gin"}
+    assert any(binds(method, f"@{SampledPaths.__name__}()") for method in methods())

@@ -1,0 +1,97 @@
+"""The composition of a method: what a step needs and refuses, and copies of the optimizers."""
+
+import dataclasses
+
+import keras
+import pytest
+from tiny_search import EPOCHS, method
+
+from tf_edd import optimizers, samplers, schedules, steps
+from tf_edd.errors import UserError
+from tf_edd.regularizers import SelfDistillation
+from tf_edd.relaxations import Softmax
+from tf_edd.search.method import Method, own_optimizer
+
+SAMPLED = steps.SampledPaths(samplers.UniformPaths(), samplers.UniformImages())
+
+
+def sampled(**changes):
+    """A method without logits."""
+    parts = {"weight_optimizer": optimizers.SGD(), "weight_rate": schedules.ConstantRate(0.1), "step": SAMPLED}
+    return Method(**{**parts, **changes})
+
+
+@pytest.mark.parametrize("part", ["relaxation", "arch_optimizer", "arch_rate"])
+def test_a_part_that_the_step_needs_is_asked_for(part):
+    with pytest.raises(UserError, match=f"FirstOrder needs Method.{part}. Received: none"):
+        method(**{part: None})
+
+
+def test_all_missing_parts_are_named():
+    with pytest.raises(UserError, match="needs Method.relaxation and Method.arch_optimizer and Method.arch_rate"):
+        method(relaxation=None, arch_optimizer=None, arch_rate=None)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"relaxation": Softmax()},
+        {"temperature": schedules.LinearTemperature(epochs=3)},
+        {"arch_rate": schedules.ConstantRate(0.1)},
+        {"arch_optimizer": optimizers.Adam()},
+        {"regularizers": (SelfDistillation(),)},
+        {"warmup_epochs": 1},
+        {"entropy_temperature": 1.0},
+    ],
+)
+def test_a_part_that_the_step_does_not_take_is_refused(changes):
+    sampled()
+    with pytest.raises(UserError, match=f"SampledPaths takes no {next(iter(changes))}: leave it out"):
+        sampled(**changes)
+
+
+@pytest.mark.parametrize(
+    "changes, told",
+    [
+        ({"warmup_epochs": -1}, "warmup_epochs=-1"),
+        ({"warmup_epochs": 1.5}, "warmup_epochs=1.5"),
+        ({"logit_init_scale": 0.0}, "logit_init_scale=0.0"),
+        ({"entropy_temperature": -1.0}, "entropy_temperature must be a positive number or None"),
+    ],
+)
+def test_values_out_of_range_are_refused(changes, told):
+    with pytest.raises(UserError, match=told):
+        method(**changes)
+
+
+def test_a_search_in_which_nothing_moves_is_refused():
+    method(warmup_epochs=EPOCHS - 1).check(EPOCHS)
+    with pytest.raises(UserError, match=f"at most epochs - 1 = {EPOCHS - 1}"):
+        method(warmup_epochs=EPOCHS).check(EPOCHS)
+    with pytest.raises(UserError, match=f"its warmup lasts {EPOCHS} of {EPOCHS} epochs"):
+        method(regularizers=(SelfDistillation(warmup_epochs=EPOCHS),)).check(EPOCHS)
+
+
+def test_lists_become_tuples_and_nothing_can_be_set():
+    made = method(regularizers=[SelfDistillation()])
+    assert made.regularizers == (SelfDistillation(),)
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        made.warmup_epochs = 3
+
+
+def test_a_search_gets_copies_of_the_optimizers():
+    made = method()
+    copy = made.prepared()
+    assert copy.weight_optimizer is not made.weight_optimizer and copy.step is made.step
+    assert copy.weight_optimizer.get_config() == made.weight_optimizer.get_config()
+    assert sampled().prepared().arch_optimizer is None
+
+
+def test_float16_scales_the_loss():
+    keras.config.set_dtype_policy("mixed_float16")
+    try:
+        scaled = own_optimizer(optimizers.SGD(momentum=0.5))
+    finally:
+        keras.config.set_dtype_policy("float32")
+    assert isinstance(scaled, keras.optimizers.LossScaleOptimizer) and scaled.inner_optimizer.momentum == 0.5
+    assert not isinstance(own_optimizer(optimizers.SGD()), keras.optimizers.LossScaleOptimizer)

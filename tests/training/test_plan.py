@@ -1,0 +1,85 @@
+"""The plan of a retraining: sizes and steps, other data, and what it refuses before anything is written."""
+
+import numpy as np
+import pytest
+from tiny_retraining import CELL, run
+
+from tf_edd.data import Crop, ImageData
+from tf_edd.data.normalization import Moments
+from tf_edd.data.sources import ArraySource
+from tf_edd.errors import UserError
+from tf_edd.spaces import darts, darts_imagenet, nas_bench_201
+from tf_edd.training.recipe import TrainingRecipe
+from tf_edd.training.retrain import retrain
+
+
+def test_dry_run_returns_sizes_and_writes_nothing(tmp_path):
+    plan = run(tmp_path / "run", dry_run=True)
+    assert plan["steps_per_epoch"] == 11 and plan["steps"] == 33 and plan["parameters"] > 0
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"batch_size": 5000}, "batch_size must not exceed the 1438 images"),
+        ({"epochs": 0}, "epochs"),
+        ({"epochs": 2.5}, "epochs must be an integer"),
+        ({"valid": 1.5}, "valid"),
+        ({"valid": 1438}, "valid"),
+        ({"batch_size": 64.0}, "batch_size must be an integer"),
+        ({"augmentation": Crop(1)}, "Expected .*augmentations"),
+        ({"augmentation": (3,)}, "Expected .*augmentations"),
+        ({"auxiliary_weight": 0.4}, "no auxiliary head"),
+    ],
+)
+def test_refuses_values_out_of_range(changes, message, tmp_path):
+    with pytest.raises(UserError, match=message):
+        run(tmp_path / "run", **changes)
+    assert not (tmp_path / "run").exists()
+
+
+def black(side, classes):
+    """Images that nobody looks at."""
+    source = ArraySource(np.zeros((200, side, side, 3), np.uint8), np.arange(200) % classes)
+    names = [str(label) for label in range(classes)]
+    return ImageData.from_sources("black", source, source, names, Moments((0.0,) * 3, (1.0,) * 3))
+
+
+def plan(space, data, genotype="DARTS_V2", **recipe):
+    arguments = {"recipe": TrainingRecipe(**recipe), "epochs": 3, "batch_size": 100}
+    return retrain("nowhere", genotype, space=space, data=data, dry_run=True, **arguments)
+
+
+@pytest.mark.parametrize(
+    ("space", "side", "classes", "parameters"),
+    [
+        (darts(36, 20), 32, 10, 3_349_342),
+        (darts(36, 20), 32, 100, 3_349_342 + 90 * (4 * 144 + 1)),
+        (darts_imagenet(48, 14), 224, 1000, 4_718_752),
+    ],
+)
+def test_a_cell_moves_to_other_data(space, side, classes, parameters):
+    """Sizes of methods.md 6.2; of the classifier, which reads 4 x 144 channels, each class has its own column."""
+    assert plan(space, black(side, classes))["parameters"] == parameters
+
+
+def test_refuses_what_cannot_move():
+    with pytest.raises(UserError, match="space 'nas_bench_201'. Received: one of space 'darts'"):
+        plan(nas_bench_201(), black(32, 10))
+    with pytest.raises(UserError, match="reduces the sides of its images by 32.*32x32 pixels. Received: images of 8x8"):
+        plan(darts_imagenet(), black(8, 10))
+
+
+@pytest.mark.parametrize(
+    ("space", "genotype", "side", "message"),
+    [
+        (darts(), "DARTS_V2", 16, "reads maps of 8x8.*Received: maps of 4x4 from images of 16x16"),
+        (darts_imagenet(), "DARTS_V2", 32, "reads maps of 7x7.*Received: maps of 1x1 from images of 32x32"),
+        (nas_bench_201(), CELL, 32, "'nas_bench_201' has no auxiliary head"),
+    ],
+)
+def test_a_plan_refuses_an_auxiliary_head_that_does_not_fit(space, genotype, side, message):
+    assert plan(space, black(side, 10), genotype)["steps"] == 3 * 2
+    with pytest.raises(UserError, match=message):
+        plan(space, black(side, 10), genotype, auxiliary_weight=0.4)

@@ -1,0 +1,58 @@
+"""The training step: the loss by its definition, and the update by hand."""
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from tf_edd.optimizers import SGD
+from tf_edd.training.recipe import TrainingRecipe
+from tf_edd.training.train_step import TrainStep, smoothed_cross_entropy
+
+
+def test_smoothed_cross_entropy_by_its_definition():
+    logits = np.random.default_rng(0).normal(size=(6, 4))
+    labels = np.array([0, 1, 2, 3, 0, 1])
+    log_probs = logits - np.log(np.exp(logits).sum(-1, keepdims=True))
+    for smoothing in (0.0, 0.1):
+        target = (1 - smoothing) * np.eye(4)[labels] + smoothing / 4
+        losses = smoothed_cross_entropy(tf.constant(labels, tf.int32), tf.constant(logits, tf.float32), smoothing)
+        np.testing.assert_allclose(losses, -(target * log_probs).sum(-1), rtol=1e-5)
+
+
+def test_step_follows_the_gradient_of_a_linear_model():
+    model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(2, use_bias=False)])
+    kernel = model.trainable_variables[0].numpy().astype(np.float64)
+    x, labels = np.random.default_rng(0).normal(size=(4, 3)), np.array([0, 1, 1, 0])
+    step = TrainStep(model, TrainingRecipe(SGD(momentum=0.0, weight_decay=0.0)))
+    step.optimizer.learning_rate = 0.5
+    scalars = step(tf.constant(x, tf.float32), tf.constant(labels, tf.int32))
+    probs = np.exp(x @ kernel) / np.exp(x @ kernel).sum(-1, keepdims=True)
+    gradient = x.T @ (probs - np.eye(2)[labels]) / 4
+    np.testing.assert_allclose(model.trainable_variables[0], kernel - 0.5 * gradient, rtol=1e-4)
+    np.testing.assert_allclose(scalars["loss/train"], -np.log(probs[range(4), labels]).mean(), rtol=1e-5)
+
+
+def test_step_weights_the_auxiliary_head():
+    images = keras.Input((3,))
+    branches = [keras.layers.Dense(2, use_bias=False, name=name)(images) for name in ("main", "side")]
+    model = keras.Model(images, branches)
+    main, side = (variable.numpy().astype(np.float64) for variable in model.trainable_variables)
+    x, labels = np.random.default_rng(0).normal(size=(4, 3)), np.array([0, 1, 1, 0])
+    recipe = TrainingRecipe(SGD(momentum=0.0, weight_decay=0.0), label_smoothing=0.1, auxiliary_weight=0.4)
+    step = TrainStep(model, recipe)
+    step.begin(0, 0.5)
+    scalars = step(tf.constant(x, tf.float32), tf.constant(labels, tf.int32))
+    target, loss = 0.9 * np.eye(2)[labels] + 0.05, 0.0
+    for kernel, weight, after in zip((main, side), (1.0, 0.4), model.trainable_variables, strict=True):
+        probs = np.exp(x @ kernel) / np.exp(x @ kernel).sum(-1, keepdims=True)
+        loss -= weight * (target * np.log(probs)).sum(-1).mean()
+        np.testing.assert_allclose(after, kernel - 0.5 * weight * x.T @ (probs - target) / 4, rtol=1e-4)
+    np.testing.assert_allclose(scalars["loss/train"], loss, rtol=1e-5)
+
+
+def test_step_has_an_optimizer_of_its_own():
+    model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(2)])
+    recipe = TrainingRecipe(SGD(momentum=0.5))
+    steps = [TrainStep(model, recipe) for _ in range(2)]
+    assert len({id(optimizer) for optimizer in (recipe.optimizer, *(step.optimizer for step in steps))}) == 3
+    assert not recipe.optimizer.built and all(step.optimizer.momentum == 0.5 for step in steps)

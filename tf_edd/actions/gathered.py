@@ -1,0 +1,46 @@
+"""The list of actions of a search, to which a gin file can add without repeating it."""
+
+import gin
+
+from tf_edd.actions.action import Action
+from tf_edd.actions.collapse import CollapseWarning
+from tf_edd.actions.figures import Drawings
+from tf_edd.actions.records import GenotypeLog
+from tf_edd.actions.summaries import TensorBoard
+from tf_edd.errors import UserError
+
+DEFAULT_ACTIONS = (CollapseWarning(), Drawings(), GenotypeLog(), TensorBoard())
+
+
+@gin.configurable(module="tf_edd.actions")
+def actions(
+    collapse_warning=CollapseWarning, drawings=Drawings, genotype_log=GenotypeLog, tensorboard=TensorBoard, **named
+) -> tuple[Action, ...]:
+    """The default actions with those of other names added.
+
+        search.actions = @actions()
+        actions.sharpness = @Sharpness()       # added
+        actions.drawings = None                # removed
+
+    Args:
+        collapse_warning: Warnings; an action, a class of actions that need no arguments, or None.
+        drawings: Pictures of the cell and of the search.
+        genotype_log: The records that reports and a retraining read.
+        tensorboard: Event files.
+        **named: Further actions, under any name.
+
+    Returns:
+        The actions, sorted by name.
+
+    Raises:
+        UserError: Something that is no action.
+    """
+    named |= {"collapse_warning": collapse_warning, "drawings": drawings}
+    named |= {"genotype_log": genotype_log, "tensorboard": tensorboard}
+    # The defaults are classes: made here, they take the values that gin binds for them.
+    made = {name: action() if isinstance(action, type) else action for name, action in named.items()}
+    kept = {name: made[name] for name in sorted(made) if made[name] is not None}
+    for name, action in kept.items():
+        if not isinstance(action, Action):
+            raise UserError(f"{name} must be an action, such as @Drawings(), or None. Received: {action!r}")
+    return tuple(kept.values())

@@ -1,0 +1,37 @@
+"""Images in a uniformly random order."""
+
+import dataclasses
+
+import gin
+import tensorflow as tf
+
+
+@gin.configurable(module="tf_edd.samplers")
+@dataclasses.dataclass(frozen=True)
+class UniformImages:
+    """Every image once per epoch, in a random order."""
+
+    def build(self, size: int) -> "RunningUniformImages":
+        return RunningUniformImages()
+
+
+class RunningUniformImages:
+    """See `UniformImages`; it learns nothing."""
+
+    importance_weights = False
+
+    @property
+    def variables(self) -> list[tf.Variable]:
+        return []
+
+    def order(self, seed: int, epoch: int) -> None:
+        return None
+
+    def ratios(self, rows: tf.Tensor) -> None:
+        return None
+
+    def record(self, rows: tf.Tensor, values: tf.Tensor) -> None:
+        pass
+
+    def end_epoch(self, done: int, epochs: int) -> None:
+        pass

@@ -1,0 +1,95 @@
+"""A search method: the composition of its parts."""
+
+import dataclasses
+
+import gin
+import keras
+
+from tf_edd.discretizers import Argmax, Discretizer
+from tf_edd.errors import UserError, require_count, require_positive
+from tf_edd.optimizers import own_optimizer
+from tf_edd.regularizers import Regularizer, check_active
+from tf_edd.relaxations import Relaxation
+from tf_edd.schedules import ConstantTemperature, Rate, Temperature
+from tf_edd.selectors import Selector
+from tf_edd.steps import StepPart
+from tf_edd.steps.step import LOGIT_PARTS
+
+
+@gin.configurable(module="tf_edd.search")
+@dataclasses.dataclass(frozen=True)
+class Method:
+    """The parts of a search method; each knows nothing of the others. A method can be used for many searches.
+
+    Attributes:
+        step: How a batch moves weights and architecture; it says which of the parts below it takes.
+        weight_optimizer: A Keras optimizer for the weights of the supernet; each search makes a copy.
+        weight_rate: Epoch (from 0) -> learning rate of the weights.
+        relaxation: Architecture logits -> weights of the candidates.
+        temperature: Schedule of the relaxation's temperature, fed with the mean entropy after each epoch.
+        discretizer: Weights of the candidates -> genotype.
+        arch_optimizer: A Keras optimizer for the logits; each search makes a copy.
+        arch_rate: Epoch (from 0) -> learning rate of the logits.
+        regularizers: Terms added to the losses.
+        selector: Chooses the genotype from the trained supernet after the last epoch, by the accuracy of cells on the
+            validation split with inherited weights. None for the cell of the last epoch.
+        warmup_epochs: Epochs at the start in which only the weights move; logits and temperature stay.
+        entropy_temperature: Temperature of the distribution whose entropy drives the schedule; None for the current
+            one. Eq. 13 reads as 1.0, the paper's text and Fig. 4 as None.
+        logit_init_scale: Standard deviation of the initial logits.
+        running_statistics: Evaluate the supernet with moving averages instead of batch statistics.
+
+    Raises:
+        UserError: A part that the step takes and that is missing, one that it does not take, or a value out of range.
+    """
+
+    step: StepPart
+    weight_optimizer: keras.optimizers.Optimizer
+    weight_rate: Rate
+    relaxation: Relaxation | None = None
+    temperature: Temperature = ConstantTemperature()
+    discretizer: Discretizer = Argmax()
+    arch_optimizer: keras.optimizers.Optimizer | None = None
+    arch_rate: Rate | None = None
+    regularizers: tuple[Regularizer, ...] = ()
+    selector: Selector | None = None
+    warmup_epochs: int = 0
+    entropy_temperature: float | None = None
+    logit_init_scale: float = 1e-3
+    running_statistics: bool = False
+
+    def __post_init__(self):
+        object.__setattr__(self, "regularizers", tuple(self.regularizers))
+        require_count(0, warmup_epochs=self.warmup_epochs)
+        require_positive(logit_init_scale=self.logit_init_scale)
+        if self.entropy_temperature is not None:
+            require_positive(" or None", entropy_temperature=self.entropy_temperature)
+        name = type(self.step).__name__
+        needed = [part for part in ("relaxation", "arch_optimizer", "arch_rate") if part in self.step.takes]
+        if missing := [part for part in needed if getattr(self, part) is None]:
+            raise UserError(f"{name} needs {' and '.join(f'Method.{part}' for part in missing)}. Received: none")
+        defaults = {field.name: field.default for field in dataclasses.fields(self)}
+        refused = [part for part in LOGIT_PARTS if part not in self.step.takes]
+        if given := [part for part in refused if getattr(self, part) != defaults[part]]:
+            raise UserError(
+                f"{name} takes no {' and no '.join(given)}: leave it out. Received: "
+                + ", ".join(f"{part}={getattr(self, part)!r}" for part in given)
+            )
+
+    def check(self, epochs: int) -> None:
+        """Refuses a search of so many epochs in which the architecture or a regularizer would never move.
+
+        Raises:
+            UserError: either.
+        """
+        if self.warmup_epochs >= epochs:
+            raise UserError(
+                f"warmup_epochs must be at most epochs - 1 = {epochs - 1}: the logits have to move. "
+                f"Received: warmup_epochs={self.warmup_epochs}"
+            )
+        check_active(self.regularizers, epochs)
+
+    def prepared(self) -> "Method":
+        """This method with optimizers of its own for one search; under float16 they scale the loss."""
+        optimizers = {name: own_optimizer(getattr(self, name)) for name in ("weight_optimizer", "arch_optimizer")}
+        return dataclasses.replace(self, **optimizers)

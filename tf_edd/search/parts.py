@@ -1,0 +1,19 @@
+"""Imports every module whose configurables a gin file may name; importing this one is what a program needs."""
+
+from tf_edd import (  # noqa: F401
+    actions,
+    data,
+    discretizers,
+    optimizers,
+    regularizers,
+    relaxations,
+    samplers,
+    schedules,
+    selectors,
+    spaces,
+    steps,
+)
+from tf_edd.architectures import table  # noqa: F401
+from tf_edd.runtime import strategy  # noqa: F401
+from tf_edd.search import method, rank, search  # noqa: F401
+from tf_edd.training import evaluate, export, retrain  # noqa: F401

@@ -1,0 +1,182 @@
+"""From the arguments of a search to everything that its loop needs: checks first, then building, then the folder."""
+
+import dataclasses
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from tf_edd.actions import Action
+from tf_edd.actions.search_state import SearchState
+from tf_edd.architectures.logits import ArchLogits
+from tf_edd.data import ImageData, as_augmentations
+from tf_edd.data.batches import SearchBatches, make_splits
+from tf_edd.errors import UserError, require_count
+from tf_edd.evaluation.supernet_evaluator import SupernetEvaluator
+from tf_edd.networks.check_images import check_images
+from tf_edd.networks.supernet import Supernet
+from tf_edd.runtime import config, files, seeds
+from tf_edd.runtime.checkpoint import Checkpointer
+from tf_edd.runtime.file_names import SPACE
+from tf_edd.runtime.model_dir import check_model_dir, open_model_dir
+from tf_edd.runtime.record import describe
+from tf_edd.runtime.strategy import current, is_chief
+from tf_edd.search.description import describe_search
+from tf_edd.search.method import Method
+from tf_edd.spaces import Space, space_to_json
+from tf_edd.steps import Step, StepSetup
+
+
+@dataclasses.dataclass
+class SearchRun:
+    """A search that is built, and restored from its newest checkpoint.
+
+    Attributes:
+        state: how far it is.
+        method: the composition, with the optimizers of this search.
+        supernet: the network.
+        step: of the method.
+        batches: of both splits.
+        evaluate: weights of the candidates, images -> loss, accuracy.
+        actions: what is called around the loop.
+        checkpointer: where to.
+        checkpoint_steps: checkpoint also after every so many steps of an epoch; None for no such checkpoints.
+        chief: whether this process writes.
+    """
+
+    state: SearchState
+    method: Method
+    supernet: Supernet
+    step: Step
+    batches: SearchBatches
+    evaluate: SupernetEvaluator
+    actions: Sequence[Action]
+    checkpointer: Checkpointer
+    checkpoint_steps: int | None
+    chief: bool
+
+    @property
+    def optimizers(self) -> dict[str, keras.optimizers.Optimizer]:
+        """Phase of the step -> its optimizer."""
+        both = {"weights": self.method.weight_optimizer, "arch": self.method.arch_optimizer}
+        return {phase: both[phase] for phase in self.step.phases}
+
+
+@dataclasses.dataclass(frozen=True)
+class SearchPlan:
+    """A search that has been checked: nothing is built or written yet.
+
+    Attributes:
+        space: the search space.
+        images: the data set.
+        method: the composition; its selector is prepared.
+        batches: of both splits.
+        splits: which images they are.
+        epochs: length of the search.
+        rematerialize: see `search`.
+        seed: of the search.
+        record: every part and setting that decides a number; the actions do not, so they may change on a resume.
+    """
+
+    space: Space
+    images: ImageData
+    method: Method
+    batches: SearchBatches
+    splits: dict
+    epochs: int
+    rematerialize: bool
+    seed: int
+    record: dict
+
+    @classmethod
+    def make(
+        cls, *, space, data, method, epochs, batch_size, split, augmentation, rematerialize, data_dir, seed
+    ) -> "SearchPlan":
+        """Checks the arguments of `search` and loads the images.
+
+        Raises:
+            UserError: any that cannot be used.
+        """
+        strategy = tf.distribute.get_strategy()
+        _check(batch_size, epochs, strategy.num_replicas_in_sync)
+        method.check(epochs)
+        images, augmentation = data.load(data_dir), as_augmentations(augmentation)
+        check_images(space, images.image_shape)
+        for part in augmentation:
+            part.check(images.image_shape)
+        train, valid, splits = make_splits(images, split, seed)
+        batches = SearchBatches(train, valid, batch_size, augmentation, strategy, method.step.phases)
+        if batches.steps == 0:
+            sizes = {name: part.size for name, part in batches.splits.items()}
+            raise UserError(f"batch_size must fit into every split ({sizes}). Received: batch_size={batch_size}")
+        method.step.check(space, batches)
+        record = {
+            "seed": seed,
+            "deterministic": current().deterministic,
+            "precision": keras.config.dtype_policy().name,
+            "space": describe(space),
+            "data": describe(data),
+            "images": images.name,
+            "splits": splits,
+            "epochs": epochs,
+            "batch_size": batch_size,
+            "augmentation": describe(batches.augmentation),
+            "method": describe(method),
+            "rematerialize": rematerialize,
+        }
+        if method.selector is not None:
+            selector = method.selector.prepare(space, images.image_shape, images.num_classes, seed)
+            method = dataclasses.replace(method, selector=selector)
+        return cls(space, images, method, batches, splits, epochs, rematerialize, seed, record)
+
+    def text(self) -> str:
+        """What would run, for people."""
+        told = describe_search(self)
+        gin_text = config.config_text(("search", "configure"))
+        return f"{told}\n\n{gin_text}" if gin_text else told
+
+    def start(self, model_dir, actions, checkpoint_steps, overwrite: bool) -> SearchRun:
+        """Builds everything, opens the folder and restores the newest checkpoint, if there is one."""
+        if not overwrite:
+            check_model_dir(model_dir, "search", self.record)
+        chief = is_chief(self.batches.strategy)
+        seeds.set_seed(self.seed)
+        method = self.method.prepared()
+        supernet = Supernet(self.space, self.images.num_classes, method.running_statistics, self.rematerialize)
+        supernet.build((None, *self.images.image_shape))
+        logits = ArchLogits(self.space, self.seed, method.logit_init_scale)
+        step = method.step.build(
+            StepSetup(supernet, logits, method, self.batches.train.size, current().jit_compile, self.seed)
+        )
+        # Written only now: a value that a part refuses must not be the configuration that binds the folder.
+        text = config.config_text(("search", "configure"))
+        folder = open_model_dir(model_dir, "search", self.record, text, overwrite, chief)
+        if chief:
+            files.write_json(folder / SPACE, space_to_json(self.space))
+        state = SearchState(folder, self.space, self.epochs, self.seed, self.record, text, supernet)
+        state.relaxation, state.batches = method.relaxation, self.batches
+        state.learns_logits = method.step.learns_logits
+        state.selects = method.selector is not None
+        state.temperature_state, state.temperature = method.temperature.init()
+        checkpointer = _checkpointer(state, method, logits, step, chief)
+        if not overwrite:  # another worker could read what the chief is about to remove
+            checkpointer.restore()
+        evaluate = SupernetEvaluator(supernet)
+        actions = tuple(actions) if chief else ()
+        return SearchRun(
+            state, method, supernet, step, self.batches, evaluate, actions, checkpointer, checkpoint_steps, chief
+        )
+
+
+def _checkpointer(state, method: Method, logits, step: Step, chief: bool) -> Checkpointer:
+    optimizers = {"weights": "weight_optimizer", "arch": "arch_optimizer"}
+    moved: dict[str, Any] = {optimizers[phase]: getattr(method, optimizers[phase]) for phase in step.phases}
+    variables = {"supernet": state.supernet, "logits": logits, **moved, **step.variables}
+    return Checkpointer(state.folder, variables, state, chief=chief)
+
+
+def _check(batch_size, epochs, replicas) -> None:
+    require_count(batch_size=batch_size, epochs=epochs)
+    if batch_size % replicas:
+        raise UserError(f"batch_size must be a multiple of the {replicas} replicas. Received: batch_size={batch_size}")
