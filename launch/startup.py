@@ -26,5 +26,5 @@ def _muted():
 
 
 # A user who sets another level asks for the notes.
-with _muted() if os.environ.get("TF_CPP_MIN_LOG_LEVEL") == "3" else contextlib.nullcontext():
+with _muted() if os.environ.get("TF_CPP_MIN_LOG_LEVEL") in ("2", "3") else contextlib.nullcontext():
     from tf_edd.search import parts  # noqa: F401

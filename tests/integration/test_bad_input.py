@@ -109,7 +109,7 @@ def write_images(folder, count=4):
 
 def test_folders_of_images(launched, tmp_path):
     arguments = [*FOLDERS, "--model_dir=run", "--gin_param=ImageFolder.directory='photos'"]
-    assert "no folder" in launched(search, *arguments)
+    assert "not a folder" in launched(search, *arguments)
     (tmp_path / "photos").mkdir()
     assert "at least two class folders" in launched(search, *arguments)
     write_images(tmp_path / "photos" / "cat")

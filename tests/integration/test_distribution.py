@@ -119,7 +119,7 @@ TINY = {
     "nas_bench_201.init_channels": 4,
     "Method.step": "@Kept()",
 }
-BINDINGS = {**TINY, "Kept.step": "@FirstOrder()"}
+BINDINGS = {**TINY, "Kept.step": "@FirstOrder()", "warmup_epochs": 0, "arch_gradient_clip": None}
 
 
 PROGRAM = HERE / "distributed_search.py"
