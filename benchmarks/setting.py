@@ -80,7 +80,7 @@ class Suite:
         ratios: step times to reach.
         limits: other figures to reach.
         batches: how many batches a step takes.
-        logit_shapes: [E, O] of each cell kind, for a search.
+        logit_shapes: [E, O] of each cell type, for a search.
         shares: part of `benchmarks.parts` -> the most it may be of a step of tf_edd.
     """
 

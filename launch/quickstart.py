@@ -9,13 +9,16 @@ embedded, in under three minutes on two CPU cores. Any gin files that bind both 
 The same command continues after an interruption, at the phase and the epoch where it stopped.
 """
 
+import itertools
 from pathlib import Path
 
 from absl import flags, logging
 
 from launch import common
 from tf_edd.architectures import genotype as genotypes
+from tf_edd.errors import UserError
 from tf_edd.runtime import config, files
+from tf_edd.runtime.file_names import GENOTYPE, RESULTS
 
 common.define_flags("model_dir", "data_dir", "gin", "machine", "dry_run")
 FLAGS = flags.FLAGS
@@ -46,6 +49,27 @@ def unfinished() -> list[str]:
     return [phase for phase, text in texts.items() if not finished(FLAGS.model_dir, phase, text, **run)]
 
 
+def check_cells(folder: str) -> None:
+    """Refuses a finished retraining or export of another cell than that of the phase before it.
+
+    Raises:
+        UserError: There is one: it is no result of this run.
+    """
+    from tf_edd.training.export import CARD  # behind the flags, see `common`
+
+    root = Path(folder)
+    kept = (("search", GENOTYPE, "text"), ("retrain", RESULTS, "genotype"), ("export", CARD, "genotype"))
+    written = [(phase, root / phase / name, key) for phase, name, key in kept if (root / phase / name).is_file()]
+    cells = {phase: files.read_json(path).get(key) for phase, path, key in written}
+    for (before, cell), (phase, other) in itertools.pairwise(cells.items()):
+        if other != cell:
+            raise UserError(
+                f"Expected what {root / phase} holds to be of the cell of {root / before}, {cell}. Received: one of "
+                f"{other}. Give another --model_dir, or remove {root / 'retrain'} and {root / 'export'} to train and "
+                "export the searched cell"
+            )
+
+
 def main() -> None:
     """Runs the phases that are not finished."""
     runtime = common.setup(("search", "retrain", "evaluate", "export"), ("quickstart.gin",))
@@ -58,8 +82,11 @@ def main() -> None:
     if FLAGS.dry_run:
         print(search(folder, **where, seed=FLAGS.seed, dry_run=True))
         return
-    for phase in unfinished():
-        phases[phase](folder, **where, seed=FLAGS.seed)
+    left = unfinished()
+    for phase, call in phases.items():
+        if phase in left:
+            call(folder, **where, seed=FLAGS.seed)
+        check_cells(folder)
     evaluate(folder, **where)
     if runtime.chief:
         if not (Path(folder) / "export" / CARD).exists():

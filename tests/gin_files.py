@@ -37,7 +37,9 @@ def includes(name, folder) -> bool:
 
 def methods() -> list[str]:
     """Methods that are whole; the others are what methods share, or join another."""
-    return [name for name in names("methods") if binds(name, "Method.relaxation = @") or binds(name, "SampledPaths.paths")]
+    return [
+        name for name in names("methods") if binds(name, "Method.relaxation = @") or binds(name, "SampledPaths.paths")
+    ]
 
 
 def learns_logits(method) -> bool:

@@ -287,7 +287,10 @@ def test_the_example_method_searches(example):
 
 def test_self_distillation_joins_the_example(example):
     config.parse(["my_method.gin", "methods/self_distillation.gin"], TINY, roots=("Method",))
-    assert [type(part).__name__ for part in Method().regularizers] == ["EntropyPenalty", "SelfDistillation"]
+    assert [type(part).__name__ for part in gin.get_configurable(Method)().regularizers] == [
+        "EntropyPenalty",
+        "SelfDistillation",
+    ]
 
 
 def test_the_example_penalty_is_the_mean_entropy(example):

@@ -28,7 +28,11 @@ def run(folder, genotype=CELL, **changes):
 
 def branched(folder, **changes):
     """A network with an auxiliary head on maps of 8x8 and drop path, as the recipe of the DARTS space has them."""
-    cells = [Block("cell", 4, cell=CELL_SPEC.kind), Block("auxiliary_cifar", 8), Block("cell", 4, cell=CELL_SPEC.kind)]
+    cells = [
+        Block("cell", 4, cell=CELL_SPEC.cell_type),
+        Block("auxiliary_cifar", 8),
+        Block("cell", 4, cell=CELL_SPEC.cell_type),
+    ]
     space = Space("branched", (CELL_SPEC,), (Block("stem", 4), *cells, Block("classifier", 4)))
     parts = {"space": space, "auxiliary_weight": 0.4, "drop_path_rate": 0.6, "extra_augmentation": (Cutout(2),)}
     return run(folder, **{**parts, "epochs": 2, **changes})

@@ -36,16 +36,18 @@ def new_state(folder, space=None, epochs=3) -> SearchState:
 
 def two_kinds() -> Space:
     edges = tuple(Edge(source, 2, PRIMITIVES[1:]) for source in range(2))
-    cells = tuple(CellSpec(kind, 2, 3, edges, output="concat") for kind in ("normal", "reduce"))
+    cells = tuple(CellSpec(cell_type, 2, 3, edges, output="concat") for cell_type in ("normal", "reduce"))
     return Space("two_kinds", cells, ())
 
 
 def probabilities(space: Space, epoch: int) -> dict[str, np.ndarray]:
     """Softmax of fixed logits that grow with the epoch."""
     rng = np.random.default_rng(3)
-    logits = {kind: epoch * rng.standard_normal(shape) for kind, shape in space.logit_shapes.items()}
-    exponents = {kind: np.exp(value) for kind, value in logits.items()}
-    return {kind: (value / value.sum(1, keepdims=True)).astype(np.float32) for kind, value in exponents.items()}
+    logits = {cell_type: epoch * rng.standard_normal(shape) for cell_type, shape in space.logit_shapes.items()}
+    exponents = {cell_type: np.exp(value) for cell_type, value in logits.items()}
+    return {
+        cell_type: (value / value.sum(1, keepdims=True)).astype(np.float32) for cell_type, value in exponents.items()
+    }
 
 
 def metrics_at(epoch: int) -> dict[str, float]:

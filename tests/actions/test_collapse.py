@@ -75,11 +75,11 @@ def test_noise_is_a_collapse_too(tmp_path, warnings):
     assert "noise takes 3 of 4 edges" in message
 
 
-def kinds(normal, reduce):
+def cell_types(normal, reduce):
     """A genotype of the DARTS space: eight operations of each kind, all edges from the two inputs."""
     cells = {"normal": normal, "reduce": reduce}
-    nodes = {kind: [((ops[n], 0), (ops[n + 1], 1)) for n in range(0, 8, 2)] for kind, ops in cells.items()}
-    return Genotype("darts", tuple((kind, tuple(pairs)) for kind, pairs in nodes.items())).check(darts())
+    nodes = {cell_type: [((ops[n], 0), (ops[n + 1], 1)) for n in range(0, 8, 2)] for cell_type, ops in cells.items()}
+    return Genotype("darts", tuple((cell_type, tuple(pairs)) for cell_type, pairs in nodes.items())).check(darts())
 
 
 POOLS, CONVS, EIGHT_SKIPS = (["max_pool_3x3"] * 8, ["sep_conv_3x3"] * 8, ["skip_connect"] * 8)
@@ -89,12 +89,12 @@ def test_a_cell_kind_that_collapses_alone_is_named_once(tmp_path, warnings):
     """Eight of 16 edges are no more than half of all, but all of the normal cell's."""
     state = new_state(tmp_path, darts())
     action = CollapseWarning().begin(state)
-    for state.epoch, genotype in enumerate((kinds(CONVS, POOLS), *[kinds(EIGHT_SKIPS, POOLS)] * 2), start=1):
+    for state.epoch, genotype in enumerate((cell_types(CONVS, POOLS), *[cell_types(EIGHT_SKIPS, POOLS)] * 2), start=1):
         state.genotype = genotype
         action.epoch(state, {})
     (message,) = warnings
     assert "Epoch 2: skip_connect takes 8 of 8 edges of cell 'normal', the cell may" in message
-    state.genotype = kinds(EIGHT_SKIPS, EIGHT_SKIPS)
+    state.genotype = cell_types(EIGHT_SKIPS, EIGHT_SKIPS)
     action.epoch(state, {})
     assert len(warnings) == 2
     assert "skip_connect takes 16 of 16 edges, 8 of 8 edges of cell 'reduce', the cell may" in warnings[1]
@@ -103,7 +103,7 @@ def test_a_cell_kind_that_collapses_alone_is_named_once(tmp_path, warnings):
 def test_half_of_each_kind_is_no_collapse(tmp_path, warnings):
     state = new_state(tmp_path, darts())
     half = ["skip_connect"] * 4 + ["sep_conv_3x3"] * 4
-    state.genotype = kinds(half, half)
+    state.genotype = cell_types(half, half)
     CollapseWarning().begin(state).epoch(state, {})
     assert warnings == []
 
@@ -111,12 +111,12 @@ def test_half_of_each_kind_is_no_collapse(tmp_path, warnings):
 def test_a_mobile_network_whose_blocks_are_left_out_is_a_collapse(tmp_path, warnings):
     """Fifteen of the 21 blocks can be left out: 10 are no more than half, 11 are."""
     space = proxyless()
-    residual = [cell.kind for cell in space.cells if cell.residual]
+    residual = [cell.cell_type for cell in space.cells if cell.residual]
     state = new_state(tmp_path, space)
     action = CollapseWarning().begin(state)
     for count in (10, 11):
         left_out = residual[:count]
-        operations = ["none" if cell.kind in left_out else "mbconv_k3_e3" for cell in space.cells]
+        operations = ["none" if cell.cell_type in left_out else "mbconv_k3_e3" for cell in space.cells]
         state.genotype = from_text(",".join(operations), space)
         action.epoch(state, {})
         assert len(warnings) == (count == 11)

@@ -33,7 +33,7 @@ def test_each_cell_kind_has_its_files(tmp_path):
     state, action = new_state(tmp_path, two_kinds()), Drawings(every=1)
     advance(state, [action])
     action.end(state)
-    cells = {f"cell_{kind}.{suffix}" for kind in ("normal", "reduce") for suffix in ("png", "svg")}
+    cells = {f"cell_{cell_type}.{suffix}" for cell_type in ("normal", "reduce") for suffix in ("png", "svg")}
     assert cells | {"heat_map_normal.png", "cells/epoch_001_reduce.svg"} <= names(tmp_path)
 
 

@@ -169,9 +169,9 @@ def test_a_kill_in_the_first_epoch_leaves_one_configuration(tmp_path):
 def test_several_cell_kinds_have_tags_of_their_own(tmp_path):
     run(tmp_path, epochs=1, space=two_kinds())
     tags = set(read(tmp_path / "train").Tags()["tensors"])
-    for kind in ("normal", "reduce"):
-        assert {f"arch/cell/{kind}", f"arch/heat_map/{kind}", f"arch/probs/{kind}"} <= tags
-        assert f"arch/entropy/{kind}/edge0_2" in tags
+    for cell_type in ("normal", "reduce"):
+        assert {f"arch/cell/{cell_type}", f"arch/heat_map/{cell_type}", f"arch/probs/{cell_type}"} <= tags
+        assert f"arch/entropy/{cell_type}/edge0_2" in tags
 
 
 def test_a_chain_is_one_picture(tmp_path):

@@ -19,7 +19,7 @@ OPERATIONS = [
 ]
 GENOTYPE = from_text(",".join(OPERATIONS), SPACE)
 RANDOM = np.random.default_rng(0)
-PROBS = {kind: RANDOM.dirichlet(np.ones(o), e) for kind, (e, o) in SPACE.logit_shapes.items()}
+PROBS = {cell_type: RANDOM.dirichlet(np.ones(o), e) for cell_type, (e, o) in SPACE.logit_shapes.items()}
 
 
 def texts(figure) -> list[str]:
@@ -59,7 +59,7 @@ def test_every_block_has_its_name_color_and_shortcut():
 
 def test_probabilities_of_the_chosen_operations_are_written():
     written = [text for text in texts(draw_chain(GENOTYPE, SPACE, PROBS)) if text.startswith("0.")]
-    chosen = [GENOTYPE.one_hot(SPACE)[kind][0] @ table[0] for kind, table in PROBS.items()]
+    chosen = [GENOTYPE.one_hot(SPACE)[cell_type][0] @ table[0] for cell_type, table in PROBS.items()]
     assert written == [f"{value:.2f}" for value in chosen]
 
 
@@ -81,7 +81,7 @@ def test_refuses_another_space_and_another_shape():
         draw_chain(GENOTYPE, nas_bench_201())
     wrong = {**PROBS, "block_05": PROBS["block_04"]}
     for draw in (lambda: draw_chain(GENOTYPE, SPACE, wrong), lambda: draw_chain_heat_map(wrong, SPACE)):
-        with pytest.raises(UserError, match=r"shape \(1, 6\) for cell kind 'block_05'. Received: \(1, 7\)"):
+        with pytest.raises(UserError, match=r"shape \(1, 6\) for cell type 'block_05'. Received: \(1, 7\)"):
             draw()
 
 
@@ -90,5 +90,5 @@ def test_a_chain_is_one_picture_and_cells_are_one_each():
     assert draw_probabilities({}, SPACE) == {}
     space = darts()
     assert list(draw_architecture(load("DARTS_V2", space), space, {})) == ["normal", "reduce"]
-    tables = {kind: np.full(shape, 1 / shape[1]) for kind, shape in space.logit_shapes.items()}
+    tables = {cell_type: np.full(shape, 1 / shape[1]) for cell_type, shape in space.logit_shapes.items()}
     assert list(draw_probabilities(tables, space)) == ["normal", "reduce"]

@@ -99,11 +99,11 @@ def test_cell_with_two_inputs_and_concatenated_output():
 
 @pytest.mark.parametrize("kind", ["normal", "reduce"])
 @pytest.mark.parametrize("with_probs", [False, True])
-def test_published_cells_of_the_darts_space(kind, with_probs):
+def test_published_cells_of_the_darts_space(cell_type, with_probs):
     space = darts()
     probs = np.random.default_rng(0).dirichlet(np.ones(8), 14) if with_probs else None
     for name in ("DARTS_V1", "DARTS_V2", "PC_DARTS_cifar"):
-        figure = drawing.draw_cell(load(name, space), space, kind, probs)
+        figure = drawing.draw_cell(load(name, space), space, cell_type, probs)
         assert_labels_apart(figure)
         assert len(arrows(figure)) == 8 + 4
 

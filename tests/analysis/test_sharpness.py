@@ -22,10 +22,12 @@ TEMPERATURE = 0.7
 
 
 def small_darts() -> Space:
-    """The skeleton of the DARTS space: both cell kinds, one node, three candidates."""
+    """The skeleton of the DARTS space: both cell types, one node, three candidates."""
     wanted, names = spaces.darts(4, 3, 1), ("skip_connect", "sep_conv_3x3", "max_pool_3x3")
     cells = [
-        CellSpec(c.kind, 2, 3, tuple(Edge(e.source, e.target, names, e.stride) for e in c.edges), "concat", 2, (), True)
+        CellSpec(
+            c.cell_type, 2, 3, tuple(Edge(e.source, e.target, names, e.stride) for e in c.edges), "concat", 2, (), True
+        )
         for c in wanted.cells
     ]
     return Space("small", tuple(cells), wanted.blocks)

@@ -66,8 +66,8 @@ def test_published_cells_have_a_code():
     for name in ("DARTS_V1", "DARTS_V2"):
         genotype, genes = load(name, space), Genes(space)
         returned = genes.decode(genes.encode(genotype))
-        for kind, nodes in genotype.cells:
-            assert [set(node) for node in nodes] == [set(node) for node in returned.nodes(kind)]
+        for cell_type, nodes in genotype.cells:
+            assert [set(node) for node in nodes] == [set(node) for node in returned.nodes(cell_type)]
 
 
 def test_a_mutation_draws_each_gene_anew_with_its_probability():

@@ -32,7 +32,7 @@ def space() -> Space:
 def two_cell_space() -> Space:
     """As in the DARTS space: two inputs, two kinds, two of three edges kept in node 3, no `none`."""
     edges = tuple(Edge(s, t, ("none", "skip_connect", "sep_conv_3x3")) for t in (2, 3) for s in range(t))
-    cells = [CellSpec(kind, 2, 4, edges, "concat", 2, ("none",)) for kind in ("normal", "reduce")]
+    cells = [CellSpec(cell_type, 2, 4, edges, "concat", 2, ("none",)) for cell_type in ("normal", "reduce")]
     return Space("two_cells", tuple(cells), ())
 
 

@@ -8,14 +8,14 @@ from tf_edd.networks.supernet import Supernet
 from tf_edd.spaces import CellSpec, Edge, Space, nas_bench_201
 
 
-def wide_space(kinds=("normal", "reduce")):
+def wide_space(cell_types=("normal", "reduce")):
     edges = tuple(Edge(j, i, tuple("abcdefghij")) for i in range(1, 30) for j in range(i))
-    return Space("wide", tuple(CellSpec(kind, 1, 30, edges) for kind in kinds), ())
+    return Space("wide", tuple(CellSpec(cell_type, 1, 30, edges) for cell_type in cell_types), ())
 
 
 def test_shapes_and_types_follow_the_space():
     logits = ArchLogits(nas_bench_201(), seed=0)
-    assert {kind: value.shape for kind, value in logits.numpy().items()} == {"cell": (6, 5)}
+    assert {cell_type: value.shape for cell_type, value in logits.numpy().items()} == {"cell": (6, 5)}
     assert [variable.dtype for variable in logits.variables] == ["float32"]
     assert logits.tensors()["cell"].dtype == tf.float32
 

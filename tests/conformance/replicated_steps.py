@@ -6,9 +6,9 @@ Writes what both reach into an .npz file: keys `<strategy>/<row>/<name>`.
 import sys
 
 import numpy as np
-
 from conformance.rows import STEPS
 from conformance.some_steps import Trial
+
 from tf_edd.runtime.strategy import configure, make_strategy
 
 

@@ -143,9 +143,9 @@ RATES = [
 
 
 def two_kinds():
-    """Two cell kinds, two inputs, a primitive that is never chosen: what NAS-Bench-201 does not have."""
+    """Two cell types, two inputs, a primitive that is never chosen: what NAS-Bench-201 does not have."""
     edges = tuple(Edge(j, i, ("none", "skip_connect", "avg_pool_3x3")) for i in (2, 3, 4) for j in range(i))
-    cells = [CellSpec(kind, 2, 5, edges, "concat", 2, ("none",)) for kind in ("normal", "reduce")]
+    cells = [CellSpec(cell_type, 2, 5, edges, "concat", 2, ("none",)) for cell_type in ("normal", "reduce")]
     return Space("two_kinds", tuple(cells), ())
 
 
@@ -181,7 +181,9 @@ class TwoValued:
     """The first candidate of each edge whose weight reaches a half; scaling the weights changes the cell."""
 
     def __call__(self, probs, space):
-        return Argmax()({kind: (np.asarray(table) >= 0.5).astype(np.float32) for kind, table in probs.items()}, space)
+        return Argmax()(
+            {cell_type: (np.asarray(table) >= 0.5).astype(np.float32) for cell_type, table in probs.items()}, space
+        )
 
 
 @dataclasses.dataclass(frozen=True)

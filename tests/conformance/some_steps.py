@@ -3,9 +3,9 @@
 import keras
 import numpy as np
 import tensorflow as tf
+from conformance.rows import parts_for
 from tiny_search import method, tiny_space
 
-from conformance.rows import parts_for
 from tf_edd.architectures.logits import ArchLogits
 from tf_edd.networks.supernet import Supernet
 from tf_edd.runtime.strategy import replica_batches

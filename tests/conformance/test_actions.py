@@ -8,9 +8,9 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from conformance.rows import ACTIONS, each
 from fake_search import advance, begin, new_state, probabilities, resumed
 
-from conformance.rows import ACTIONS, each
 from tf_edd.actions import RunningAction
 from tf_edd.architectures.table import ACCURACIES, NasBench201Table, Table
 from tf_edd.discretizers import Argmax
@@ -48,7 +48,7 @@ def state_for(row, folder):
         state.supernet.build((None, 4, 4, 3))
         state.batches = SimpleNamespace(valid=SimpleNamespace(size=16, batches=images), batch_size=8)
         rng = np.random.default_rng(1)
-        state.logits = {kind: rng.normal(size=size) for kind, size in state.space.logit_shapes.items()}
+        state.logits = {cell_type: rng.normal(size=size) for cell_type, size in state.space.logit_shapes.items()}
     return state
 
 

@@ -3,15 +3,16 @@
 import json
 
 import numpy as np
-
 from conformance.rows import DISCRETIZERS, each, on_every_space
+
 from tf_edd.architectures.genotype import Genotype
 
 
 def random_probs(space, seed=0):
     generator = np.random.default_rng(seed)
     return {
-        kind: generator.dirichlet(np.ones(o), size=e).astype(np.float32) for kind, (e, o) in space.logit_shapes.items()
+        cell_type: generator.dirichlet(np.ones(o), size=e).astype(np.float32)
+        for cell_type, (e, o) in space.logit_shapes.items()
     }
 
 
@@ -29,7 +30,7 @@ def test_genotypes_belong_to_the_space(row, space):
 def test_genotypes_do_not_change_under_monotone_scaling_where_only_the_order_matters(row, space):
     probs, discretizer = random_probs(space), row.build()
     scaled = [
-        {kind: scaling(table.astype(np.float64)) for kind, table in probs.items()}
+        {cell_type: scaling(table.astype(np.float64)) for cell_type, table in probs.items()}
         for scaling in (lambda p: 3 * p, lambda p: p**3, np.sqrt, lambda p: np.log(p + 1))
     ]
     genotypes = {discretizer(tables, space) for tables in (probs, *scaled)}
@@ -47,6 +48,6 @@ def test_genotypes_survive_json(row, space):
 @on_every_space
 def test_discretizers_leave_their_input_alone(row, space):
     probs = random_probs(space)
-    copies = {kind: table.copy() for kind, table in probs.items()}
+    copies = {cell_type: table.copy() for cell_type, table in probs.items()}
     row.build()(probs, space)
-    assert all(np.array_equal(probs[kind], copies[kind]) for kind in probs)
+    assert all(np.array_equal(probs[cell_type], copies[cell_type]) for cell_type in probs)

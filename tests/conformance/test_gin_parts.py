@@ -8,8 +8,8 @@ import gin
 import gin.config as gin_internal
 import keras
 import pytest
-
 from conformance.rows import PARTS, each
+
 from tf_edd.runtime.record import KIND, describe, differences
 from tf_edd.search import parts  # noqa: F401 (registers all of them)
 from tf_edd.spaces import Space

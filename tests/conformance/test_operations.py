@@ -5,8 +5,8 @@ import json
 import numpy as np
 import pytest
 import tensorflow as tf
-
 from conformance.rows import OPERATIONS, each
+
 from tf_edd.operations.batch_norm import BatchNorm
 from tf_edd.operations.preparations import PREPARATIONS
 

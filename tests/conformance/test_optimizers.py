@@ -4,8 +4,8 @@ import json
 
 import numpy as np
 import tensorflow as tf
-
 from conformance.rows import OPTIMIZERS, each
+
 from tf_edd.optimizers import LooksAhead, Selective
 
 SHAPES = ((3, 2), (4,), ())

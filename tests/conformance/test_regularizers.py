@@ -5,9 +5,9 @@ import math
 import keras
 import numpy as np
 import tensorflow as tf
+from conformance.rows import REGULARIZERS, each
 from tiny_search import method, tiny_space
 
-from conformance.rows import REGULARIZERS, each
 from tf_edd.architectures.logits import ArchLogits
 from tf_edd.networks.supernet import Supernet
 from tf_edd.optimizers import SGD

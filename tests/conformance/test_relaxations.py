@@ -3,7 +3,6 @@
 import numpy as np
 import pytest
 import tensorflow as tf
-
 from conformance.rows import RELAXATIONS, each
 
 TEMPERATURES = (1.0, 1e-2, 1e-4)

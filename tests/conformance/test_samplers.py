@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 import tensorflow as tf
-
 from conformance.rows import IMAGE_SAMPLERS, PATH_SAMPLERS, SPACES, each
+
 from tf_edd import spaces
 from tf_edd.errors import UserError
 
@@ -14,15 +14,21 @@ REFUSED = [(row, name, space) for row, name, space in PAIRS if not row.suits(spa
 
 
 def on(pairs):
-    return pytest.mark.parametrize("row, space", [(r, s) for r, _, s in pairs], ids=[f"{r.name}, {n}" for r, n, _ in pairs])
+    return pytest.mark.parametrize(
+        "row, space", [(r, s) for r, _, s in pairs], ids=[f"{r.name}, {n}" for r, n, _ in pairs]
+    )
 
 
 def drawn(sampler, seed):
-    return [{kind: table.numpy() for kind, table in path.items()} for path in sampler.sample(tf.constant(seed))]
+    return [
+        {cell_type: table.numpy() for cell_type, table in path.items()} for path in sampler.sample(tf.constant(seed))
+    ]
 
 
 def same(first, second):
-    return all(np.array_equal(a[kind], b[kind]) for a, b in zip(first, second, strict=True) for kind in a)
+    return all(
+        np.array_equal(a[cell_type], b[cell_type]) for a, b in zip(first, second, strict=True) for cell_type in a
+    )
 
 
 def noted(sampler, seed=0):
@@ -30,7 +36,8 @@ def noted(sampler, seed=0):
     rng = np.random.default_rng(seed)
     path = sampler.sample(tf.constant([seed, 9]))[0]
     sampler.record(
-        path, {kind: table * rng.uniform(1, 2, table.shape).astype(np.float32) for kind, table in path.items()}
+        path,
+        {cell_type: table * rng.uniform(1, 2, table.shape).astype(np.float32) for cell_type, table in path.items()},
     )
     sampler.end_epoch(3, 4)
 
@@ -44,9 +51,9 @@ def test_spaces_that_do_not_suit_are_refused(row, space):
 @on(SAMPLED)
 def test_paths_are_one_hot_rows_of_allowed_candidates(row, space):
     for path in drawn(row.build().build(space), [1, 2]):
-        assert {kind: table.shape for kind, table in path.items()} == space.logit_shapes
+        assert {cell_type: table.shape for cell_type, table in path.items()} == space.logit_shapes
         for cell in space.cells:
-            table = path[cell.kind]
+            table = path[cell.cell_type]
             assert set(np.unique(table)) <= {0, 1} and set(table.sum(axis=1)) <= {0, 1}
             chosen = [
                 edge.primitives[choice.argmax()] for edge, choice in zip(cell.edges, table, strict=True) if choice.any()
@@ -72,8 +79,8 @@ def test_distributions_are_distributions_of_allowed_candidates(row, space):
     assert all(shape.is_fully_defined() for shape in shapes)
     for _ in range(2):
         for cell in space.cells:
-            table = sampler.distribution()[cell.kind]
-            assert table.shape == space.logit_shapes[cell.kind] and table.min() >= 0
+            table = sampler.distribution()[cell.cell_type]
+            assert table.shape == space.logit_shapes[cell.cell_type] and table.min() >= 0
             np.testing.assert_allclose(table.sum(axis=1), 1, rtol=1e-5)
             excluded = [[name in cell.excluded for name in edge.primitives] for edge in cell.edges]
             assert table[np.array(excluded)].sum() == 0
@@ -87,11 +94,11 @@ def test_what_a_sampler_knows_lies_in_its_variables(row, space):
     sampler, again, untouched = (part.build(space) for _ in range(3))  # of three searches
     noted(sampler)
     uniform = row.build().build(space).distribution()
-    assert all(np.array_equal(table, uniform[kind]) for kind, table in untouched.distribution().items())
+    assert all(np.array_equal(table, uniform[cell_type]) for cell_type, table in untouched.distribution().items())
     for target, source in zip(again.variables, sampler.variables, strict=True):
         target.assign(source)
     restored, kept = again.distribution(), sampler.distribution()
-    assert all(np.array_equal(restored[kind], kept[kind]) for kind in kept)
+    assert all(np.array_equal(restored[cell_type], kept[cell_type]) for cell_type in kept)
     assert same(drawn(again, [3, 4]), drawn(sampler, [3, 4]))
 
 
@@ -100,10 +107,12 @@ def test_paths_are_drawn_inside_a_function_of_one_trace(row):
     sampler = row.build().build(spaces.nas_bench_201(4, 1))
     compiled = tf.function(sampler.sample)
     for seed in ([1, 2], [3, 4]):
-        inside = [{kind: table.numpy() for kind, table in path.items()} for path in compiled(tf.constant(seed))]
+        inside = [
+            {cell_type: table.numpy() for cell_type, table in path.items()} for path in compiled(tf.constant(seed))
+        ]
         assert same(inside, drawn(sampler, seed))
     noted(sampler)  # another distribution, the same function
-    inside = [{kind: table.numpy() for kind, table in path.items()} for path in compiled(tf.constant([5, 6]))]
+    inside = [{cell_type: table.numpy() for cell_type, table in path.items()} for path in compiled(tf.constant([5, 6]))]
     assert same(inside, drawn(sampler, [5, 6]))
     assert compiled.experimental_get_tracing_count() == 1
 

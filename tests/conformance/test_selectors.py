@@ -1,6 +1,7 @@
 """Selectors: the best of what they ask for, and the seed decides what that is."""
 
 from conformance.rows import SELECTORS, each, on_every_space
+
 from tf_edd import spaces
 
 

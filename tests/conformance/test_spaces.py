@@ -5,8 +5,8 @@ import math
 import numpy as np
 import pytest
 import tensorflow as tf
-
 from conformance.rows import SPACES, each
+
 from tf_edd.analysis.counting import count_supernet
 from tf_edd.networks.supernet import Supernet
 
@@ -35,7 +35,7 @@ def test_the_supernet_has_the_counted_parameters(row):
     supernet.build((None, 8, 8, 2))
     counted = count_supernet(space, (8, 8, 2), 7).parameters
     assert sum(math.prod(variable.shape) for variable in supernet.trainable_variables) == counted
-    probs = {kind: tf.fill(shape, 1 / shape[1]) for kind, shape in space.logit_shapes.items()}
+    probs = {cell_type: tf.fill(shape, 1 / shape[1]) for cell_type, shape in space.logit_shapes.items()}
     images = tf.constant(np.random.default_rng(0).normal(size=(4, 8, 8, 2)), tf.float32)
     outputs = supernet(images, probs, training=True)
     assert outputs.shape == (4, 7) and np.isfinite(outputs).all()

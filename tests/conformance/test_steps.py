@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from child_processes import finish, start
-from tiny_search import BATCH, Stop, outcome, run, stop_at_save, tiny_space
-
 from conformance.rows import STEPS, each, parts_for
 from conformance.some_steps import IMAGES, Trial
+from tiny_search import BATCH, Stop, outcome, run, stop_at_save, tiny_space
+
 from tf_edd.architectures.genotype import Genotype
 from tf_edd.discretizers import Argmax
 from tf_edd.networks.supernet import Supernet
@@ -41,8 +41,8 @@ def test_the_loop_finds_what_the_interface_declares(row):
     scalars = trial.take(("weights",), count=1)[0]  # of the warmup
     assert {"loss/weights", "accuracy/train"} <= set(scalars)
     assert all("/" in tag and math.isfinite(value) for tag, value in scalars.items())
-    for kind, table in trial.logits.numpy().items():
-        np.testing.assert_array_equal(table, logits[kind])
+    for cell_type, table in trial.logits.numpy().items():
+        np.testing.assert_array_equal(table, logits[cell_type])
     epoch = EpochInfo(0, 4, 1, 0, GivenBatches(trial))
     assert all(math.isfinite(value) for value in step.end_epoch(epoch).values())
     check_architecture(step)
@@ -65,7 +65,7 @@ def check_architecture(step):
     shapes = tiny_space().logit_shapes
     logits, probs = step.architecture(0.5)
     for tables in (logits, probs):
-        assert {kind: np.shape(table) for kind, table in tables.items()} == shapes
+        assert {cell_type: np.shape(table) for cell_type, table in tables.items()} == shapes
     for table in probs.values():
         np.testing.assert_allclose(np.sum(table, axis=1), 1, rtol=1e-5)
 
@@ -74,7 +74,7 @@ def check_validation(step, epoch):
     space, asked = tiny_space(), []
 
     def evaluate(tables):
-        assert {kind: np.shape(table) for kind, table in tables.items()} == space.logit_shapes
+        assert {cell_type: np.shape(table) for cell_type, table in tables.items()} == space.logit_shapes
         asked.append(tables)
         return 1.0 + len(asked), 0.1 * len(asked)
 
@@ -146,7 +146,11 @@ def replicated(tmp_path_factory):
 def test_two_replicas_are_one(row, replicated):
     place = next(place for place, other in enumerate(STEPS) if other is row)
     one, two = (
-        {key.removeprefix(f"{name}/{place}/"): replicated[key] for key in replicated if key.startswith(f"{name}/{place}/")}
+        {
+            key.removeprefix(f"{name}/{place}/"): replicated[key]
+            for key in replicated
+            if key.startswith(f"{name}/{place}/")
+        }
         for name in ("one", "mirrored")
     )
     assert one.keys() == two.keys() >= {"weights", "start/weights", "scalars/loss/weights"}

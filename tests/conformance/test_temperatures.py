@@ -5,7 +5,6 @@ import math
 
 import numpy as np
 import pytest
-
 from conformance.rows import EPOCHS, FIRST_TEMPERATURE, TEMPERATURES, each
 
 ENTROPIES = np.random.default_rng(5).uniform(0, math.log(5), EPOCHS).tolist()

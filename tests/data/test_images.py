@@ -6,17 +6,21 @@ import pathlib
 import subprocess
 import sys
 import time
+from types import SimpleNamespace
 
 import numpy as np
+import PIL.Image
 import pytest
 import tensorflow as tf
 
-from tf_edd.data import sources
+from tf_edd.data import ImageFolder, sources
 from tf_edd.data.augmentation import Crop, Cutout, Flip
-from tf_edd.data.images import Images, split
+from tf_edd.data.images import ImageData, Images, split
 from tf_edd.data.normalization import Moments, normalize
-from tf_edd.data.sources import ArraySource
+from tf_edd.data.sources import ArraySource, EncodedSource, FileSource
+from tf_edd.data.tfds_source import TfdsSource
 from tf_edd.errors import UserError
+from tf_edd.runtime.record import describe, differences
 
 AUGMENT = [Crop(1), Flip(), Cutout(2)]
 
@@ -212,3 +216,117 @@ def test_no_thread_tunes_the_batches():
     images, _ = _images()
     assert images.batches(8, 0, 0).options().autotune.enabled is False
     assert images.raw_batches(8).options().autotune.enabled is False
+
+
+MOMENTS = Moments((0.5,), (0.25,))
+
+
+def _data(train, test, names=("cat", "dog"), moments=MOMENTS):
+    return ImageData.from_sources("pets", train, test, names, moments)
+
+
+PIXELS, LABELS = np.arange(24, dtype=np.uint8).reshape(4, 3, 2, 1), np.array([0, 1, 1, 0])
+
+
+def test_images_in_memory_are_described_by_their_content():
+    train = ArraySource(PIXELS, LABELS)
+    digest = hashlib.sha256(b"(2, 3, 2, 1)" + bytes(range(6)) + bytes(range(18, 24)) + bytes(8)).hexdigest()
+    test = ArraySource(PIXELS, LABELS, rows=np.array([0, 3]))
+    described = describe(_data(train, test))
+    assert described == {
+        "@": "ImageData",
+        "name": "pets",
+        "image_shape": [3, 2, 1],
+        "class_names": ["cat", "dog"],
+        "train": {"images": 4, "sha256": train.content()["sha256"]},
+        "test": {"images": 2, "sha256": digest},
+        "mean": [0.5],
+        "std": [0.25],
+    }
+    assert json.loads(json.dumps(described)) == described
+    assert describe(_data(ArraySource(PIXELS.copy(), LABELS), test)) == described
+
+
+@pytest.mark.parametrize(
+    "change, line",
+    [
+        ({"train": ArraySource(PIXELS[::-1], LABELS)}, "train.sha256"),
+        ({"train": ArraySource(PIXELS, 1 - LABELS)}, "train.sha256"),
+        ({"train": ArraySource(PIXELS, LABELS, rows=np.array([1, 0, 2, 3]))}, "train.sha256"),
+        ({"test": ArraySource(PIXELS, 1 - LABELS)}, "test.sha256"),
+        ({"names": ("cat", "owl")}, "class_names.1"),
+        ({"moments": Moments((0.5,), (0.5,))}, "std.0"),
+    ],
+)
+def test_any_other_images_are_told_apart(change, line):
+    parts = {"train": ArraySource(PIXELS, LABELS), "test": ArraySource(PIXELS, LABELS)}
+    lines = differences(describe(_data(**parts)), describe(_data(**{**parts, **change})))
+    assert [text.split(":")[0].strip() for text in lines] == [line]
+
+
+def test_more_images_than_are_hashed_at_once():
+    pixels = np.random.default_rng(0).integers(0, 256, (10_003, 2, 2, 1), np.uint8)
+    labels = np.arange(10_003, dtype=np.int32)
+    whole = hashlib.sha256(b"(10003, 2, 2, 1)" + pixels.tobytes() + labels.tobytes()).hexdigest()
+    assert ArraySource(pixels, labels).content() == {"sha256": whole}
+
+
+def _files(root, names=("cat/1.png", "dog/1.png"), sizes=(3, 4)):
+    for name, size in zip(names, sizes, strict=True):
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_bytes(bytes(size))
+    return np.array([str(root / name) for name in names])
+
+
+def test_files_are_described_by_their_names_labels_and_sizes(tmp_path):
+    def content(root, labels=(0, 1), **files):
+        paths = _files(tmp_path / root, **files)
+        return FileSource(paths, np.array(labels, np.int32), (4, 4, 1), root=str(tmp_path / root)).content()
+
+    first = content("one")
+    rows = [("/cat/1.png", "0", "3\n"), ("/dog/1.png", "1", "4\n")]
+    text = "".join(chr(0).join(row) for row in rows)
+    assert first == {"sha256": hashlib.sha256(text.encode()).hexdigest()}
+    assert content("another/place") == first
+    others = [
+        content("labels", (1, 0)),
+        content("names", names=("cat/1.png", "dog/2.png")),
+        content("sizes", sizes=(3, 5)),
+        content("order", (1, 0), names=("dog/1.png", "cat/1.png"), sizes=(4, 3)),
+    ]
+    assert len({each["sha256"] for each in [first, *others]}) == 5
+
+
+def test_a_folder_names_its_files_below_itself(tmp_path):
+    described = []
+    for place in ("here", "there"):
+        for name in ("cat", "dog"):
+            for number in range(5):
+                path = tmp_path / place / name / f"{number}.png"
+                path.parent.mkdir(parents=True, exist_ok=True)
+                PIL.Image.fromarray(np.full((4, 4), 50 * number, np.uint8)).save(path)
+        described.append(describe(ImageFolder(place, in_memory=False).load(tmp_path)))
+        described[-1].pop("name")
+    assert described[0] == described[1]
+
+
+def test_records_on_disk_are_described_by_their_version_and_split():
+    builder = SimpleNamespace(info=SimpleNamespace(full_name="pets/small/1.2.0"))
+    source = TfdsSource(builder, "train[:80%]", ("image", "label"), (4, 4, 1))
+    assert source.content() == {"builder": "pets/small/1.2.0", "split": "train[:80%]"}
+
+
+def test_encoded_images_are_described_by_their_content():
+    def content(encoded=(b"a", b"b", b"c"), labels=(0, 1, 0), rows=(0, 2)):
+        arrays = np.array(labels, np.int32), (4, 4, 1), 1.0, np.array(rows)
+        return EncodedSource(tf.constant(encoded), *arrays).content()["sha256"]
+
+    assert content() == content(encoded=(b"a", b"x", b"c"))  # another image than those of the source
+    assert len({content(), content((b"a", b"b", b"x")), content(labels=(0, 1, 1)), content(rows=(2, 0))}) == 4
+
+
+def test_the_content_is_read_once(monkeypatch):
+    images = Images(ArraySource(PIXELS, LABELS), Moments((0.5,), (0.25,)))
+    first = images.describe()
+    monkeypatch.setattr(ArraySource, "content", lambda self: pytest.fail("read again"))
+    assert images.describe() == first

@@ -15,7 +15,8 @@ def darts_like_space():
     """Two inputs and two intermediate nodes with 2 and 3 incoming edges, of which 2 stay; `none` is only searched."""
     edges = tuple(Edge(source, target, OPERATIONS) for target in (2, 3) for source in range(target))
     cells = [
-        CellSpec(kind, 2, 4, edges, "concat", edges_per_node=2, excluded=("none",)) for kind in ("normal", "reduce")
+        CellSpec(cell_type, 2, 4, edges, "concat", edges_per_node=2, excluded=("none",))
+        for cell_type in ("normal", "reduce")
     ]
     return Space("small_darts", tuple(cells), (Block("stem", 4), Block("head", 4)))
 
@@ -80,9 +81,11 @@ def reference_rule(table):
 def test_top_two_against_an_independent_rule():
     generator, space = np.random.default_rng(0), darts_like_space()
     for _ in range(50):
-        probs = {kind: generator.dirichlet([1, 1, 1], size=5) for kind in ("normal", "reduce")}
+        probs = {cell_type: generator.dirichlet([1, 1, 1], size=5) for cell_type in ("normal", "reduce")}
         genotype = Argmax()(probs, space)
-        assert [genotype.nodes(kind) for kind in probs] == [reference_rule(table.tolist()) for table in probs.values()]
+        assert [genotype.nodes(cell_type) for cell_type in probs] == [
+            reference_rule(table.tolist()) for table in probs.values()
+        ]
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf])
@@ -103,7 +106,7 @@ def test_each_block_of_a_chain_takes_its_own_largest_entry():
     """Blocks have six or seven candidates; `none` may win, and leaves the block out."""
     space = proxyless((4, 6), (2, 1), (1, 2), 4, 1, 4, 8)
     choices = {"block_01": 6, "block_02": 3, "block_03": 5}
-    probs = {kind: one_hot([choice], space.logit_shapes[kind][1]) for kind, choice in choices.items()}
+    probs = {cell_type: one_hot([choice], space.logit_shapes[cell_type][1]) for cell_type, choice in choices.items()}
     assert str(Argmax()(probs, space)) == "none,mbconv_k5_e6,mbconv_k7_e6"
-    with pytest.raises(UserError, match=r"shape \(1, 6\) for cell kind 'block_03'. Received: \(1, 7\)"):
+    with pytest.raises(UserError, match=r"shape \(1, 6\) for cell type 'block_03'. Received: \(1, 7\)"):
         Argmax()({**probs, "block_03": probs["block_01"]}, space)

@@ -68,7 +68,7 @@ def test_averages_over_one_batch_are_its_statistics():
     accuracy = accuracy_of(moving, 24, recalibration_batches=1)
     for cell in CELLS:
         accuracy(cell)
-        probs = {kind: tf.constant(table) for kind, table in cell.one_hot(TINY).items()}
+        probs = {cell_type: tf.constant(table) for cell_type, table in cell.one_hot(TINY).items()}
         outputs = [net(X, probs, training=False, skip_unused=True).numpy() for net in (batch_mode, moving)]
         np.testing.assert_allclose(*outputs, atol=0.05 * np.abs(outputs[0]).max())
 

@@ -4,6 +4,7 @@ Writes what both reach into an .npz file: keys `<strategy>/<name>`.
 """
 
 import sys
+
 import keras
 import numpy as np
 import tensorflow as tf
@@ -72,8 +73,8 @@ def run(strategy, *regularizers, space=None):
         parts = method(step=step, regularizers=regularizers, **optimizers)
         step = step.build(StepSetup(supernet, logits, parts))
         scalars = take_steps(step, strategy)
-        kinds = len(space.cells)  # the logits of each are a variable
-        result = {"start/weights": start[:-kinds], "start/logits": start[-kinds:]}
+        cell_types = len(space.cells)  # the logits of each are a variable
+        result = {"start/weights": start[:-cell_types], "start/logits": start[-cell_types:]}
         result |= {"weights": supernet.trainable_variables, "logits": logits.variables}
         result["averages"] = supernet.non_trainable_variables
         result = {key: flat(values) for key, values in result.items()}

@@ -114,7 +114,7 @@ def test_stops_with_teachers(tmp_path, uninterrupted, every):
 def test_a_stop_after_the_last_checkpoint_leaves_the_ending_to_be_done(tmp_path, monkeypatch):
     class Ending(Action):
         def epoch(self, state, metrics):
-            self.expected = {kind: probs.copy() for kind, probs in state.probs.items()}
+            self.expected = {cell_type: probs.copy() for cell_type, probs in state.probs.items()}
 
         def end(self, state):
             self.seen = state.probs

@@ -35,7 +35,7 @@ def searched(folder, space, *actions):
     ).genotype
     assert genotype.check(space) == load(str(folder / "search"), space) == load(str(genotype), space)
     (row,) = files.read_lines(folder / "search" / "genotypes.jsonl")
-    assert {kind: np.shape(table) for kind, table in row["probs"].items()} == space.logit_shapes
+    assert {cell_type: np.shape(table) for cell_type, table in row["probs"].items()} == space.logit_shapes
     candidates = space.cell("normal").num_primitives
     assert np.log(candidates) * 0.98 < row["arch/entropy"] < np.log(candidates)
     return genotype
@@ -59,18 +59,18 @@ def two_answers(folder):
 
 
 def check_pictures(folder):
-    for kind in KINDS:
-        for name in (f"cell_{kind}.png", f"heat_map_{kind}.png"):
+    for cell_type in KINDS:
+        for name in (f"cell_{cell_type}.png", f"heat_map_{cell_type}.png"):
             with Image.open(folder / name) as picture:
                 assert min(picture.size) > 100 and np.ptp(np.asarray(picture.convert("L"))) > 100, name
 
 
 def check_events(folder, space):
     train, valid = (EventAccumulator(str(folder / part)).Reload().Tags()["tensors"] for part in ("train", "valid"))
-    for kind in KINDS:
-        assert {f"arch/cell/{kind}", f"arch/heat_map/{kind}", f"arch/probs/{kind}"} <= set(train)
-        edges = {f"arch/entropy/{kind}/edge{edge.source}_{edge.target}" for edge in space.cell(kind).edges}
-        assert edges == {tag for tag in train if tag.startswith(f"arch/entropy/{kind}/")}
+    for cell_type in KINDS:
+        assert {f"arch/cell/{cell_type}", f"arch/heat_map/{cell_type}", f"arch/probs/{cell_type}"} <= set(train)
+        edges = {f"arch/entropy/{cell_type}/edge{edge.source}_{edge.target}" for edge in space.cell(cell_type).edges}
+        assert edges == {tag for tag in train if tag.startswith(f"arch/entropy/{cell_type}/")}
     assert {"loss/weights", "loss/arch", "arch/entropy", "genotype"} <= set(train)
     assert {"accuracy/valid", "accuracy/discretized"} <= set(valid)
 
@@ -92,7 +92,7 @@ def test_noise(tmp_path):
     space = noisy_space()
     searched(tmp_path, space)
     cell = ((("noise", 0), ("sep_conv_3x3", 1)),)  # whatever four steps have found
-    genotype = Genotype(space.name, tuple((kind, cell) for kind in KINDS))
+    genotype = Genotype(space.name, tuple((cell_type, cell) for cell_type in KINDS))
     retrained(tmp_path, genotype, space)
     assert 0 <= evaluate(tmp_path, data=data.Digits())["accuracy"] <= 1
     first, second = two_answers(tmp_path)

@@ -41,7 +41,7 @@ def test_two_devices_reproduce_one(five_steps, what):
 
 @pytest.mark.slow
 def test_two_devices_reproduce_one_in_the_darts_space(five_steps):
-    """Weights of candidates of stride 1 and 2, logits of both cell kinds."""
+    """Weights of candidates of stride 1 and 2, logits of both cell types."""
     for what, parts in (("weights", 1), ("logits", 2)):
         one, two = five_steps[f"one/darts/{what}"], five_steps[f"mirrored/darts/{what}"]
         np.testing.assert_allclose(two, one, rtol=0, atol=1e-5, err_msg=what)

@@ -47,7 +47,9 @@ def combinations():
     searches += [(name, SMALL, METHOD) for name in names("datasets") if name != "datasets/roots.gin"]
     searches += [(DIGITS, SMALL, METHOD, name) for name in [*names("tables"), *names("actions"), *names("selectors")]]
     searches += [(DIGITS, SMALL, METHOD, "methods/self_distillation.gin")]
-    recipes = [name for name in names("recipes") if "_retrain_" in name and name not in {*PARTIAL, RETRAIN, *complete()}]
+    recipes = [
+        name for name in names("recipes") if "_retrain_" in name and name not in {*PARTIAL, RETRAIN, *complete()}
+    ]
     data_sets = [(name, RETRAIN) for name in names("datasets") if name != "datasets/roots.gin"]
     return searches + [(DIGITS, name) for name in recipes] + data_sets
 
@@ -65,7 +67,7 @@ def bindings_for(files, folder):
 
 def a_cell(space):
     """A cell to be trained; a chain has one of every length."""
-    return CELLS.get(space.name) or Genotype(space.name, tuple((cell.kind, (BOTTLENECK,)) for cell in space.cells))
+    return CELLS.get(space.name) or Genotype(space.name, tuple((cell.cell_type, (BOTTLENECK,)) for cell in space.cells))
 
 
 def bound(parameter) -> bool:
@@ -119,9 +121,9 @@ def test_learning_rates_span_the_epochs():
         config.parse([name])
         rates = {}
         if bound("search.space"):
-            rates["search"] = Method().weight_rate
+            rates["search"] = gin.get_configurable(Method)().weight_rate
         if bound("retrain.recipe"):
-            rates["retrain"] = TrainingRecipe().rate
+            rates["retrain"] = gin.get_configurable(TrainingRecipe)().rate
         for program, rate in rates.items():
             if length_of(rate) is not None:
                 assert length_of(rate) == value_of(f"{program}.epochs"), name
@@ -148,7 +150,7 @@ def test_extras_go_together(order, method_last, tmp_path):
     assert all(binds(name, text) for name, text in EXTRAS.items())
     files = [DIGITS, SMALL, *([*order, METHOD] if method_last else [METHOD, *order])]
     config.parse(files, bindings_for(files, tmp_path), roots=["search"])
-    method, actions = Method(), value_of("search.actions")
+    method, actions = gin.get_configurable(Method)(), value_of("search.actions")
     assert {"Sharpness", "TableLookup", "TensorBoard"} <= {type(action).__name__ for action in actions}
     assert [type(part).__name__ for part in method.regularizers] == ["SelfDistillation"]
     search(tmp_path / "run", data=like_cifar10(), dry_run=True)

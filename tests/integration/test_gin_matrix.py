@@ -4,9 +4,9 @@ import time
 
 import gin
 import pytest
+from conformance.rows import same_candidates_in_each_cell, same_number_of_candidates
 from gin_files import DIGITS, binds, included, includes, learns_logits, like_cifar10, methods, names, search_recipes
 
-from conformance.rows import same_candidates_in_each_cell, same_number_of_candidates
 from tf_edd.errors import UserError
 from tf_edd.runtime import config
 from tf_edd.search import parts  # noqa: F401 (registers what the files name)

@@ -35,7 +35,7 @@ def test_search_retrain_evaluate_export(tmp_path):
     folder = tmp_path / "search"
     assert genotype.check(SPACE) == load(str(folder), SPACE) == load(str(genotype), SPACE)
     (row,) = files.read_lines(folder / "genotypes.jsonl")
-    assert {kind: np.shape(table) for kind, table in row["probs"].items()} == SPACE.logit_shapes
+    assert {cell_type: np.shape(table) for cell_type, table in row["probs"].items()} == SPACE.logit_shapes
     assert np.log(6) * 0.98 < row["arch/entropy"] < np.log(7)  # two blocks of seven candidates, one of six
     assert (folder / "cell.png").is_file() and (folder / "heat_map.png").is_file()
     wide = proxyless((6, 8), (2, 1), (1, 2), stem_width=4, stem_stride=1, first_width=6, head_width=8)

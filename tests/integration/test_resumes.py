@@ -1,6 +1,10 @@
 """A search goes on with the parts that it was started with, whether gin or Python gave them, and with no others."""
 
+import dataclasses
+
 import gin
+import numpy as np
+import PIL.Image
 import pytest
 from tiny_search import BATCH, EPOCHS, STEPS, Stop, StopAt, run, tiny_space
 
@@ -10,7 +14,7 @@ from tf_edd.errors import UserError
 from tf_edd.optimizers import SGD, Adam
 from tf_edd.regularizers import SelfDistillation
 from tf_edd.relaxations import Softmax, SparseNoisySoftmax
-from tf_edd.runtime import config, files
+from tf_edd.runtime import config, files, strategy
 from tf_edd.schedules import ConstantRate, ConstantTemperature, CosineRate, EntropyDecay
 from tf_edd.search import parts  # noqa: F401 (registers what the files name)
 from tf_edd.search.search import search
@@ -33,7 +37,11 @@ CHANGES = [
     ("relaxation", Softmax(), "method.relaxation: started with 'SparseNoisySoftmax', received 'Softmax'"),
     ("relaxation", SparseNoisySoftmax(100), "method.relaxation.smooth_scale: started with None, received 100.0"),
     ("temperature", EntropyDecay(0.12), "method.temperature.entropy_gain: started with 0.06, received 0.12"),
-    ("regularizers", (SelfDistillation(warmup_epochs=0),), "method.regularizers.0.teachers: started with nothing, received 1"),
+    (
+        "regularizers",
+        (SelfDistillation(warmup_epochs=0),),
+        "method.regularizers.0.teachers: started with nothing, received 1",
+    ),
     ("selector", RandomSearch(2), "method.selector.evaluations: started with nothing, received 2"),
     ("warmup_epochs", 1, "method.warmup_epochs: started with 0, received 1"),
     ("entropy_temperature", 1.0, "method.entropy_temperature: started with None, received 1.0"),
@@ -132,3 +140,89 @@ def test_a_changed_binding_is_refused_in_the_same_words(parsed, stopped):
 def test_the_default_temperature_is_recorded_too(stopped):
     with pytest.raises(UserError, match="method.temperature: started with 'EntropyDecay', received 'ConstantTemp"):
         run(stopped, temperature=ConstantTemperature())
+
+
+@dataclasses.dataclass(frozen=True)
+class Pets:
+    """Digits under other class names."""
+
+    names: tuple[str, ...]
+
+    def load(self, data_dir=None):
+        loaded = data.Digits().load()
+        return dataclasses.replace(loaded, class_names=self.names)
+
+    def describe(self):
+        """The names are left to the images."""
+        return "Pets"
+
+
+def test_other_class_names_are_refused(tmp_path):
+    names = tuple("abcdefghij")
+    with pytest.raises(Stop):
+        run(tmp_path, data=Pets(names), actions=(StopAt("begin"),))
+    with pytest.raises(UserError, match="images.class_names.9: started with 'j', received 'x'"):
+        run(tmp_path, data=Pets((*names[:9], "x")))
+
+
+def folder_of_pictures(path, seed):
+    random = np.random.default_rng(seed)
+    for name in ("cat", "dog"):
+        (path / name).mkdir(parents=True)
+        for number in range(80):
+            pixels = random.integers(256, size=(8, 8), dtype=np.uint8)
+            pixels[: random.integers(8)] = 0  # files of many sizes
+            PIL.Image.fromarray(pixels).save(path / name / f"{number}.png")
+
+
+@pytest.mark.parametrize("in_memory", [True, False])
+def test_another_folder_of_the_same_name_is_refused(tmp_path, in_memory):
+    for number, name in enumerate(("imgs1", "imgs2")):
+        folder_of_pictures(tmp_path / name / "pets", number)
+    arguments = {"data": data.ImageFolder("pets", in_memory=in_memory), "split": (64, 64)}
+    with pytest.raises(Stop):
+        run(tmp_path / "run", **arguments, data_dir=tmp_path / "imgs1", actions=(StopAt("begin"),))
+    with pytest.raises(UserError, match="images.train.sha256: started with"):
+        run(tmp_path / "run", **arguments, data_dir=tmp_path / "imgs2")
+    (tmp_path / "imgs1").rename(tmp_path / "moved")
+    with pytest.raises(Stop):
+        run(tmp_path / "run", **arguments, data_dir=tmp_path / "moved", actions=(StopAt("begin"),))
+
+
+def test_a_function_in_place_of_a_part_is_recorded(tmp_path):
+    def rate(value):
+        return lambda epoch: value
+
+    with pytest.raises(Stop):
+        run(tmp_path, weight_rate=rate(0.1), actions=(StopAt("begin"),))
+    with pytest.raises(UserError, match="method.weight_rate.closure.value: started with 0.1, received 0.2"):
+        run(tmp_path, weight_rate=rate(0.2))
+    with pytest.raises(Stop):
+        run(tmp_path, weight_rate=rate(0.1), actions=(StopAt("begin"),))
+
+
+def test_a_part_that_cannot_be_recorded_is_named(tmp_path):
+    class Rate:
+        def __call__(self, epoch):
+            return 0.1
+
+    with pytest.raises(UserError, match="Received: Rate as method.weight_rate"):
+        run(tmp_path, weight_rate=Rate())
+
+
+@pytest.mark.parametrize("name, value", [("xla", "on"), ("meta_optimizer", "on")])
+def test_other_compilation_is_refused(stopped, name, value):
+    before = strategy.current()
+    try:
+        strategy.configure(precision=None, **{name: value})
+        with pytest.raises(UserError, match=f"  {name}: started with False, received True"):
+            run(stopped)
+    finally:
+        strategy._CURRENT[:] = [before]
+        strategy.disable_meta_optimizer(not before.meta_optimizer)
+
+
+def test_numbers_of_numpy_are_numbers(stopped):
+    numbers = {"epochs": np.int64(EPOCHS), "batch_size": np.int64(BATCH), "seed": np.int64(3)}
+    with pytest.raises(Stop):
+        run(stopped, **numbers, logit_init_scale=np.float64(1e-3), actions=(StopAt("begin"),))

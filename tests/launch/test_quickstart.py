@@ -5,6 +5,7 @@ import pytest
 from absl.testing import flagsaver
 
 from launch import common, quickstart
+from tf_edd.errors import UserError
 from tf_edd.runtime import files, model_dir
 
 TINY = (
@@ -46,6 +47,55 @@ def test_a_finished_phase_of_another_configuration_is_refused(launched, tmp_path
     lines = error.splitlines()
     assert "  seed: started with 1, received 2" in lines
     assert any("search.epochs = 99: started with" in line and "received nothing" in line for line in lines)
+
+
+SKIP, CONV = "|skip_connect~0|+|none~1|", "|skip_connect~0|+|nor_conv_1x1~1|"
+
+
+def kept(folder, **cells):
+    """A folder that holds finished phases of these cells."""
+    names = {"search": "genotype.json", "retrain": "results.json", "export": "model_card.json"}
+    for phase, cell in cells.items():
+        files.write_json(folder / phase / names[phase], {"text" if phase == "search" else "genotype": cell})
+    return folder
+
+
+@pytest.mark.parametrize(
+    "cells",
+    [
+        {"search": SKIP},
+        {"search": SKIP, "retrain": SKIP},
+        {"search": SKIP, "retrain": SKIP, "export": SKIP},
+        {"retrain": SKIP, "export": SKIP},
+    ],
+)
+def test_phases_of_one_cell_are_one_run(tmp_path, cells):
+    quickstart.check_cells(kept(tmp_path, **cells))
+
+
+@pytest.mark.parametrize(
+    "cells, phase, before",
+    [
+        ({"search": SKIP, "retrain": CONV}, "retrain", "search"),
+        ({"search": SKIP, "retrain": CONV, "export": CONV}, "retrain", "search"),
+        ({"search": SKIP, "retrain": SKIP, "export": CONV}, "export", "retrain"),
+        ({"search": SKIP, "export": CONV}, "export", "search"),
+    ],
+)
+def test_what_belongs_to_another_cell_is_refused(tmp_path, cells, phase, before):
+    with pytest.raises(UserError) as error:
+        quickstart.check_cells(kept(tmp_path, **cells))
+    told = str(error.value)
+    assert f"what {tmp_path / phase} holds to be of the cell of {tmp_path / before}, {SKIP}. Rec" in told
+    assert f"Received: one of {CONV}. " in told
+    assert f"remove {tmp_path / 'retrain'} and {tmp_path / 'export'}" in told and "another --model_dir" in told
+
+
+def test_the_program_refuses_before_it_reports(launched, tmp_path, monkeypatch):
+    kept(tmp_path, search=SKIP, retrain=CONV, export=CONV)
+    monkeypatch.setattr(quickstart, "unfinished", lambda: [])
+    status, error = launched(f"--model_dir={tmp_path}")
+    assert status == 2 and SKIP in error and CONV in error
 
 
 @pytest.mark.slow

@@ -166,7 +166,7 @@ def test_equals_the_supernet_at_one_hot_probabilities():
         targets = [layer]
         if isinstance(layer, FinalCell):
             spec = mixture.spec
-            chosen = genotype.one_hot(SMALL)[spec.kind]
+            chosen = genotype.one_hot(SMALL)[spec.cell_type]
             order = [int(row.argmax()) for row in chosen]
             used = [i for i, row in enumerate(chosen) if row.any()]
             sources = [mixture.preprocess, *(mixture.mixed_ops[i].candidates[order[i]] for i in used)]
@@ -174,7 +174,7 @@ def test_equals_the_supernet_at_one_hot_probabilities():
         for source, target in zip(sources, targets, strict=True):
             for ours, theirs in zip(kernels(target), kernels(source), strict=True):
                 ours.assign(theirs)
-    probs = {kind: tf.constant(table) for kind, table in genotype.one_hot(SMALL).items()}
+    probs = {cell_type: tf.constant(table) for cell_type, table in genotype.one_hot(SMALL).items()}
     expected = supernet(IMAGES, probs, training=True)
     np.testing.assert_allclose(final(IMAGES, training=True), expected, rtol=1e-4, atol=1e-4)
 

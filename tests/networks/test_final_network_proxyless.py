@@ -80,12 +80,12 @@ def test_equals_the_supernet_at_one_hot_probabilities():
     for mixture in supernet.blocks:
         source, target = mixture, layers[mixture.name]
         if isinstance(target, FinalCell):
-            chosen = int(GENOTYPE.one_hot(SMALL)[mixture.spec.kind][0].argmax())
+            chosen = int(GENOTYPE.one_hot(SMALL)[mixture.spec.cell_type][0].argmax())
             source = mixture.mixed_ops[0].candidates[chosen]
         for ours, theirs in zip(kernels(target), kernels(source), strict=True):
             ours.assign(theirs)
-    probs = {kind: tf.constant(table) for kind, table in GENOTYPE.one_hot(SMALL).items()}
-    assert {kind: table.shape for kind, table in probs.items()} == SMALL.logit_shapes
+    probs = {cell_type: tf.constant(table) for cell_type, table in GENOTYPE.one_hot(SMALL).items()}
+    assert {cell_type: table.shape for cell_type, table in probs.items()} == SMALL.logit_shapes
     expected = supernet(IMAGES, probs, training=True)
     np.testing.assert_allclose(final(IMAGES, training=True), expected, rtol=1e-4, atol=1e-4)
 
@@ -100,14 +100,14 @@ def test_supernet_follows_the_convention_of_the_others():
         assert len(scales) == {"mobile_stem": 1, "mobile_first": 2, "mobile_head": 1}.get(block.name[:-2], 0), (
             block.name
         )
-    uniform = {kind: tf.fill(shape, 1 / shape[1]) for kind, shape in SMALL.logit_shapes.items()}
+    uniform = {cell_type: tf.fill(shape, 1 / shape[1]) for cell_type, shape in SMALL.logit_shapes.items()}
     with tf.GradientTape() as tape:
         tape.watch(list(uniform.values()))
         outputs = supernet(IMAGES, uniform, training=True)
         loss = tf.reduce_sum(outputs**2)
     slopes = tape.gradient(loss, uniform)
-    for kind, slope in slopes.items():
-        operations = SMALL.cell(kind).edges[0].primitives
+    for cell_type, slope in slopes.items():
+        operations = SMALL.cell(cell_type).edges[0].primitives
         assert all((value == 0) == (name == "none") for name, value in zip(operations, slope.numpy()[0], strict=True))
     np.testing.assert_array_equal(outputs, supernet(IMAGES, uniform))
 

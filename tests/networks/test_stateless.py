@@ -26,7 +26,7 @@ def noisy_space() -> Space:
             Edge(e.source, e.target, ("noise", "sep_conv_3x3", "max_pool_3x3", "skip_connect"), e.stride)
             for e in spec.edges
         ]
-        cells.append(CellSpec(spec.kind, 2, 4, tuple(edges), "concat", 2, (), True, True))
+        cells.append(CellSpec(spec.cell_type, 2, 4, tuple(edges), "concat", 2, (), True, True))
     return Space("noisy", tuple(cells), spaces.darts(4, 3, 2).blocks)
 
 
@@ -56,10 +56,10 @@ def mixture(space):
 def cell(space):
     """One candidate of each edge but the last."""
     rng = np.random.default_rng(2)
-    tables = {kind: np.eye(o)[rng.integers(0, o, e)] for kind, (e, o) in space.logit_shapes.items()}
+    tables = {cell_type: np.eye(o)[rng.integers(0, o, e)] for cell_type, (e, o) in space.logit_shapes.items()}
     for table in tables.values():
         table[-1] = 0
-    return {kind: tf.constant(table, tf.float32) for kind, table in tables.items()}
+    return {cell_type: tf.constant(table, tf.float32) for cell_type, table in tables.items()}
 
 
 def run(supernet, steps=2, probs=None, **options):
@@ -118,15 +118,17 @@ def test_single_candidates_give_the_same_weights_gradients(name, running):
     space = SPACES[name]
     expected, _ = run(build(space, shared=False, running_statistics=running), probs=cell(space))
     results, _ = run(build(space, running_statistics=running), probs=cell(space), single_path=True)
-    kinds = len(space.cells)  # the gradients of the probabilities come last, and are those of the chosen ones alone
-    assert_close(results[:-kinds], expected[:-kinds], 1e-5)
-    assert sum(not np.any(slope) for slope in results[1:-kinds]) >= 5
+    cell_types = len(
+        space.cells
+    )  # the gradients of the probabilities come last, and are those of the chosen ones alone
+    assert_close(results[:-cell_types], expected[:-cell_types], 1e-5)
+    assert sum(not np.any(slope) for slope in results[1:-cell_types]) >= 5
 
 
 def test_only_the_single_candidate_is_run():
     supernet = build(SPACES["darts"])
-    for kind, edge, position, operation in supernet.candidates():
-        if not cell(supernet.space)[kind][edge, position]:
+    for cell_type, edge, position, operation in supernet.candidates():
+        if not cell(supernet.space)[cell_type][edge, position]:
             for variable in operation.trainable_variables:
                 variable.assign(np.full(variable.shape, np.nan))
     assert np.isfinite(supernet(IMAGES, cell(supernet.space), training=True, single_path=True)).all()
@@ -136,7 +138,7 @@ def test_only_the_single_candidate_is_run():
 def test_edges_that_differ_in_the_size_of_their_maps_alone_share_no_function(options):
     space = spaces.proxyless((8, 8), (1, 2), (1, 2), stem_width=8, stem_stride=1, first_width=8, head_width=16)
     assert space.cells[0].edges == space.cells[2].edges
-    probs = {kind: tf.one_hot([place], o) for place, (kind, (_, o)) in enumerate(space.logit_shapes.items())}
+    probs = {cell_type: tf.one_hot([place], o) for place, (cell_type, (_, o)) in enumerate(space.logit_shapes.items())}
     expected = build(space, shared=False)(IMAGES, probs, training=True)
     results = build(space)(IMAGES, probs, training=True, **options)
     np.testing.assert_allclose(results, expected, rtol=1e-4, atol=1e-5)

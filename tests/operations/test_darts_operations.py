@@ -15,10 +15,10 @@ SIDES_AND_AFFINE = [((8, 8), False), ((7, 5), True), ((1, 2), False)]
 
 
 class TorchPool(nn.Module):
-    def __init__(self, kind, stride, normalize):
+    def __init__(self, cell_type, stride, normalize):
         super().__init__()
         average = nn.AvgPool2d(3, stride, padding=1, count_include_pad=False)
-        self.pool = average if kind == "avg" else nn.MaxPool2d(3, stride, padding=1)
+        self.pool = average if cell_type == "avg" else nn.MaxPool2d(3, stride, padding=1)
         self.norm = nn.BatchNorm2d(CHANNELS, affine=False) if normalize else nn.Identity()
 
     def forward(self, x):

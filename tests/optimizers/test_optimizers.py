@@ -140,7 +140,8 @@ def test_gin_binds_the_classes_and_a_copy_has_the_values_of_the_original(empty_g
         Adam.epsilon = 1e-3
         """
     )
-    bound = SGD(), Adam()
+    assert SGD().momentum == 0.9  # what a person makes is not touched
+    bound = gin.get_configurable(SGD)(), gin.get_configurable(Adam)()
     assert bound[0].get_config() == {
         "learning_rate": pytest.approx(0.025),
         "momentum": 0.5,

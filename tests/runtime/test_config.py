@@ -237,7 +237,7 @@ def test_the_text_parses_to_the_same_configuration(tmp_path):
 
 def test_markdown_is_indented():
     parse(*BASE)
-    assert "    rt_root.epochs = 3" in config.markdown(config.config_text())
+    assert "    rt_root.epochs = 3" in gin.markdown(config.config_text())
 
 
 DATA, SMALL = "datasets/digits.gin", "recipes/nb201_small.gin"

@@ -60,7 +60,7 @@ def test_the_gin_text_is_kept_and_not_compared(tmp_path):
         ({"seed": 1}, "  seed: started with 0, received 1"),
         ({"deterministic": False}, "  deterministic: started with True, received False"),
         ({"gain": 0.24}, "  method.temperature.entropy_gain: started with 0.06, received 0.24"),
-        ({"space": (1, 2)}, "  space: started with nothing, received '[1, 2]'"),
+        ({"space": (1,)}, "  space.0: started with nothing, received 1"),
     ],
 )
 def test_another_record_is_refused_with_the_difference(tmp_path, change, told):
@@ -105,10 +105,13 @@ def test_phases_share_a_folder_with_configurations_of_their_own(tmp_path):
 def test_a_finished_phase_is_refused_and_named(tmp_path):
     folder = start(tmp_path)
     files.write_json(folder / "results.json", {})
-    with pytest.raises(UserError, match="search is finished.*results.json.*another --model_dir"):
+    told = r"search is finished.*results.json \(tf_edd.SearchResult.load\(.*\) reads it\).*another --model_dir"
+    with pytest.raises(UserError, match=told):
         start(tmp_path)
     assert is_finished(tmp_path, "search") and not is_finished(tmp_path, "retrain")
-    start(tmp_path, phase="retrain")
+    files.write_json(start(tmp_path, phase="retrain") / "results.json", {})
+    with pytest.raises(UserError, match="retrain is finished; its result is [^ ]*results.json. For another"):
+        start(tmp_path, phase="retrain")
 
 
 def test_a_finished_phase_of_another_configuration_is_refused(tmp_path):

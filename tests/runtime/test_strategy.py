@@ -33,6 +33,37 @@ def in_new_process(code, **environment):
     return result.stdout.split()
 
 
+class Gpus:
+    """GPUs as TensorFlow shows them, for machines without any."""
+
+    def __init__(self, monkeypatch, used):
+        self.used, self.growing = used, set()
+        monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind=None: ["first", "second"])
+        monkeypatch.setattr(tf.config.experimental, "get_memory_growth", lambda gpu: gpu in self.growing)
+        monkeypatch.setattr(tf.config.experimental, "set_memory_growth", self.grow)
+
+    def grow(self, gpu, enable):
+        if self.used:
+            raise RuntimeError("Physical devices cannot be modified after being initialized")
+        assert enable
+        self.growing.add(gpu)
+
+
+def test_memory_grows_on_every_gpu(monkeypatch, caplog):
+    gpus = Gpus(monkeypatch, used=False)
+    module.grow_memory()
+    gpus.used = True  # set already: not set again
+    module.grow_memory()
+    assert gpus.growing == {"first", "second"} and not caplog.text
+
+
+def test_gpus_that_are_in_use_keep_their_memory_and_a_warning_says_so_once(monkeypatch, caplog):
+    gpus = Gpus(monkeypatch, used=True)
+    for _ in range(2):
+        module.grow_memory()
+    assert not gpus.growing and caplog.text.count("takes the memory of its GPUs all at once") == 1
+
+
 def test_one_device_is_chief():
     strategy = module.make_strategy("one")
     assert strategy.num_replicas_in_sync == 1 and module.is_chief(strategy)
@@ -150,6 +181,7 @@ def test_the_meta_optimizer_is_set():
         module.configure(meta_optimizer=state)
         options = tf.config.optimizer.get_experimental_options()
         assert options["disable_meta_optimizer"] is (state == "off")
+        assert module.current().meta_optimizer is module.current().record()["meta_optimizer"] is (state == "on")
 
 
 def test_the_scope_is_that_of_the_caller_or_the_configured_one():
@@ -181,6 +213,42 @@ print(config.is_op_determinism_enabled(), module.configure(deterministic=True).d
 print(config.is_op_determinism_enabled(), module.current().deterministic)
 """
     assert in_new_process(code) == ["False", "True", "True", "True"]
+
+
+def test_deterministic_operations_stay():
+    code = """
+module.configure(deterministic=True)
+print(module.configure().deterministic, module.current().record()["deterministic"])
+try:
+    module.configure(xla="on")
+except module.UserError as error:
+    assert "XLA to be off. Received: configure.xla on in a process whose operations are deterministic" in str(error)
+    print("refused", module.current().jit_compile)
+"""
+    assert in_new_process(code) == ["True", "True", "refused", "False"]
+
+
+def test_the_record_holds_what_decides_numbers():
+    module.configure(precision="mixed_bfloat16", xla="on", meta_optimizer="off")
+    expected = {"deterministic": False, "precision": "mixed_bfloat16", "xla": True, "meta_optimizer": False}
+    assert module.current().record() == expected
+
+
+def test_xla_is_refused_under_the_callers_own_strategy_of_several_replicas():
+    code = """
+from tf_edd.runtime.run_numbers import run_numbers
+module.configure(logical_cpus=2, xla="on")
+print(*run_numbers(3, 4, 5))
+for xla in ("on", "off"):
+    module.configure(xla=xla)
+    with tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"]).scope():
+        try:
+            print(*run_numbers(3, 4, 5))
+        except module.UserError as error:
+            assert "needs a strategy of one replica. Received: configure.xla on with 2 replicas" in str(error)
+            print("refused")
+"""
+    assert in_new_process(code, CUDA_VISIBLE_DEVICES="") == ["3", "4", "5", "refused", "3", "4", "5"]
 
 
 @pytest.mark.parametrize(

@@ -18,12 +18,12 @@ P_VALUE = 1e-3  # seeds are fixed: a test that passes, passes again
 def many(sample, count=3000):
     """Tables of so many draws, one array [count, E, O] a kind."""
     seeds = tf.stack([tf.range(count), tf.fill([count], 7)], axis=1)
-    signature = dict.fromkeys(kinds(sample), tf.float32)
+    signature = dict.fromkeys(cell_types(sample), tf.float32)
     drawn = tf.function(lambda: tf.map_fn(sample, seeds, fn_output_signature=signature))()
-    return {kind: table.numpy() for kind, table in drawn.items()}
+    return {cell_type: table.numpy() for cell_type, table in drawn.items()}
 
 
-def kinds(sample):
+def cell_types(sample):
     return sample(tf.constant([0, 0])).keys()
 
 
@@ -57,8 +57,8 @@ def test_paths_follow_their_distribution_and_never_take_a_probability_of_zero():
 def test_cells_of_darts_keep_two_edges_a_node_chosen_uniformly_and_no_none():
     space = darts(4, 3)
     drawn = many(lambda seed: samplers.draw_path(space, samplers.uniform(space), seed))
-    for kind, tables in drawn.items():
-        cell = space.cell(kind)
+    for cell_type, tables in drawn.items():
+        cell = space.cell(cell_type)
         assert tables[:, :, cell.edges[0].primitives.index("none")].sum() == 0
         used = tables.sum(axis=2)
         for node in cell.intermediate_nodes:

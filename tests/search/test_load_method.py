@@ -126,4 +126,4 @@ def test_the_configuration_of_gin_stays(finalized):
     with pytest.raises(UserError):
         load_method("methods/none.gin", epochs=3)
     assert gin.config_str() == before and gin.config_is_locked() == finalized
-    assert schedules.EntropyDecay().entropy_gain == 0.5  # gin's own value still holds
+    assert gin.get_configurable(schedules.EntropyDecay)().entropy_gain == 0.5  # gin's own value still holds

@@ -10,7 +10,7 @@ from tf_edd.spaces import proxyless, s4
 
 
 def counts(genotype, space):
-    probs = {kind: np.full(shape, 1 / shape[1], np.float32) for kind, shape in space.logit_shapes.items()}
+    probs = {cell_type: np.full(shape, 1 / shape[1], np.float32) for cell_type, shape in space.logit_shapes.items()}
     metrics = architecture_metrics(SimpleNamespace(probs=probs, genotype=genotype, space=space, temperature=1.0))
     return {tag: value for tag, value in metrics.items() if "_count" in tag}
 

@@ -3,9 +3,12 @@
 from types import SimpleNamespace
 
 import numpy as np
+import pytest
 from tiny_search import tiny_space
 
 from tf_edd.architectures.genotype import from_text
+from tf_edd.errors import UserError
+from tf_edd.runtime import files
 from tf_edd.search.result import SearchResult, results
 
 CELL = "|skip_connect~0|+|nor_conv_1x1~1|"
@@ -47,3 +50,40 @@ def test_results_of_a_selection_hold_its_record_and_its_accuracy():
     found = results(state(selection={"accuracy": 0.75, "evaluations": 4}))
     assert found["selection"] == {"accuracy": 0.75, "evaluations": 4}
     assert found["metrics"]["accuracy/discretized"] == 0.75 and found["metrics"]["arch/skip_count"] == 1.0
+
+
+def finished(model_dir, history=True):
+    """The files of a search of two epochs."""
+    folder = model_dir / "search"
+    made = result(folder)
+    if history:
+        files.write_lines(folder / "genotypes.jsonl", [{**row, "probs": {"cell": [[1.0]]}} for row in made.history])
+    files.write_json(folder / "genotype.json", made.genotype.to_json())
+    files.write_json(folder / "results.json", {})
+    return made
+
+
+@pytest.mark.parametrize("convert", [str, lambda path: path])
+def test_a_finished_search_is_read_again(tmp_path, convert):
+    made = finished(tmp_path)
+    loaded = SearchResult.load(convert(tmp_path))
+    assert loaded == made and loaded.folder == tmp_path / "search" and len(loaded.history) == 2
+
+
+def test_the_history_holds_no_probabilities(tmp_path):
+    """Whether an action put them there or a file holds them."""
+    cell = from_text(CELL, tiny_space())
+    assert SearchResult(cell, ({"epoch": 1, "probs": {"cell": [[1.0]]}},), tmp_path).history == ({"epoch": 1},)
+
+
+def test_a_search_without_a_log_has_no_history(tmp_path):
+    made = finished(tmp_path, history=False)
+    loaded = SearchResult.load(tmp_path)
+    assert loaded.genotype == made.genotype and loaded.history == ()
+
+
+def test_an_unfinished_search_is_no_result(tmp_path):
+    finished(tmp_path)
+    (tmp_path / "search" / "results.json").unlink()
+    with pytest.raises(UserError, match="model_dir of a finished search. Received: .*results.json is not there"):
+        SearchResult.load(tmp_path)

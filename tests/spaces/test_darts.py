@@ -14,7 +14,7 @@ def cells(space):
 
 def test_cells():
     space = darts()
-    assert [cell.kind for cell in space.cells] == ["normal", "reduce"] and space.name == "darts"
+    assert [cell.cell_type for cell in space.cells] == ["normal", "reduce"] and space.name == "darts"
     pairs = [(0, 2), (1, 2), (0, 3), (1, 3), (2, 3), (0, 4), (1, 4), (2, 4), (3, 4)]
     pairs += [(0, 5), (1, 5), (2, 5), (3, 5), (4, 5)]
     for cell in space.cells:
@@ -33,8 +33,8 @@ def test_cells():
 )
 def test_reductions_at_one_and_two_thirds(num_cells, reductions, auxiliary):
     space = darts(36, num_cells)
-    kinds = [block.cell for block in cells(space)]
-    assert [i for i, kind in enumerate(kinds) if kind == "reduce"] == reductions
+    cell_types = [block.cell for block in cells(space)]
+    assert [i for i, cell_type in enumerate(cell_types) if cell_type == "reduce"] == reductions
     assert [block.stride for block in cells(space)] == [1 + (i in reductions) for i in range(num_cells)]
     widths = [36 * 2 ** sum(i >= r for r in reductions) for i in range(num_cells)]
     assert [block.channels for block in cells(space)] == widths

@@ -18,8 +18,8 @@ def blocks(space):
 def test_blocks_and_their_candidates():
     space = proxyless()
     assert space.name == "proxyless" and space.is_chain and len(space.cells) == 21
-    assert [cell.kind for cell in space.cells] == [f"block_{n:02d}" for n in range(1, 22)]
-    assert [block.cell for block in blocks(space)] == [cell.kind for cell in space.cells]
+    assert [cell.cell_type for cell in space.cells] == [f"block_{n:02d}" for n in range(1, 22)]
+    assert [block.cell for block in blocks(space)] == [cell.cell_type for cell in space.cells]
     assert [i for i, cell in enumerate(space.cells) if not cell.residual] == FIRST
     for cell in space.cells:
         assert cell.edges[0].primitives == ((*OPERATIONS, "none") if cell.residual else OPERATIONS)

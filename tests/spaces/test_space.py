@@ -42,7 +42,7 @@ def test_edges_of_a_node():
 
 
 def test_space_of_two_cells():
-    space = Space("two", (make_cell(), make_cell(kind="reduce", edges=(Edge(0, 2, OPS[:2]),), num_nodes=3)), ())
+    space = Space("two", (make_cell(), make_cell(cell_type="reduce", edges=(Edge(0, 2, OPS[:2]),), num_nodes=3)), ())
     assert space.logit_shapes == {"normal": (4, 3), "reduce": (1, 2)}
     assert space.num_architectures == 3**4 * 2
     assert space.cell("reduce").num_nodes == 3
@@ -76,17 +76,19 @@ def test_refuses_a_residual_cell_with_a_stride():
 
 
 def test_a_chain_has_single_edges_of_their_own_kinds():
-    cells = tuple(make_cell(kind=kind, num_inputs=1, num_nodes=2, edges=(Edge(0, 1, OPS),)) for kind in "ab")
-    a, b = (Block("cell", 4, cell=kind) for kind in "ab")
+    cells = tuple(
+        make_cell(cell_type=cell_type, num_inputs=1, num_nodes=2, edges=(Edge(0, 1, OPS),)) for cell_type in "ab"
+    )
+    a, b = (Block("cell", 4, cell=cell_type) for cell_type in "ab")
     assert Space("chain", cells, (a, b)).is_chain
     assert not Space("shared", cells, (a, b, a)).is_chain
     assert not Space("one", cells[:1], (a,)).is_chain
-    assert not Space("wide", (cells[0], make_cell(kind="b")), (a, b)).is_chain
+    assert not Space("wide", (cells[0], make_cell(cell_type="b")), (a, b)).is_chain
 
 
 def test_descriptions_are_frozen():
     with pytest.raises(dataclasses.FrozenInstanceError):
-        make_cell().kind = "other"
+        make_cell().cell_type = "other"
     assert hash(make_cell()) == hash(make_cell())
 
 

@@ -255,7 +255,7 @@ def test_phases_and_kinds_have_their_own_noise(eager):
 
     net.trainable_variables = [keras.Variable(1.0)]
     edges = (Edge(0, 1, ("none", "skip_connect")),)
-    space = Space("two", tuple(CellSpec(kind, 1, 2, edges) for kind in ("a", "b")), ())
+    space = Space("two", tuple(CellSpec(cell_type, 1, 2, edges) for cell_type in ("a", "b")), ())
     parts = method(recorder, [SGD(), SGD()])
     step = parts.step.build(StepSetup(net, ArchLogits(space, seed=0), parts))
     for index in (0, 1, 1):

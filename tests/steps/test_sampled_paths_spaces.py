@@ -53,7 +53,7 @@ class Setup:
     def drawn(self, index):
         """Paths of a step, as arrays."""
         paths = self.paths.sample(step_seed(SEED, tf.constant(index, tf.int64), "path"))
-        return [{kind: table.numpy() for kind, table in path.items()} for path in paths]
+        return [{cell_type: table.numpy() for cell_type, table in path.items()} for path in paths]
 
     def run(self, index):
         scalars = self.step({"weights": Batch(*batch(index))}, StepInfo(index))
@@ -62,8 +62,8 @@ class Setup:
     def used(self, paths):
         """Per variable whether a path uses its candidate; True for those of no candidate."""
         found = {
-            id(variable): any(path[kind][edge, position] == 1 for path in paths)
-            for kind, edge, position, operation in self.supernet.candidates()
+            id(variable): any(path[cell_type][edge, position] == 1 for path in paths)
+            for cell_type, edge, position, operation in self.supernet.candidates()
             for variable in operation.trainable_variables
         }
         return [found.get(id(variable), True) for variable in self.variables]
@@ -110,14 +110,14 @@ def check_a_step(setup, index):
 
 def check_the_learnt_distribution(setup, path):
     """After one step: half of p on the candidate of an edge that had a gradient, half of it uniform (tau = 2 / 4)."""
-    weighty = {(kind, edge, o) for kind, edge, o, op in setup.supernet.candidates() if op.trainable_variables}
+    weighty = {(cell_type, edge, o) for cell_type, edge, o, op in setup.supernet.candidates() if op.trainable_variables}
     setup.paths.end_epoch(3, 4)
     for cell in setup.space.cells:
-        table = setup.paths.distribution()[cell.kind]
-        for edge, row in enumerate(path[cell.kind]):
+        table = setup.paths.distribution()[cell.cell_type]
+        for edge, row in enumerate(path[cell.cell_type]):
             uniform = [name not in cell.excluded for name in cell.edges[edge].primitives]
             uniform = np.array(uniform) / sum(uniform)
-            learnt = row if row.any() and (cell.kind, edge, int(row.argmax())) in weighty else uniform
+            learnt = row if row.any() and (cell.cell_type, edge, int(row.argmax())) in weighty else uniform
             np.testing.assert_allclose(table[edge], (learnt + uniform) / 2, atol=1e-6)
 
 
@@ -132,7 +132,7 @@ def test_a_chain_of_blocks_learns_on_its_paths_and_the_norms_reach_its_distribut
     assert used.count(False) > len(used) / 2
     check_the_learnt_distribution(chain, path)
     _, (other,) = check_a_step(chain, 1)
-    assert any(not np.array_equal(path[kind], other[kind]) for kind in path)
+    assert any(not np.array_equal(path[cell_type], other[cell_type]) for cell_type in path)
     assert chain.step.function.experimental_get_tracing_count() == 1
 
 
@@ -152,7 +152,7 @@ def test_of_a_block_left_out_only_the_shortcut_remains(chain):
     x = images
     for layer in (stem, first, chosen, head, classifier):
         x = layer.call(x, training=True)
-    left_out = [op for kind, *_, op in chain.supernet.candidates() if kind == "block_02"]
+    left_out = [op for cell_type, *_, op in chain.supernet.candidates() if cell_type == "block_02"]
     hidden = [variable for op in left_out for variable in op.trainable_variables]
     for variable in hidden:
         variable.assign(np.full(variable.shape, np.nan))  # whatever runs, is seen
@@ -203,11 +203,11 @@ def test_cells_are_validated_by_genotypes_of_two_edges_a_node(cells):
     assert genotype.check(DARTS) is genotype and len(asked) == 3
     for table, _, _ in asked:
         for cell in DARTS.cells:
-            assert table[cell.kind][:, 0].sum() == 0  # none
+            assert table[cell.cell_type][:, 0].sum() == 0  # none
             for node in cell.intermediate_nodes:
-                assert table[cell.kind][list(cell.incoming(node))].sum() == 2
+                assert table[cell.cell_type][list(cell.incoming(node))].sum() == 2
     best = max(asked, key=lambda row: row[2])
-    assert all(np.array_equal(genotype.one_hot(DARTS)[kind], best[0][kind]) for kind in best[0])
+    assert all(np.array_equal(genotype.one_hot(DARTS)[cell_type], best[0][cell_type]) for cell_type in best[0])
     assert scalars["accuracy/discretized"] == best[2]
     means = np.mean([row[1:] for row in asked], axis=0)
     np.testing.assert_allclose([scalars["loss/valid"], scalars["accuracy/valid"]], means, rtol=1e-6)
@@ -222,7 +222,7 @@ def test_fair_paths_of_cells_have_each_candidate_that_may_be_chosen_once():
     paths = FairPaths().build(DARTS).sample(tf.constant([1, 2]))
     assert len(paths) == 7
     for cell in DARTS.cells:
-        tables = [path[cell.kind].numpy() for path in paths]
+        tables = [path[cell.cell_type].numpy() for path in paths]
         assert all((table.sum(axis=1) == 1).all() for table in tables)
         np.testing.assert_array_equal(sum(tables), [[0, 1, 1, 1, 1, 1, 1, 1]] * len(cell.edges))
 

@@ -10,7 +10,11 @@ def test_curves_show_what_was_measured():
     values = np.random.default_rng(0).random((4, 2, 3))
     history = [
         {"epoch": epoch}
-        | {f"{kind}/{part}": row[k, p] for k, kind in enumerate(("loss", "accuracy")) for p, part in enumerate(parts)}
+        | {
+            f"{cell_type}/{part}": row[k, p]
+            for k, cell_type in enumerate(("loss", "accuracy"))
+            for p, part in enumerate(parts)
+        }
         for epoch, row in enumerate(values, start=1)
     ]
     axes = draw_curves(history).axes

@@ -1,5 +1,7 @@
 """The plan of a retraining: sizes and steps, other data, and what it refuses before anything is written."""
 
+import json
+
 import numpy as np
 import pytest
 from tiny_retraining import CELL, run
@@ -8,7 +10,10 @@ from tf_edd.data import Crop, ImageData
 from tf_edd.data.normalization import Moments
 from tf_edd.data.sources import ArraySource
 from tf_edd.errors import UserError
+from tf_edd.runtime.record import describe
+from tf_edd.runtime.strategy import current
 from tf_edd.spaces import darts, darts_imagenet, nas_bench_201
+from tf_edd.training.plan import RetrainPlan
 from tf_edd.training.recipe import TrainingRecipe
 from tf_edd.training.retrain import retrain
 
@@ -28,6 +33,7 @@ def test_dry_run_returns_sizes_and_writes_nothing(tmp_path):
         ({"valid": 1.5}, "valid"),
         ({"valid": 1438}, "valid"),
         ({"batch_size": 64.0}, "batch_size must be an integer"),
+        ({"seed": 2**32}, "seed must be an integer"),
         ({"augmentation": Crop(1)}, "Expected .*augmentations"),
         ({"augmentation": (3,)}, "Expected .*augmentations"),
         ({"auxiliary_weight": 0.4}, "no auxiliary head"),
@@ -62,6 +68,16 @@ def plan(space, data, genotype="DARTS_V2", **recipe):
 def test_a_cell_moves_to_other_data(space, side, classes, parameters):
     """Sizes of methods.md 6.2; of the classifier, which reads 4 x 144 channels, each class has its own column."""
     assert plan(space, black(side, classes))["parameters"] == parameters
+
+
+def test_the_record_tells_images_and_compilation(tmp_path):
+    data, arguments = black(32, 10), {"space": nas_bench_201(), "recipe": TrainingRecipe(), "augmentation": ()}
+    numbers = {"epochs": np.int64(3), "batch_size": np.int64(100), "seed": np.int64(7)}
+    made = RetrainPlan.make(tmp_path, CELL, data=data, valid=0, data_dir=None, **arguments, **numbers)
+    assert made.record["images"] == made.record["data"] == describe(data)
+    assert made.record["images"]["class_names"] == list(data.class_names)
+    assert current().record().items() <= made.record.items() and {"xla", "meta_optimizer"} <= made.record.keys()
+    assert json.loads(json.dumps(made.record)) == made.record and type(made.seed) is type(made.epochs) is int
 
 
 def test_refuses_what_cannot_move():

@@ -17,7 +17,7 @@ from tf_edd.runtime.file_names import GENOTYPES
 DIGITS = 2
 
 
-@gin.configurable(module="tf_edd.actions")
+@gin.register(module="tf_edd.actions")
 @dataclasses.dataclass(frozen=True)
 class CollapseWarning(Action):
     """Warns, once each time it begins, of a cell that collapses or of a search that stands still.
@@ -26,7 +26,7 @@ class CollapseWarning(Action):
 
     Attributes:
         max_share: Share of the edges that each of `skip_connect`, `none` and `noise` may take without a warning: of all
-            edges, and of the edges of each cell kind.
+            edges, and of the edges of each cell type.
         patience: Epochs without any change of the genotype and of the probabilities (to two digits).
 
     Raises:
@@ -57,11 +57,11 @@ class _CollapseWatch(RunningAction):
         if not state.learns_logits:
             return
         for operation in COLLAPSE_OPERATIONS:
-            shares = [(kind, *_share(state.genotype, operation, kind)) for kind in _judged(state)]
+            shares = [(cell_type, *_share(state.genotype, operation, cell_type)) for cell_type in _judged(state)]
             begun = [
-                (kind, taken, edges)
-                for kind, taken, edges in shares
-                if self._begins((operation, kind), taken > self._max_share * edges)
+                (cell_type, taken, edges)
+                for cell_type, taken, edges in shares
+                if self._begins((operation, cell_type), taken > self._max_share * edges)
             ]
             if begun:
                 logging.warning(_collapsed(state, operation, begun))
@@ -96,27 +96,30 @@ def _recorded(state: SearchState) -> list[Mapping]:
 
 
 def _rounded(row: Mapping) -> dict[str, np.ndarray]:
-    return {kind: np.round(probs, DIGITS) for kind, probs in row.get("probs", {}).items()}
+    return {cell_type: np.round(probs, DIGITS) for cell_type, probs in row.get("probs", {}).items()}
 
 
 def _differs(probs: dict[str, np.ndarray], last: dict[str, np.ndarray]) -> bool:
-    return any(not np.array_equal(probs[kind], last[kind]) for kind in probs.keys() & last.keys())
+    return any(not np.array_equal(probs[cell_type], last[cell_type]) for cell_type in probs.keys() & last.keys())
 
 
 def _judged(state: SearchState) -> list[str | None]:
-    """All cell kinds together (None), and each of several; not the single edges of a chain."""
-    kinds = [kind for kind, _ in state.genotype.cells]
-    return [None, *kinds] if len(kinds) > 1 and not state.space.is_chain else [None]
+    """All cell types together (None), and each of several; not the single edges of a chain."""
+    cell_types = [cell_type for cell_type, _ in state.genotype.cells]
+    return [None, *cell_types] if len(cell_types) > 1 and not state.space.is_chain else [None]
 
 
-def _share(genotype: Genotype, operation: str, kind: str | None) -> tuple[int, int]:
+def _share(genotype: Genotype, operation: str, cell_type: str | None) -> tuple[int, int]:
     """Edges with this operation, and all edges."""
-    return genotype.count(operation, kind), len(genotype.operations(kind))
+    return genotype.count(operation, cell_type), len(genotype.operations(cell_type))
 
 
 def _collapsed(state: SearchState, operation: str, shares) -> str:
-    """The warning for these shares: (kind or None, edges with the operation, edges)."""
-    parts = [f"{taken} of {edges} edges" + (f" of cell {kind!r}" if kind else "") for kind, taken, edges in shares]
+    """The warning for these shares: (type or None, edges with the operation, edges)."""
+    parts = [
+        f"{taken} of {edges} edges" + (f" of cell {cell_type!r}" if cell_type else "")
+        for cell_type, taken, edges in shares
+    ]
     return (
         f"Epoch {state.epoch}: {operation} takes {', '.join(parts)}, the cell may be collapsing ({state.genotype}). "
         "To try: a temperature that falls more slowly (EntropyDecay.entropy_gain), a lower architecture learning "

@@ -12,13 +12,13 @@ from tf_edd.errors import require_count
 from tf_edd.runtime.writing import writing
 
 
-@gin.configurable(module="tf_edd.actions")
+@gin.register(module="tf_edd.actions")
 @dataclasses.dataclass(frozen=True)
 class Drawings(Action):
     """Draws `cells/epoch_XXX.svg` and `trajectories.png` while the search runs, and `cell` and `heat_map` at its end.
 
-    The drawings at the end show the final cell, which a selector may have chosen. A space with several cell kinds has
-    one file per kind: `cell_normal.png`, `cell_reduce.png`. A chain of blocks is drawn as a whole.
+    The drawings at the end show the final cell, which a selector may have chosen. A space with several cell types has
+    one file per type: `cell_normal.png`, `cell_reduce.png`. A chain of blocks is drawn as a whole.
 
     Attributes:
         every: Epochs between two drawings; the last epoch is always drawn.
@@ -58,7 +58,7 @@ def _architecture(state: SearchState) -> dict[str, Figure]:
 
 
 def _named(stem: str, figures: dict[str, Figure]) -> dict[str, Figure]:
-    return {stem if len(figures) == 1 else f"{stem}_{kind}": figure for kind, figure in figures.items()}
+    return {stem if len(figures) == 1 else f"{stem}_{cell_type}": figure for cell_type, figure in figures.items()}
 
 
 def _save(figure: Figure, state: SearchState, name: str) -> None:

@@ -9,10 +9,11 @@ from tf_edd.actions.records import GenotypeLog
 from tf_edd.actions.summaries import TensorBoard
 from tf_edd.errors import UserError
 
+_DEFAULTS = ("collapse_warning", "drawings", "genotype_log", "tensorboard")
 DEFAULT_ACTIONS = (CollapseWarning(), Drawings(), GenotypeLog(), TensorBoard())
 
 
-@gin.configurable(module="tf_edd.actions")
+@gin.register(module="tf_edd.actions")
 def actions(
     collapse_warning=CollapseWarning, drawings=Drawings, genotype_log=GenotypeLog, tensorboard=TensorBoard, **named
 ) -> tuple[Action, ...]:
@@ -37,10 +38,15 @@ def actions(
     """
     named |= {"collapse_warning": collapse_warning, "drawings": drawings}
     named |= {"genotype_log": genotype_log, "tensorboard": tensorboard}
-    # The defaults are classes: made here, they take the values that gin binds for them.
-    made = {name: action() if isinstance(action, type) else action for name, action in named.items()}
-    kept = {name: made[name] for name in sorted(made) if made[name] is not None}
+    if unknown := [name for name, action in named.items() if action is None and name not in _DEFAULTS]:
+        raise UserError(f"Only {', '.join(_DEFAULTS)} can be removed. Received: actions.{unknown[0]} = None")
+    kept = {name: _made(action) for name, action in sorted(named.items()) if action is not None}
     for name, action in kept.items():
         if not isinstance(action, Action):
             raise UserError(f"{name} must be an action, such as @Drawings(), or None. Received: {action!r}")
     return tuple(kept.values())
+
+
+def _made(action):
+    """The defaults are classes: they are made with the values that gin binds for them."""
+    return gin.get_configurable(action)() if isinstance(action, type) else action

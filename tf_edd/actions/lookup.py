@@ -10,7 +10,7 @@ from tf_edd.architectures import table as tabular
 from tf_edd.errors import UserError
 
 
-@gin.configurable(module="tf_edd.actions")
+@gin.register(module="tf_edd.actions")
 @dataclasses.dataclass(frozen=True)
 class TableLookup(Action):
     """Measures `table/<column>`, the accuracies (percent) of the current genotype after full training.

@@ -14,12 +14,12 @@ from tf_edd.runtime.file_names import GENOTYPE, GENOTYPES
 DIGITS = 6
 
 
-@gin.configurable(module="tf_edd.actions")
+@gin.register(module="tf_edd.actions")
 @dataclasses.dataclass(frozen=True)
 class GenotypeLog(Action):
     """Keeps `genotypes.jsonl`, one line per epoch, and `genotype.json`, the current cell.
 
-    A line is an entry of `state.history` (epoch, genotype, metrics) with "probs", cell kind -> [E][O], rounded to six
+    A line is an entry of `state.history` (epoch, genotype, metrics) with "probs", cell type -> [E][O], rounded to six
     digits, which this action adds. The file is rewritten each epoch, whole or not at all, so it agrees with the
     checkpoint after a kill. Where a selector follows, `genotype.json` is left to it.
 
@@ -40,6 +40,6 @@ class GenotypeLog(Action):
 
 
 def rounded(probs: Mapping[str, np.ndarray]) -> dict[str, list]:
-    """Cell kind -> [E][O], to six digits."""
+    """Cell type -> [E][O], to six digits."""
     # float64 first: float32 numbers rounded to 6 digits print with more.
-    return {kind: np.round(np.asarray(table, np.float64), DIGITS).tolist() for kind, table in probs.items()}
+    return {cell_type: np.round(np.asarray(table, np.float64), DIGITS).tolist() for cell_type, table in probs.items()}

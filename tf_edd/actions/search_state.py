@@ -31,8 +31,8 @@ class SearchState:
         sums: per tag the sum over the finished steps of this epoch.
         temperature: of the epoch under way.
         temperature_state: of the schedule.
-        logits: cell kind -> architecture logits [E, O] at the end of the last epoch.
-        probs: cell kind -> noise-free weights of the candidates [E, O] at the end of the last epoch.
+        logits: cell type -> architecture logits [E, O] at the end of the last epoch.
+        probs: cell type -> noise-free weights of the candidates [E, O] at the end of the last epoch.
         genotype: the cell of the last epoch (`Step.validate`); with a selector, after the last epoch, the selected one.
         history: one flat dict for each finished epoch.
         seconds: spent in training and evaluation, over all processes that continued this search.

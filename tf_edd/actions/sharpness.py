@@ -13,13 +13,13 @@ from tf_edd.errors import UserError, require_count, require_one_of, require_posi
 from tf_edd.networks.supernet import SHARED_FROM, count_edges
 
 
-@gin.configurable(module="tf_edd.actions")
+@gin.register(module="tf_edd.actions")
 @dataclasses.dataclass(frozen=True)
 class Sharpness(Action):
     """Measures `sharpness/eigenvalue` and `sharpness/loss_difference`.
 
     The first is the dominant eigenvalue of the Hessian of the validation loss with respect to the architecture logits
-    of all cell kinds (RobustDARTS, arXiv 1909.09656), the second the mean over random unit directions u of
+    of all cell types (RobustDARTS, arXiv 1909.09656), the second the mean over random unit directions u of
     L(A + radius * u) - L(A). The loss is that of the noise-free training distribution on the first validation images in
     stored order, without augmentation; see `tf_edd.analysis.sharpness`. Both are computed on one device, whatever the
     strategy. The search never reads them. A measure that is not finite is left out.

@@ -18,15 +18,15 @@ from tf_edd.runtime.writing import writing
 VALID_TAGS = ("accuracy/valid", "accuracy/discretized", "loss/valid")
 
 
-@gin.configurable(module="tf_edd.actions")
+@gin.register(module="tf_edd.actions")
 @dataclasses.dataclass(frozen=True)
 class TensorBoard(Action):
     """Writes event files into the folder of the search, flushed each epoch; the x axis is the global step.
 
-    - `train/`: losses, entropies (of each edge: `arch/entropy/<kind>/edge<source>_<target>`, nats), temperature and all
-      other metrics; histogram `arch/probs/<kind>`, images `arch/heat_map/<kind>` (edges by operations) and
-      `arch/cell/<kind>`, texts `genotype` and `gin/config` (`record` for a search from Python). A chain of blocks is
-      one picture, its kind is `network`.
+    - `train/`: losses, entropies (of each edge: `arch/entropy/<cell_type>/edge<source>_<target>`, nats), temperature
+      and all other metrics; histogram `arch/probs/<cell_type>`, images `arch/heat_map/<cell_type>` (edges by
+      operations) and `arch/cell/<cell_type>`, texts `genotype` and `gin/config` (`record` for a search from Python). A
+      chain of blocks is one picture, its type is `network`.
     - `valid/`: loss and accuracies on the validation split, of the supernet and of the discretized network.
     - the folder itself: the record of the search as a trial of the HParams page.
 
@@ -61,8 +61,8 @@ class _EventFiles(RunningAction):
             with self._writers["train"].as_default(step=state.step):
                 _write_scalars({tag: value for tag, value in metrics.items() if tag not in VALID_TAGS})
                 tf.summary.text("genotype", f"```\n{state.genotype}\n```")
-                for kind in state.probs:
-                    _write_kind(state, kind)
+                for cell_type in state.probs:
+                    _write_kind(state, cell_type)
                 _write_images("arch/heat_map", pictures.draw_probabilities(state.probs, state.space))
                 _write_images("arch/cell", pictures.draw_architecture(state.genotype, state.space, state.probs))
             _flush(self._writers)
@@ -112,14 +112,14 @@ def _write_scalars(values: dict[str, float]) -> None:
         tf.summary.scalar(tag, value)
 
 
-def _write_kind(state: SearchState, kind: str) -> None:
+def _write_kind(state: SearchState, cell_type: str) -> None:
     """Entropy of each edge, histogram of the probabilities."""
-    probs, cell = state.probs[kind], state.space.cell(kind)
+    probs, cell = state.probs[cell_type], state.space.cell(cell_type)
     for edge, nats in zip(cell.edges, entropy(probs).numpy(), strict=True):
-        tf.summary.scalar(f"arch/entropy/{kind}/edge{edge.source}_{edge.target}", nats)
-    tf.summary.histogram(f"arch/probs/{kind}", probs)
+        tf.summary.scalar(f"arch/entropy/{cell_type}/edge{edge.source}_{edge.target}", nats)
+    tf.summary.histogram(f"arch/probs/{cell_type}", probs)
 
 
 def _write_images(tag: str, figures) -> None:
-    for kind, figure in figures.items():
-        tf.summary.image(f"{tag}/{kind}", drawing.to_image(figure)[None])
+    for cell_type, figure in figures.items():
+        tf.summary.image(f"{tag}/{cell_type}", drawing.to_image(figure)[None])

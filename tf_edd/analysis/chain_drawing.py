@@ -32,7 +32,7 @@ def draw_chain(genotype: Genotype, space: Space, probs: Mapping[str, np.ndarray]
     Args:
         genotype: a genotype of `space`.
         space: a chain, see `Space.is_chain`.
-        probs: cell kind -> distribution [1, O]; if given, the probability of its operation is written below each block.
+        probs: cell type -> distribution [1, O]; if given, the probability of its operation is written below each block.
 
     Raises:
         UserError: A genotype of another space.
@@ -92,9 +92,9 @@ def _draw_box(axes, place: int, text: str, half_height: float, face: str, edge: 
     axes.text(place, 0, text, rotation=90, ha="center", va="center", fontsize=10, color=ink, zorder=4)
 
 
-def _write_probability(axes, place, probs, space: Space, kind: str, operation: str) -> None:
-    table = _table(probs, space, kind)
-    value = table[space.cell(kind).edges[0].primitives.index(operation)]
+def _write_probability(axes, place, probs, space: Space, cell_type: str, operation: str) -> None:
+    table = _table(probs, space, cell_type)
+    value = table[space.cell(cell_type).edges[0].primitives.index(operation)]
     axes.text(place, -1.06, f"{value:.2f}", ha="center", va="top", fontsize=8, color=INK)
 
 
@@ -133,7 +133,7 @@ def draw_chain_heat_map(probs: Mapping[str, np.ndarray], space: Space) -> Figure
     grid = np.full((len(names), len(space.cells)), np.nan)
     for column, cell in enumerate(space.cells):
         rows = [names.index(name) for name in cell.edges[0].primitives]
-        grid[rows, column] = _table(probs, space, cell.kind)
+        grid[rows, column] = _table(probs, space, cell.cell_type)
     figure = Figure(figsize=(2.4 + 0.5 * grid.shape[1], 1.2 + 0.36 * len(names)), dpi=DPI, layout="constrained")
     FigureCanvasAgg(figure)
     axes = figure.add_subplot()
@@ -149,9 +149,9 @@ def draw_chain_heat_map(probs: Mapping[str, np.ndarray], space: Space) -> Figure
     return figure
 
 
-def _table(probs, space: Space, kind: str) -> np.ndarray:
+def _table(probs, space: Space, cell_type: str) -> np.ndarray:
     """The distribution [O] of one block."""
-    expected, received = space.logit_shapes[kind], np.shape(probs.get(kind, ()))
+    expected, received = space.logit_shapes[cell_type], np.shape(probs.get(cell_type, ()))
     if received != expected:
-        raise UserError(f"Expected probabilities of shape {expected} for cell kind {kind!r}. Received: {received}")
-    return np.asarray(probs[kind], np.float64)[0]
+        raise UserError(f"Expected probabilities of shape {expected} for cell type {cell_type!r}. Received: {received}")
+    return np.asarray(probs[cell_type], np.float64)[0]

@@ -38,7 +38,7 @@ def count(
         UserError: A genotype of another space, or an operation without a row in the table.
     """
     genotype.check(space)
-    chosen = {cell.kind: _chosen(genotype, cell) for cell in space.cells}
+    chosen = {cell.cell_type: _chosen(genotype, cell) for cell in space.cells}
     return _network(space, chosen, image_shape, num_classes, affine=True, linear_bias=linear_bias)
 
 
@@ -119,9 +119,9 @@ def _cell(cell: CellSpec, chosen, block: Block, inputs: list[Maps], affine: bool
 
 
 def _chosen(genotype: Genotype, cell: CellSpec) -> dict[tuple[int, int], tuple[str, ...]]:
-    nodes = zip(cell.intermediate_nodes, genotype.nodes(cell.kind), strict=True)
+    nodes = zip(cell.intermediate_nodes, genotype.nodes(cell.cell_type), strict=True)
     return {(source, node): (name,) for node, edges in nodes for name, source in edges}
 
 
 def _all(space: Space) -> Chosen:
-    return {cell.kind: {(e.source, e.target): e.primitives for e in cell.edges} for cell in space.cells}
+    return {cell.cell_type: {(e.source, e.target): e.primitives for e in cell.edges} for cell in space.cells}

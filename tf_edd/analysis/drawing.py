@@ -71,13 +71,13 @@ class _Arrow:
     bend: float = 0.0
 
 
-def draw_cell(genotype: Genotype, space: Space, kind: str, probs: np.ndarray | None = None) -> Figure:
-    """Draws the cell of one kind: nodes from left to right, edges colored by operation, `none` edges faint.
+def draw_cell(genotype: Genotype, space: Space, cell_type: str, probs: np.ndarray | None = None) -> Figure:
+    """Draws the cell of one type: nodes from left to right, edges colored by operation, `none` edges faint.
 
     Args:
         genotype: a genotype of `space`.
         space: gives the nodes and the order of the edges.
-        kind: which cell.
+        cell_type: which cell.
         probs: [E, O] distribution over the operations; if given, edges show the probability of their operation, also as
             their width.
 
@@ -85,7 +85,7 @@ def draw_cell(genotype: Genotype, space: Space, kind: str, probs: np.ndarray | N
         UserError: A genotype of another space, probabilities of another shape, or an operation without a row.
     """
     genotype.check(space)
-    cell = space.cell(kind)
+    cell = space.cell(cell_type)
     arrows = _bent(_arrows(genotype, cell, probs))
     heights = [arrow.bend for arrow in arrows] + [0.0]
     low, high = min(heights) - 0.34, max(heights) + 0.34
@@ -127,7 +127,7 @@ def _arrows(genotype: Genotype, cell: CellSpec, probs: np.ndarray | None) -> lis
         )
     places = {(edge.source, edge.target): i for i, edge in enumerate(cell.edges)}
     arrows = []
-    for node, edges in zip(cell.intermediate_nodes, genotype.nodes(cell.kind), strict=True):
+    for node, edges in zip(cell.intermediate_nodes, genotype.nodes(cell.cell_type), strict=True):
         for operation, source in edges:
             row = places[source, node]
             column = cell.edges[row].primitives.index(operation)

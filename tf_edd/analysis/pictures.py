@@ -1,4 +1,4 @@
-"""The pictures of a search: one per cell kind, or one of the whole network for a chain of blocks."""
+"""The pictures of a search: one per cell type, or one of the whole network for a chain of blocks."""
 
 from collections.abc import Mapping
 
@@ -14,27 +14,27 @@ NETWORK = "network"
 
 
 def draw_architecture(genotype: Genotype, space: Space, probs: Mapping[str, np.ndarray]) -> dict[str, Figure]:
-    """Cell kind, or "network" -> drawing.
+    """Cell type, or "network" -> drawing.
 
     Args:
         genotype: an architecture of `space`.
         space: gives nodes, edges and blocks.
-        probs: cell kind -> distribution [E, O]; empty, or without a kind, where nothing is known.
+        probs: cell type -> distribution [E, O]; empty, or without a type, where nothing is known.
 
     Raises:
         UserError: a genotype of another space, or probabilities of another shape.
     """
     if space.is_chain:
         return {NETWORK: draw_chain(genotype, space, probs or None)}
-    return {kind: draw_cell(genotype, space, kind, probs.get(kind)) for kind in space.logit_shapes}
+    return {cell_type: draw_cell(genotype, space, cell_type, probs.get(cell_type)) for cell_type in space.logit_shapes}
 
 
 def draw_probabilities(probs: Mapping[str, np.ndarray], space: Space) -> dict[str, Figure]:
-    """Cell kind, or "network" -> heat map of the distributions that are known.
+    """Cell type, or "network" -> heat map of the distributions that are known.
 
     Raises:
         UserError: probabilities of another shape.
     """
     if space.is_chain:
         return {NETWORK: draw_chain_heat_map(probs, space)} if probs else {}
-    return {kind: draw_heat_map(table, space.cell(kind)) for kind, table in probs.items()}
+    return {cell_type: draw_heat_map(table, space.cell(cell_type)) for cell_type, table in probs.items()}

@@ -21,7 +21,7 @@ _ZERO = tf.UnconnectedGradients.ZERO
 
 
 class LossSurface:
-    """The validation loss as a function of the architecture logits of all cell kinds together, one vector [n].
+    """The validation loss as a function of the architecture logits of all cell types together, one vector [n].
 
     L(A) = mean over the batches of the cross-entropy of supernet(images, relaxation.mean(A, t)): without the noise of
     a relaxation, without regularizers, and with the statistics of each batch. No variable of the supernet is written,
@@ -32,7 +32,7 @@ class LossSurface:
     Args:
         supernet: `supernet(images, probs, training, fixed_weights)`, built.
         relaxation: its `mean` gives the probabilities, with its own derivatives and not those of a custom gradient.
-        shapes: cell kind -> [E, O].
+        shapes: cell type -> [E, O].
         batches: images [B, H, W, channels] and labels [B], of one shape.
     """
 
@@ -46,7 +46,7 @@ class LossSurface:
 
     @property
     def size(self) -> int:
-        """Logits n of all cell kinds."""
+        """Logits n of all cell types."""
         return sum(int(np.prod(shape)) for shape in self._shapes.values())
 
     def loss(self, logits: np.ndarray, temperature: float) -> float:
@@ -68,8 +68,8 @@ class LossSurface:
             ) from error
 
     def flat(self, logits: Mapping[str, np.ndarray]) -> np.ndarray:
-        """The tables of all cell kinds as one vector [n], float64."""
-        return np.concatenate([np.ravel(np.float64(logits[kind])) for kind in self._shapes])
+        """The tables of all cell types as one vector [n], float64."""
+        return np.concatenate([np.ravel(np.float64(logits[cell_type])) for cell_type in self._shapes])
 
     def _mean(self, name, logits, temperature, *arguments):
         point = tf.constant(logits, tf.float32), tf.constant(temperature, tf.float32)
@@ -86,7 +86,9 @@ class LossSurface:
         return outer.gradient(slope, logits, output_gradients=vector, unconnected_gradients=_ZERO)
 
     def _loss(self, logits, temperature, images, labels):
-        probs = {kind: self._relaxation.mean(table, temperature) for kind, table in self._tables(logits).items()}
+        probs = {
+            cell_type: self._relaxation.mean(table, temperature) for cell_type, table in self._tables(logits).items()
+        }
         values = [tf.convert_to_tensor(variable.value) for variable in self._supernet.variables]
         outputs, _ = call_stateless(
             self._supernet, values, lambda: self._supernet(images, probs, training=True, fixed_weights=True)
@@ -95,7 +97,10 @@ class LossSurface:
 
     def _tables(self, logits):
         parts = tf.split(logits, [int(np.prod(shape)) for shape in self._shapes.values()])
-        return {kind: tf.reshape(part, shape) for (kind, shape), part in zip(self._shapes.items(), parts, strict=True)}
+        return {
+            cell_type: tf.reshape(part, shape)
+            for (cell_type, shape), part in zip(self._shapes.items(), parts, strict=True)
+        }
 
 
 def check_symmetry(product: Callable, size: int, seed: int = 0) -> None:

@@ -26,12 +26,12 @@ class Gene:
     """One independent choice of a genotype.
 
     Attributes:
-        kind: The cell kind.
+        cell_type: The cell type.
         node: The node whose incoming edges it chooses.
         choices: The alternatives; each is one or more edges (operation, source), in the order of the sources.
     """
 
-    kind: str
+    cell_type: str
     node: int
     choices: tuple[Edges, ...]
 
@@ -49,7 +49,7 @@ class Genes:
     def __init__(self, space: Space):
         self._space = space
         self.genes = tuple(
-            Gene(cell.kind, node, choices)
+            Gene(cell.cell_type, node, choices)
             for cell in space.cells
             for node in cell.intermediate_nodes
             for choices in _choices(cell, node)
@@ -63,11 +63,12 @@ class Genes:
 
     def decode(self, code: Sequence[int]) -> Genotype:
         """The genotype of a code."""
-        nodes = {(cell.kind, node): () for cell in self._space.cells for node in cell.intermediate_nodes}
+        nodes = {(cell.cell_type, node): () for cell in self._space.cells for node in cell.intermediate_nodes}
         for gene, choice in zip(self.genes, code, strict=True):
-            nodes[gene.kind, gene.node] += gene.choices[choice]
+            nodes[gene.cell_type, gene.node] += gene.choices[choice]
         cells = [
-            (cell.kind, tuple(nodes[cell.kind, node] for node in cell.intermediate_nodes)) for cell in self._space.cells
+            (cell.cell_type, tuple(nodes[cell.cell_type, node] for node in cell.intermediate_nodes))
+            for cell in self._space.cells
         ]
         return Genotype(self._space.name, tuple(cells))
 
@@ -79,13 +80,13 @@ class Genes:
         """
         genotype.check(self._space)
         left = {
-            (cell.kind, node): sorted(edges, key=lambda edge: edge[1])
+            (cell.cell_type, node): sorted(edges, key=lambda edge: edge[1])
             for cell in self._space.cells
-            for node, edges in zip(cell.intermediate_nodes, genotype.nodes(cell.kind), strict=True)
+            for node, edges in zip(cell.intermediate_nodes, genotype.nodes(cell.cell_type), strict=True)
         }
         code = []
         for gene in self.genes:
-            edges, width = left[gene.kind, gene.node], len(gene.choices[0])
+            edges, width = left[gene.cell_type, gene.node], len(gene.choices[0])
             code.append(gene.choices.index(tuple(edges[:width])))
             del edges[:width]
         return tuple(code)
@@ -116,7 +117,7 @@ def _choices(cell: CellSpec, node: int) -> list[tuple[Edges, ...]]:
     options = [[(name, edge.source) for name in itertools.compress(edge.primitives, flags)] for edge, flags in edges]
     if not all(options):
         raise UserError(
-            f"Every edge needs an operation that is not excluded. Received: node {node} of cell {cell.kind!r} "
+            f"Every edge needs an operation that is not excluded. Received: node {node} of cell {cell.cell_type!r} "
             f"without {cell.excluded}"
         )
     kept = cell.edges_per_node or len(options)

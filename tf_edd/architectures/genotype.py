@@ -2,8 +2,8 @@
 
 A genotype is data. Its file is JSON with a schema version; its text has the form that is usual for the space:
 
-    one cell kind        |op~0|+|op~0|op~1|+|op~0|op~1|op~2|      NAS-Bench-201: one group per node, `op~source` an edge
-    several cell kinds   Genotype(normal=[('sep_conv_3x3', 0), ...], normal_concat=range(2, 6), reduce=...)      DARTS
+    one cell type        |op~0|+|op~0|op~1|+|op~0|op~1|op~2|      NAS-Bench-201: one group per node, `op~source` an edge
+    several cell types   Genotype(normal=[('sep_conv_3x3', 0), ...], normal_concat=range(2, 6), reduce=...)      DARTS
     a chain of blocks    mbconv_k5_e3,mbconv_k3_e3,none,...                      ProxylessNAS: one operation per block
 
 Published cells can be given by name: `published_genotypes.json`.
@@ -32,44 +32,44 @@ PUBLISHED = Path(__file__).with_name("published_genotypes.json")
 
 @dataclasses.dataclass(frozen=True)
 class Genotype:
-    """A discrete cell of each kind.
+    """A discrete cell of each type.
 
     Attributes:
         space: Name of the space it belongs to.
-        cells: Pairs (kind, nodes); nodes holds, for each intermediate node, its incoming edges as (operation, source).
+        cells: Pairs (type, nodes); nodes holds, for each intermediate node, its incoming edges as (operation, source).
     """
 
     space: str
     cells: tuple[tuple[str, tuple[tuple[tuple[str, int], ...], ...]], ...]
 
-    def nodes(self, kind: str) -> tuple[tuple[tuple[str, int], ...], ...]:
-        """Incoming edges (operation, source) of each intermediate node of the cell of this kind."""
-        return dict(self.cells)[kind]
+    def nodes(self, cell_type: str) -> tuple[tuple[tuple[str, int], ...], ...]:
+        """Incoming edges (operation, source) of each intermediate node of the cell of this type."""
+        return dict(self.cells)[cell_type]
 
-    def operations(self, kind: str | None = None) -> list[str]:
-        """The operations of all edges, of all cell kinds or of this one."""
-        return [op for name, nodes in self.cells if kind in (None, name) for node in nodes for op, _ in node]
+    def operations(self, cell_type: str | None = None) -> list[str]:
+        """The operations of all edges, of all cell types or of this one."""
+        return [op for name, nodes in self.cells if cell_type in (None, name) for node in nodes for op, _ in node]
 
-    def count(self, operation: str, kind: str | None = None) -> int:
-        """Number of edges that use `operation`, in all cell kinds or in this one."""
-        return self.operations(kind).count(operation)
+    def count(self, operation: str, cell_type: str | None = None) -> int:
+        """Number of edges that use `operation`, in all cell types or in this one."""
+        return self.operations(cell_type).count(operation)
 
     @property
     def num_edges(self) -> int:
-        """Number of edges of all cell kinds together."""
+        """Number of edges of all cell types together."""
         return len(self.operations())
 
     def one_hot(self, space: Space) -> dict[str, np.ndarray]:
-        """Cell kind -> probabilities [E, O] that put everything on the chosen operations; other edges are zero."""
+        """Cell type -> probabilities [E, O] that put everything on the chosen operations; other edges are zero."""
         tables = {}
         for cell in space.cells:
             table = np.zeros((len(cell.edges), cell.num_primitives), np.float32)
-            nodes = dict(zip(cell.intermediate_nodes, self.nodes(cell.kind), strict=True))
+            nodes = dict(zip(cell.intermediate_nodes, self.nodes(cell.cell_type), strict=True))
             for e, edge in enumerate(cell.edges):
                 for operation, source in nodes[edge.target]:
                     if source == edge.source:
                         table[e, edge.primitives.index(operation)] = 1
-            tables[cell.kind] = table
+            tables[cell.cell_type] = table
         return tables
 
     def __str__(self) -> str:
@@ -77,14 +77,14 @@ class Genotype:
             return "+".join(_node_text(node) for node in self.cells[0][1])
         if all([len(node) for node in nodes] == [1] for _, nodes in self.cells):
             return ",".join(nodes[0][0][0] for _, nodes in self.cells)
-        return f"Genotype({', '.join(_cell_text(kind, nodes) for kind, nodes in self.cells)})"
+        return f"Genotype({', '.join(_cell_text(cell_type, nodes) for cell_type, nodes in self.cells)})"
 
     def to_json(self) -> dict:
         """The content of a genotype file."""
         return {
             "schema": SCHEMA,
             "space": self.space,
-            "cells": {kind: [[list(edge) for edge in node] for node in nodes] for kind, nodes in self.cells},
+            "cells": {cell_type: [[list(edge) for edge in node] for node in nodes] for cell_type, nodes in self.cells},
             "text": str(self),
         }
 
@@ -98,8 +98,8 @@ class Genotype:
         try:
             schema, space, cells = content["schema"], content["space"], content["cells"].items()
             cells = tuple(
-                (str(kind), tuple(tuple(_read_edge(edge, origin) for edge in node) for node in nodes))
-                for kind, nodes in cells
+                (str(cell_type), tuple(tuple(_read_edge(edge, origin) for edge in node) for node in nodes))
+                for cell_type, nodes in cells
             )
         except (KeyError, TypeError, AttributeError) as error:
             raise UserError(f"{origin}: not a genotype (expected keys: schema, space, cells): {error!r}") from error
@@ -114,11 +114,11 @@ class Genotype:
             UserError: another space, other cells or nodes, or an operation that is not a candidate of its edge.
         """
         _check_space(self.space, space)
-        kinds = [cell.kind for cell in space.cells]
-        if [kind for kind, _ in self.cells] != kinds:
-            raise UserError(f"Space {space.name!r} has the cells {kinds}. Received: {[k for k, _ in self.cells]}")
+        cell_types = [cell.cell_type for cell in space.cells]
+        if [cell_type for cell_type, _ in self.cells] != cell_types:
+            raise UserError(f"Space {space.name!r} has the cells {cell_types}. Received: {[k for k, _ in self.cells]}")
         for cell in space.cells:
-            _check_cell(self.nodes(cell.kind), cell)
+            _check_cell(self.nodes(cell.cell_type), cell)
         return self
 
 
@@ -133,9 +133,9 @@ def _node_text(node) -> str:
     return "|" + "".join(f"{op}~{source}|" for op, source in node)
 
 
-def _cell_text(kind: str, nodes) -> str:
+def _cell_text(cell_type: str, nodes) -> str:
     """As the DARTS code prints it: all edges in one list, and the concatenated nodes behind the two inputs."""
-    return f"{kind}={list(itertools.chain(*nodes))}, {kind}_concat={range(2, 2 + len(nodes))}"
+    return f"{cell_type}={list(itertools.chain(*nodes))}, {cell_type}_concat={range(2, 2 + len(nodes))}"
 
 
 def _check_space(name: str, space: Space) -> None:
@@ -145,7 +145,7 @@ def _check_space(name: str, space: Space) -> None:
 
 def _check_cell(nodes, cell: CellSpec) -> None:
     if len(nodes) != len(cell.intermediate_nodes):
-        raise UserError(f"Cell {cell.kind!r} has {len(cell.intermediate_nodes)} nodes. Received: {len(nodes)}")
+        raise UserError(f"Cell {cell.cell_type!r} has {len(cell.intermediate_nodes)} nodes. Received: {len(nodes)}")
     allowed = cell.allowed
     for node, edges in zip(cell.intermediate_nodes, nodes, strict=True):
         candidates = {
@@ -155,17 +155,17 @@ def _check_cell(nodes, cell: CellSpec) -> None:
         expected = cell.edges_per_node or len(candidates)
         if len(edges) != expected or len({source for _, source in edges}) != expected:
             raise UserError(
-                f"Node {node} of cell {cell.kind!r} takes {expected} edges from different nodes. Received: {edges}"
+                f"Node {node} of cell {cell.cell_type!r} takes {expected} edges from different nodes. Received: {edges}"
             )
         for operation, source in edges:
             if source not in candidates:
                 raise UserError(
-                    f"Node {node} of cell {cell.kind!r} reads one of the nodes {sorted(candidates)}. "
+                    f"Node {node} of cell {cell.cell_type!r} reads one of the nodes {sorted(candidates)}. "
                     f"Received: source {source}"
                 )
             if operation not in candidates[source]:
                 raise UserError(
-                    f"Edge {source} -> {node} of cell {cell.kind!r} takes one of {candidates[source]}. "
+                    f"Edge {source} -> {node} of cell {cell.cell_type!r} takes one of {candidates[source]}. "
                     f"Received: {operation!r}"
                 )
 
@@ -191,7 +191,7 @@ def _read_string(text: str, space: Space):
                 f"Expected a cell such as |op~0|+|op~0|op~1|+|op~0|op~1|op~2|. Received: {_shortened(text)!r}"
             )
         nodes.append(node)
-    return ((space.cells[0].kind, tuple(nodes)),)
+    return ((space.cells[0].cell_type, tuple(nodes)),)
 
 
 def _shortened(text: str) -> str:
@@ -206,13 +206,13 @@ def _read_chain(text: str, space: Space):
             f"Received: {len(operations)} in {_shortened(text)!r}"
         )
     return tuple(
-        (cell.kind, (((operation, cell.edges[0].source),),))
+        (cell.cell_type, (((operation, cell.edges[0].source),),))
         for cell, operation in zip(space.cells, operations, strict=True)
     )
 
 
 def _read_call(text: str, space: Space):
-    names = [name for cell in space.cells for name in (cell.kind, f"{cell.kind}_concat")]
+    names = [name for cell in space.cells for name in (cell.cell_type, f"{cell.cell_type}_concat")]
     form = f"Genotype({', '.join(f'{name}=[...]' for name in names)})"
     try:
         call = ast.parse(re.sub(r"^\w+\s*=\s*", "", text), mode="eval").body  # a name in front, as in genotypes.py
@@ -223,7 +223,10 @@ def _read_call(text: str, space: Space):
             raise ValueError(f"its arguments are {list(given)}")
     except (SyntaxError, ValueError, TypeError, RecursionError, MemoryError) as error:
         raise UserError(f"Expected a cell such as {form}. Received: {_shortened(text)!r} ({error})") from error
-    return tuple((cell.kind, _read_cell(given[cell.kind], given[f"{cell.kind}_concat"], cell)) for cell in space.cells)
+    return tuple(
+        (cell.cell_type, _read_cell(given[cell.cell_type], given[f"{cell.cell_type}_concat"], cell))
+        for cell in space.cells
+    )
 
 
 def _calls(node, name: str) -> bool:
@@ -239,15 +242,15 @@ def _read_cell(edges, concat, cell: CellSpec):
     """The nodes of a list of all edges, node after node."""
     for edge in edges if isinstance(edges, (list, tuple)) else [edges]:
         if not isinstance(edge, tuple) or [type(part) for part in edge] != [str, int]:
-            raise UserError(f"Cell {cell.kind!r} takes edges such as ('sep_conv_3x3', 0). Received: {edge!r}")
+            raise UserError(f"Cell {cell.cell_type!r} takes edges such as ('sep_conv_3x3', 0). Received: {edge!r}")
     widths = [cell.edges_per_node or len(cell.incoming(node)) for node in cell.intermediate_nodes]
     if len(edges) != sum(widths):
         raise UserError(
-            f"The {len(widths)} nodes of cell {cell.kind!r} take {sum(widths)} edges. Received: {len(edges)} edges"
+            f"The {len(widths)} nodes of cell {cell.cell_type!r} take {sum(widths)} edges. Received: {len(edges)} edges"
         )
     nodes = range(cell.num_inputs, cell.num_nodes)
     if concat not in (nodes, list(nodes), tuple(nodes)):
-        raise UserError(f"The output of cell {cell.kind!r} is that of the nodes {list(nodes)}. Received: {concat}")
+        raise UserError(f"The output of cell {cell.cell_type!r} is that of the nodes {list(nodes)}. Received: {concat}")
     rest = iter(edges)
     return tuple(tuple(itertools.islice(rest, width)) for width in widths)
 

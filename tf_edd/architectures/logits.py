@@ -8,7 +8,7 @@ from tf_edd.spaces.space import Space
 
 
 class ArchLogits:
-    """Logits [E, O] of each cell kind, float32, drawn from init_scale * N(0, 1).
+    """Logits [E, O] of each cell type, float32, drawn from init_scale * N(0, 1).
 
     Args:
         space: The search space, which determines the shapes.
@@ -19,19 +19,21 @@ class ArchLogits:
     def __init__(self, space: Space, seed: int, init_scale: float = 1e-3):
         rng = np.random.default_rng(np.random.SeedSequence([seed, 0xA]))
         self._variables = {
-            kind: keras.Variable(init_scale * rng.standard_normal(shape), dtype="float32", name=f"arch_logits_{kind}")
-            for kind, shape in space.logit_shapes.items()
+            cell_type: keras.Variable(
+                init_scale * rng.standard_normal(shape), dtype="float32", name=f"arch_logits_{cell_type}"
+            )
+            for cell_type, shape in space.logit_shapes.items()
         }
 
     @property
     def variables(self) -> list[keras.Variable]:
-        """One variable per cell kind, in the order of the space."""
+        """One variable per cell type, in the order of the space."""
         return list(self._variables.values())
 
     def tensors(self) -> dict[str, tf.Tensor]:
-        """Cell kind -> current logits [E, O]."""
-        return {kind: tf.convert_to_tensor(variable.value) for kind, variable in self._variables.items()}
+        """Cell type -> current logits [E, O]."""
+        return {cell_type: tf.convert_to_tensor(variable.value) for cell_type, variable in self._variables.items()}
 
     def numpy(self) -> dict[str, np.ndarray]:
-        """Cell kind -> a copy of the logits [E, O]."""
-        return {kind: np.array(variable.numpy()) for kind, variable in self._variables.items()}
+        """Cell type -> a copy of the logits [E, O]."""
+        return {cell_type: np.array(variable.numpy()) for cell_type, variable in self._variables.items()}

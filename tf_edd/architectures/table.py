@@ -252,7 +252,7 @@ def open_table(path: str | Path) -> Table:
     return load_table(path)
 
 
-@gin.configurable(module="tf_edd.architectures")
+@gin.register(module="tf_edd.architectures")
 @dataclasses.dataclass(frozen=True)
 class NasBench201Table:
     """The NAS-Bench-201 table in a file or folder.

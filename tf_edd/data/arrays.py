@@ -1,6 +1,5 @@
 """Images and labels from arrays in memory."""
 
-import hashlib
 from collections.abc import Sequence
 
 import numpy as np
@@ -49,7 +48,7 @@ def from_arrays(
     given = given_moments(mean, std, x_train.shape[-1])
     train, test = ArraySource(x_train, y_train), ArraySource(x_test, y_test)
     moments = given or measure(train.batches(1000))
-    return ImageData.from_sources(name, train, test, names, moments, _digest(x_train, y_train, x_test, y_test))
+    return ImageData.from_sources(name, train, test, names, moments)
 
 
 def _pixels(name: str, images) -> np.ndarray:
@@ -95,12 +94,3 @@ def _class_names(names: Sequence[str] | None, classes: int) -> tuple[str, ...]:
             f"Received: {names!r}"
         )
     return tuple(map(str, names))
-
-
-def _digest(*arrays: np.ndarray) -> str:
-    """SHA-256 of the shapes and contents of the arrays."""
-    digest = hashlib.sha256()
-    for array in arrays:
-        digest.update(f"{array.shape} {array.dtype}".encode())
-        digest.update(np.ascontiguousarray(array))
-    return digest.hexdigest()

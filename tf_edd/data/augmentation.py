@@ -56,7 +56,7 @@ class FunctionAugmentation(Augmentation):
         return self.function(images, seed)
 
 
-@gin.configurable(module="tf_edd.data")
+@gin.register(module="tf_edd.data")
 @dataclasses.dataclass(frozen=True)
 class Crop(Augmentation):
     """Random crop of the original size from the image padded with black pixels.
@@ -87,7 +87,7 @@ class Crop(Augmentation):
         return tf.ensure_shape(cropped, images.shape)
 
 
-@gin.configurable(module="tf_edd.data")
+@gin.register(module="tf_edd.data")
 @dataclasses.dataclass(frozen=True)
 class Flip(Augmentation):
     """Mirrors each image left to right with probability 1/2."""
@@ -98,7 +98,7 @@ class Flip(Augmentation):
         return tf.raw_ops.Select(condition=flipped, x=tf.reverse(images, [2]), y=images)
 
 
-@gin.configurable(module="tf_edd.data")
+@gin.register(module="tf_edd.data")
 @dataclasses.dataclass(frozen=True)
 class Cutout(Augmentation):
     """Sets a square to zero after normalization, centered at a uniformly random pixel and clipped at the border.

@@ -16,7 +16,7 @@ _CONTRAST, _SATURATION, _HUE = 1, 2, 3  # 0 is the brightness
 _LUMA = (0.299, 0.587, 0.114)
 
 
-@gin.configurable(module="tf_edd.data")
+@gin.register(module="tf_edd.data")
 @dataclasses.dataclass(frozen=True)
 class ColorJitter(Augmentation):
     """Changes brightness, contrast, saturation and hue of each RGB image, in an order of its own.

@@ -13,7 +13,7 @@ from tf_edd.data.stratified import check_fraction, hold_out
 from tf_edd.errors import require_count
 
 
-@gin.configurable(module="tf_edd.data")
+@gin.register(module="tf_edd.data")
 @dataclasses.dataclass(frozen=True)
 class Digits:
     """Handwritten digits, 8 x 8 x 1, the values 0..16 scaled to 0..255; nothing is downloaded.

@@ -20,7 +20,7 @@ SUFFIXES = (".jpg", ".jpeg", ".png")
 _TEST_NAMES = ("test", "val", "valid", "validation")
 
 
-@gin.configurable(module="tf_edd.data")
+@gin.register(module="tf_edd.data")
 @dataclasses.dataclass(frozen=True)
 class ImageFolder:
     """Images in class folders: the layout of `tfds.ImageFolder`, `DIR/train/cat/x.png`, or `DIR/cat/x.png`.
@@ -74,8 +74,8 @@ class ImageFolder:
         root = Path(data_dir or "").expanduser() / Path(self.directory).expanduser()
         train, test, classes = _scan(root, self.test_fraction, self.seed)
         shape = _image_shape(np.concatenate([train[0], test[0]]), self.image_size, self.channels)
-        train = FileSource(*train, shape, self.crop_fraction, self.stratified)
-        test = FileSource(*test, shape, self.crop_fraction)
+        train = FileSource(*train, shape, self.crop_fraction, self.stratified, str(root))
+        test = FileSource(*test, shape, self.crop_fraction, root=str(root))
         return _read(root.name, train, test, classes, self.in_memory, self.memory_limit)
 
 

@@ -19,7 +19,7 @@ from tf_edd.data.tfds_source import TfdsSource
 from tf_edd.errors import UserError
 
 
-@gin.configurable(module="tf_edd.data")
+@gin.register(module="tf_edd.data")
 @dataclasses.dataclass(frozen=True)
 class TfdsImages:
     """A TFDS data set with one image and one class label per example; shape and classes come from its DatasetInfo.

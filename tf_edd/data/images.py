@@ -28,6 +28,7 @@ class Images:
         self._moments = moments
         self._stream = stream
         self._finishers = {}
+        self._content = None
 
     @property
     def size(self) -> int:
@@ -38,6 +39,11 @@ class Images:
     def image_shape(self) -> tuple[int, int, int]:
         """(H, W, C)."""
         return self._source.image_shape
+
+    def describe(self) -> dict:
+        """What tells these images from others, see `Source.content`; it is found out once."""
+        self._content = self._content or {"images": self.size, **self._source.content()}
+        return dict(self._content)
 
     def num_batches(self, batch_size: int, drop_remainder: bool = True) -> int:
         """Batches per epoch."""
@@ -174,7 +180,6 @@ class ImageData:
         image_shape: (H, W, C).
         mean: Mean of each channel, for pixels in [0, 1].
         std: Standard deviation of each channel, for pixels in [0, 1].
-        sha256: Digest of all pixels and labels, for data that no name or path identifies; None otherwise.
     """
 
     name: str
@@ -184,15 +189,12 @@ class ImageData:
     image_shape: tuple[int, int, int]
     mean: tuple[float, ...]
     std: tuple[float, ...]
-    sha256: str | None = None
 
     @classmethod
-    def from_sources(
-        cls, name: str, train: Source, test: Source, class_names, moments: Moments, sha256: str | None = None
-    ) -> "ImageData":
+    def from_sources(cls, name: str, train: Source, test: Source, class_names, moments: Moments) -> "ImageData":
         """The data set of two sources."""
         images = [Images(source, moments) for source in (train, test)]
-        return cls(name, *images, tuple(class_names), tuple(train.image_shape), moments.mean, moments.std, sha256)
+        return cls(name, *images, tuple(class_names), tuple(train.image_shape), moments.mean, moments.std)
 
     @property
     def num_classes(self) -> int:
@@ -205,17 +207,16 @@ class ImageData:
 
     def describe(self) -> dict:
         """What identifies the data in the record of a run, see `tf_edd.runtime.record`."""
-        record = {
+        return {
             KIND: type(self).__name__,
             "name": self.name,
             "image_shape": list(self.image_shape),
-            "num_classes": self.num_classes,
-            "train": self.train.size,
-            "test": self.test.size,
+            "class_names": list(self.class_names),
+            "train": self.train.describe(),
+            "test": self.test.describe(),
             "mean": list(self.mean),
             "std": list(self.std),
         }
-        return record if self.sha256 is None else {**record, "sha256": self.sha256}
 
 
 class Data(Protocol):

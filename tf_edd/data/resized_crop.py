@@ -15,7 +15,7 @@ from tf_edd.errors import UserError
 _TRIES = 10
 
 
-@gin.configurable(module="tf_edd.data")
+@gin.register(module="tf_edd.data")
 @dataclasses.dataclass(frozen=True)
 class RandomResizedCrop(Augmentation):
     """Random part of the image, resized to the size of the images; the defaults are those of the ImageNet recipes.

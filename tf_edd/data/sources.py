@@ -2,8 +2,9 @@
 
 import dataclasses
 import hashlib
+import itertools
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import ClassVar, Protocol
 
 import numpy as np
@@ -49,6 +50,9 @@ class Source(Protocol):
         The parts of a stratified source have the same share of each class.
         """
 
+    def content(self) -> dict[str, str]:
+        """What tells its images from others, in any process and wherever their files lie."""
+
 
 def usable_cpus() -> int:
     """Processors that this process may use: in a container or under taskset fewer than the machine has."""
@@ -78,6 +82,14 @@ def index_parts(labels, counts, seed, stratified) -> list[np.ndarray]:
 def digest(rows: np.ndarray) -> str:
     """SHA-256 of row numbers."""
     return hashlib.sha256(rows.astype("<i8").tobytes()).hexdigest()
+
+
+def _content(parts: Iterable[bytes | np.ndarray]) -> dict[str, str]:
+    """The SHA-256 of all parts, as `Source.content` returns it."""
+    found = hashlib.sha256()
+    for part in parts:
+        found.update(part)
+    return {"sha256": found.hexdigest()}
 
 
 def decoded(source, records, first: int, read=None, stored_shape=None) -> tf.data.Dataset:
@@ -154,6 +166,14 @@ class ArraySource:
         sources = [ArraySource(self._images, self._labels, rows, self._stratified) for rows in parts]
         return sources, [digest(rows) for rows in parts]
 
+    def content(self) -> dict[str, str]:
+        """The SHA-256 of shape, pixels and labels, in stored order."""
+        with tf.device("CPU"):  # in pieces: another copy of all images may not fit into the memory
+            starts = range(0, self.size, 10_000)
+            pixels = (tf.gather(self._images, self._rows[start : start + 10_000]).numpy() for start in starts)
+            shape = str((self.size, *self.image_shape)).encode()
+            return _content(itertools.chain([shape], pixels, [self.labels]))
+
 
 @dataclasses.dataclass(frozen=True)
 class FileSource:
@@ -165,6 +185,7 @@ class FileSource:
         image_shape: (H, W, C) after `decoding.resize_and_crop`.
         crop_fraction: See `decoding.resize_and_crop`.
         stratified: Whether parts have the same share of each class.
+        root: Folder that the files lie in; in `content` they are named below it.
     """
 
     paths: np.ndarray
@@ -172,6 +193,7 @@ class FileSource:
     image_shape: tuple[int, int, int]
     crop_fraction: float = 1.0
     stratified: bool = False
+    root: str = ""
     decodes: ClassVar[bool] = True
 
     @property
@@ -189,6 +211,13 @@ class FileSource:
         """Disjoint random parts, and the SHA-256 of the row numbers of each."""
         parts = index_parts(self.labels, counts, seed, self.stratified)
         return [self.take(rows) for rows in parts], [digest(rows) for rows in parts]
+
+    def content(self) -> dict[str, str]:
+        """The SHA-256 of names, labels and sizes of the files, in stored order."""
+        names = (str(path).removeprefix(self.root).replace(os.sep, "/") for path in self.paths)
+        sizes = map(os.path.getsize, self.paths)
+        rows = zip(names, self.labels, sizes, strict=True)
+        return _content(f"{name}\0{label}\0{size}\n".encode() for name, label, size in rows)
 
     def take(self, rows: np.ndarray) -> "FileSource":
         """The files with these numbers."""
@@ -229,6 +258,11 @@ class EncodedSource:
         """Disjoint random parts with the same share of each class, and the SHA-256 of the row numbers of each."""
         parts = [self.rows[part] for part in index_parts(self.labels[self.rows], counts, seed, stratified=True)]
         return [dataclasses.replace(self, rows=rows) for rows in parts], [digest(rows) for rows in parts]
+
+    def content(self) -> dict[str, str]:
+        """The SHA-256 of encoded images and labels, in stored order."""
+        encoded = tf.gather(self.encoded, self.rows).numpy()
+        return _content([self.labels[self.rows], *encoded])
 
 
 def to_memory(source) -> ArraySource:

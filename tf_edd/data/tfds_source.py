@@ -75,6 +75,10 @@ class TfdsSource:
         """
         return self._drawn(counts, seed) if self.stratified else self._slices(counts)
 
+    def content(self) -> dict[str, str]:
+        """Name and version of the data set, and the split."""
+        return {"builder": self.builder.info.full_name, "split": self.split}
+
     def _slices(self, counts):
         instructions = tfds.core.ReadInstruction.from_spec(self.split).to_absolute(self.builder.info.splits)
         if len(instructions) != 1:

@@ -11,7 +11,7 @@ from tf_edd.discretizers.discretizer import checked_probs
 from tf_edd.spaces.space import CellSpec, Space
 
 
-@gin.configurable(module="tf_edd.discretizers")
+@gin.register(module="tf_edd.discretizers")
 @dataclasses.dataclass(frozen=True)
 class Argmax:
     """The operation with the largest probability on each edge.
@@ -26,7 +26,9 @@ class Argmax:
     """
 
     def __call__(self, probs: Mapping[str, np.ndarray], space: Space) -> Genotype:
-        cells = tuple((cell.kind, _nodes(checked_probs(probs, space, cell.kind), cell)) for cell in space.cells)
+        cells = tuple(
+            (cell.cell_type, _nodes(checked_probs(probs, space, cell.cell_type), cell)) for cell in space.cells
+        )
         return Genotype(space.name, cells).check(space)
 
 

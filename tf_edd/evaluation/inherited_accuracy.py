@@ -70,7 +70,7 @@ class InheritedAccuracy:
         """Share of the images that are classified correctly."""
         probs = genotype.one_hot(self.supernet.space)
         if self._norms:
-            self._recalibrate({kind: tf.constant(table) for kind, table in probs.items()})
+            self._recalibrate({cell_type: tf.constant(table) for cell_type, table in probs.items()})
         return self._evaluate(probs, self.images, self.batch_size, self.strategy)[1]
 
     def record(self) -> dict:

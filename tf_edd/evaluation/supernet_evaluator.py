@@ -21,7 +21,7 @@ class SupernetEvaluator:
         """Mean loss and accuracy.
 
         Args:
-            probs: Cell kind -> probabilities [E, O].
+            probs: Cell type -> probabilities [E, O].
             images: `Images`; they are read in stored order, without augmentation.
             batch_size: Images per batch. With several replicas the last, smaller batch is dropped.
             strategy: The `tf.distribute` strategy.
@@ -30,7 +30,7 @@ class SupernetEvaluator:
             batch_size, seed=0, epoch=0, shuffle=False, drop_remainder=strategy.num_replicas_in_sync > 1
         )
         discrete = all(_is_discrete(np.asarray(table)) for table in probs.values())
-        probs = {kind: tf.constant(value, tf.float32) for kind, value in probs.items()}
+        probs = {cell_type: tf.constant(value, tf.float32) for cell_type, value in probs.items()}
         sums = [self.function(*batch, probs, discrete) for batch in replica_batches(batches, strategy)]
         count, loss, hits = tf.reduce_sum(tf.stack(sums), axis=0).numpy().tolist()
         return loss / count, hits / count

@@ -33,7 +33,7 @@ class Supernet(keras.Model):
 
     Call arguments:
         images: [B, H, W, channels] float, normalized.
-        probs: cell kind -> probabilities [E, O] float32.
+        probs: cell type -> probabilities [E, O] float32.
         training: as in Keras.
         skip_unused: whether to leave out candidates whose probability is below 2^-32. Outputs and the gradients of the
             weights are the same in float32; the gradient of such a probability is missing, so this is not for the
@@ -98,7 +98,7 @@ class Supernet(keras.Model):
 
     def call(self, images, probs, training=False, skip_unused=False, fixed_weights=False, single_path=False):
         """Logits [B, num_classes] float32."""
-        weights = {kind: _scalars(table) for kind, table in _tables(self.space, probs).items()}
+        weights = {cell_type: _scalars(table) for cell_type, table in _tables(self.space, probs).items()}
         skip_unused, single_path = skip_unused and replicas() == 1, single_path and replicas() == 1
         outputs = {-1: tf.cast(images, self.compute_dtype)}
         for index, block, wire, layer in self._walk():
@@ -111,7 +111,7 @@ class Supernet(keras.Model):
         return outputs[index]
 
     def candidates(self):
-        """(cell kind, edge, position on the edge, operation) of every candidate of every cell."""
+        """(cell type, edge, position on the edge, operation) of every candidate of every cell."""
         for _, block, _, layer in self._walk():
             if block.role == "cell":
                 for edge, mixed_op in enumerate(layer.mixed_ops):
@@ -131,12 +131,13 @@ def count_edges(space: Space) -> int:
 
 
 def _tables(space: Space, probs: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
-    """Cell kind -> probabilities [E, O] in float32."""
+    """Cell type -> probabilities [E, O] in float32."""
     return {
-        kind: tf.ensure_shape(tf.cast(probs[kind], tf.float32), shape) for kind, shape in space.logit_shapes.items()
+        cell_type: tf.ensure_shape(tf.cast(probs[cell_type], tf.float32), shape)
+        for cell_type, shape in space.logit_shapes.items()
     }
 
 
 def _scalars(table):
-    """Per edge the probabilities of its candidates as scalars, unstacked once for all cells of a kind."""
+    """Per edge the probabilities of its candidates as scalars, unstacked once for all cells of a type."""
     return [tf.unstack(row) for row in tf.unstack(table)]

@@ -11,7 +11,7 @@ from tf_edd.optimizers.optimizer import read, tf_variable
 _TINY = float(np.finfo(np.float32).tiny)
 
 
-@gin.configurable(module="tf_edd.optimizers", denylist=["learning_rate", "name"])
+@gin.register(module="tf_edd.optimizers", denylist=["learning_rate", "name"])
 class Adam(keras.optimizers.Optimizer):
     """Adam whose weight decay joins the gradient before the moments.
 
@@ -69,6 +69,9 @@ class Adam(keras.optimizers.Optimizer):
         self.first_moments[index].value.assign(first)
         self.second_moments[index].value.assign(second)
         variable.assign_sub(tf.cast(learning_rate, variable.dtype) * mean / (tf.sqrt(square) + self.epsilon))
+
+    def __repr__(self):
+        return f"Adam(beta_1={self.beta_1}, beta_2={self.beta_2}, weight_decay={self.coupled_decay})"
 
     def get_config(self):
         return {

@@ -10,7 +10,7 @@ from tf_edd.errors import require_positive, require_share
 from tf_edd.optimizers.optimizer import read, tf_variable
 
 
-@gin.configurable(module="tf_edd.optimizers", denylist=["learning_rate", "name"])
+@gin.register(module="tf_edd.optimizers", denylist=["learning_rate", "name"])
 class SGD(keras.optimizers.Optimizer):
     """SGD with momentum, whose weight decay joins the gradient before the velocity.
 
@@ -50,7 +50,7 @@ class SGD(keras.optimizers.Optimizer):
             self._used = None
 
     def values_after(self, gradients, variables, learning_rate=None):
-        """See `LooksAhead`. It does not heed `only`."""
+        """See `LooksAhead`. `only` has no effect on it."""
         variables = [tf_variable(variable) for variable in variables]
         numbers = self._numbers_by_dtype(self.learning_rate if learning_rate is None else learning_rate, variables)
         values = []
@@ -72,6 +72,9 @@ class SGD(keras.optimizers.Optimizer):
     def update_step(self, gradient, variable, learning_rate):
         """One update of one variable by TensorFlow's fused momentum kernel."""
         self._update(gradient, variable, self._numbers(learning_rate, variable.dtype))
+
+    def __repr__(self):
+        return f"SGD(momentum={self.momentum}, nesterov={self.nesterov}, weight_decay={self.coupled_decay})"
 
     def get_config(self):
         return {

@@ -6,7 +6,7 @@ from tf_edd.errors import UserError
 from tf_edd.regularizers.regularizer import Regularizer
 
 
-@gin.configurable(module="tf_edd.regularizers")
+@gin.register(module="tf_edd.regularizers")
 def regularizers(**named: Regularizer | None) -> tuple[Regularizer, ...]:
     """The regularizers of a search, each under a name; one gin file adds a regularizer to those of another.
 

@@ -20,8 +20,8 @@ class StepContext:
         phase: "weights" or "arch".
         images: [b, H, W, channels], this replica's share of the batch.
         labels: [b].
-        logits: Kind of cell -> architecture logits [E, O].
-        probs: Kind of cell -> weights of the candidates [E, O].
+        logits: Cell type -> architecture logits [E, O].
+        probs: Cell type -> weights of the candidates [E, O].
         outputs: The supernet's logits [b, classes].
         supernet: The network.
         temperature: Scalar.
@@ -29,7 +29,7 @@ class StepContext:
         skip_unused: Whether a forward pass that needs no gradient of `probs` may leave candidates out.
         state: What `Term.tensors` has read.
         progress: The share of the search that is done, a scalar from 0 to 1.
-        fixed_weights: Whether nobody asks for the gradient of the supernet's weights, so that edges need not compute it.
+        fixed_weights: Whether the gradient of the supernet's weights is not needed, so that edges may leave it out.
     """
 
     phase: str
@@ -107,7 +107,9 @@ def check_active(regularizers: Sequence[Regularizer], epochs: int) -> None:
     """Raises UserError for a regularizer that acts in none of the epochs."""
     for regularizer in regularizers:
         if not any(map(regularizer.active, range(epochs))):
-            raise UserError(f"{type(regularizer).__name__} never acts: its warmup lasts {epochs} of {epochs} epochs")
+            raise UserError(
+                f"{type(regularizer).__name__} acts in none of the {epochs} epochs of this search: {regularizer}"
+            )
 
 
 def check_phases(phases: Collection[str]) -> None:

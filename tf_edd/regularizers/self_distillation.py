@@ -15,7 +15,7 @@ from tf_edd.runtime.checkpoint import variables_of
 VOTES = ("mean", "majority")
 
 
-@gin.configurable(module="tf_edd.regularizers")
+@gin.register(module="tf_edd.regularizers")
 @dataclasses.dataclass(frozen=True)
 class SelfDistillation(Regularizer):
     """Self-distillation with voted teachers, which are earlier states of the supernet.
@@ -145,7 +145,7 @@ class DistillationTerm(Term):
         self._steps.assign_add(1)
 
     def tensors(self) -> list:
-        """For each teacher the values of the supernet's variables, the logits by kind of cell, and the temperature."""
+        """For each teacher the values of the supernet's variables, the logits by type of cell, and the temperature."""
         slots = range(len(self._snapshots.slots))[-self._part.teachers :]
         return [self._split(self._snapshots.tensors(slot)) for slot in slots]
 
@@ -160,13 +160,13 @@ class DistillationTerm(Term):
         return (steps - 1) % every == 0, steps % every == 0
 
     def _split(self, values):
-        weights, kinds = self._sizes
-        logits = dict(zip(self._kinds, values[weights : weights + kinds], strict=True))
+        weights, cell_types = self._sizes
+        logits = dict(zip(self._kinds, values[weights : weights + cell_types], strict=True))
         return values[:weights], logits, values[-1]
 
     def _outputs(self, context, values, logits, temperature):
         """The outputs [b, classes] of a teacher; what it would assign to moving averages is dropped."""
-        probs = {kind: self._relaxation.mean(table, temperature) for kind, table in logits.items()}
+        probs = {cell_type: self._relaxation.mean(table, temperature) for cell_type, table in logits.items()}
         # `fixed_weights` as for the student: edges of one shape share the functions that it has anyhow.
         options = {"skip_unused": context.skip_unused, "fixed_weights": context.fixed_weights}
         outputs, _ = call_stateless(

@@ -26,10 +26,10 @@ def entropy(probs: tf.Tensor) -> tf.Tensor:
 
 
 def mean_entropy(probs: Mapping[str, tf.Tensor] | Iterable[tf.Tensor]) -> tf.Tensor:
-    """E(H(beta)), Eq. 13: the mean entropy, in nats, over all edges of all kinds of cell together.
+    """E(H(beta)), Eq. 13: the mean entropy, in nats, over all edges of all types of cells together.
 
     Args:
-        probs: The probabilities [E, O] of each kind of cell, as a mapping or a list; E and O may differ.
+        probs: The probabilities [E, O] of each type of cell, as a mapping or a list; E and O may differ.
 
     Returns:
         A scalar float32.

@@ -9,7 +9,7 @@ import tensorflow as tf
 from tf_edd.relaxations.relaxation import Relaxation, float32, tempered_softmax
 
 
-@gin.configurable(module="tf_edd.relaxations")
+@gin.register(module="tf_edd.relaxations")
 @dataclasses.dataclass(frozen=True)
 class Softmax(Relaxation):
     """Softmax with a temperature, with its own gradient.

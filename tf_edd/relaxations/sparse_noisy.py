@@ -12,7 +12,7 @@ from tf_edd.relaxations.relaxation import Relaxation, float32, tempered_softmax
 HELD_PRODUCT = 1.0  # s*t of Tables 1 and 7
 
 
-@gin.configurable(module="tf_edd.relaxations")
+@gin.register(module="tf_edd.relaxations")
 @dataclasses.dataclass(frozen=True)
 class SparseNoisySoftmax(Relaxation):
     """Sparse-noisy softmax in the two forms of Table 5: with s*t held constant, or with s constant.

@@ -23,7 +23,7 @@ def check_variables(groups: Mapping[str, Sequence], epochs_done: int) -> None:
 
 
 def _value(variable) -> np.ndarray:
-    return variable.numpy() if hasattr(variable, "numpy") else np.asarray(variable)
+    return np.asarray(variable) if isinstance(variable, np.ndarray) else variable.numpy()
 
 
 def _diverged(what: str, epochs_done: int) -> UserError:

@@ -6,7 +6,7 @@ import shutil
 import tempfile
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import keras
 import tensorflow as tf
@@ -29,6 +29,13 @@ class Stateful(Protocol):
         """Takes a saved state."""
 
 
+@runtime_checkable
+class HasVariables(Protocol):
+    """A model, a layer, an optimizer, the architecture logits."""
+
+    variables: Iterable
+
+
 def variables_of(trackable: Any) -> list[tf.Variable]:
     """The TensorFlow variables of a model, a layer, an optimizer, one variable, or a list of these, in a fixed order.
 
@@ -45,7 +52,7 @@ def variables_of(trackable: Any) -> list[tf.Variable]:
         return [trackable.value]
     if isinstance(trackable, tf.Variable):
         return [trackable]
-    if hasattr(trackable, "variables"):
+    if isinstance(trackable, HasVariables):
         return variables_of(list(trackable.variables))
     if isinstance(trackable, Mapping):
         return variables_of([trackable[key] for key in sorted(trackable)])
@@ -151,8 +158,10 @@ class Checkpointer:
             logging.info("Restored %s", self._prefix(step))
             return step
         if failures:
-            told = "\n".join(f"  ckpt-{step}: {reason}" for step, reason in failures.items())
-            raise UserError(f"Expected an intact checkpoint in {self._directory}. Received: none that restores\n{told}")
+            reasons = "\n".join(f"  ckpt-{step}: {reason}" for step, reason in failures.items())
+            raise UserError(
+                f"Expected an intact checkpoint in {self._directory}. Received: none that restores\n{reasons}"
+            )
         return None
 
     def _prefix(self, step: int) -> Path:
@@ -234,8 +243,8 @@ def read_part(directory, trackables: Mapping[str, Any]) -> dict:
             return json.loads(text.text)
         except _BROKEN as error:
             failures.append(f"  ckpt-{step}: {_first_line(error)}")
-    told = "\n".join(["none that fits" if failures else "none", *failures])
-    raise UserError(f"Expected an intact checkpoint of {', '.join(groups)} in {directory}. Received: {told}")
+    reasons = "\n".join(["none that fits" if failures else "none", *failures])
+    raise UserError(f"Expected an intact checkpoint of {', '.join(groups)} in {directory}. Received: {reasons}")
 
 
 def _check_part(prefix: str, groups: Mapping[str, list]) -> None:

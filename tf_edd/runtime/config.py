@@ -1,4 +1,4 @@
-"""Strict gin configuration: every binding is known and used, or the user is told which is not and what is near."""
+"""Strict gin configuration: every binding is known and used, or an error names it and what is near."""
 
 import contextlib
 import difflib
@@ -6,7 +6,7 @@ import importlib.util
 import os
 import re
 import tokenize
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import gin
@@ -14,6 +14,7 @@ import gin.config as gin_internal  # the registry and the parsed bindings have n
 
 from tf_edd.errors import UserError
 from tf_edd.runtime import gin_graph
+from tf_edd.runtime.gin_files import FileTracker, bindings, bound_by
 
 ROOTS = ("search", "retrain", "evaluate", "export", "rank", "configure")
 DEFAULTS = "defaults.gin"  # the macros that recipes bind and methods read, with their defaults
@@ -29,7 +30,6 @@ SUPPLIED = {
     "tf_edd.configure": {name: f"--{name}" for name in ("strategy", "logical_cpus", "deterministic")},
 }
 
-_NOTHING = object()
 _PARSE_ERRORS = (ValueError, TypeError, LookupError, NameError, AttributeError, SyntaxError, OSError, ImportError)
 _PARSE_ERRORS += (tokenize.TokenError,)  # an open bracket
 
@@ -45,8 +45,8 @@ def parse(
     `defaults.gin` always comes first. A file is looked for as given (absolute, or from the working directory), then in
     `search_paths`, then among the installed `gin_configs`, with or without that folder's name. Everything bound must be
     reachable from the configurables that the programs call: `ROOTS` and `roots`. Two kinds of bindings of files are
-    spared: the macros of `defaults.gin`, which not every method reads, and what belonged to a part that a later file
-    replaced, which is dropped. The modules that define the configurables must have been imported.
+    spared: the macros of `defaults.gin`, which not every method reads, and what was bound for a part before a later
+    file replaced it, which is dropped. The modules that define the configurables must have been imported.
 
     Args:
         gin_files: configuration files, later ones override earlier ones.
@@ -65,13 +65,13 @@ def parse(
         _require_file(name, folders)
     try:
         with _searching(folders):
-            gin.parse_config_file(str(_defaults_file()))
-            defaults = _bindings()
-            replaceable = gin_graph.reachable(every_root, default_macros())
-            for name in gin_files:
-                gin.parse_config_file(name)
-                replaceable |= gin_graph.reachable(every_root, default_macros())
-            before = _bindings()
+            tracker = FileTracker(every_root, default_macros())
+            with tracker.following():
+                gin_internal.parse_config_file(str(_defaults_file()))
+                defaults = bindings()
+                for name in gin_files:
+                    gin_internal.parse_config_file(name)
+            given = bound_by(gin_params)
             gin.parse_config(list(gin_params))
             open_values = _drop_open_defaults(defaults)
             gin.finalize()
@@ -79,7 +79,7 @@ def parse(
         message = _explain(error, folders)
         gin.clear_config()
         raise UserError(message) from error
-    _check_used(every_root, replaceable, before)
+    _check_used(every_root, tracker, given)
     _check_not_supplied()
     _check_required(roots, open_values)
 
@@ -116,11 +116,6 @@ def config_text(roots: Sequence[str] = ()) -> str:
     reached = gin_graph.reachable(roots)
     kept = {key: values for key, values in gin_internal._CONFIG.items() if key in reached}
     return gin_internal._config_str(kept, max_line_length=120)
-
-
-def markdown(text: str) -> str:
-    """Gin text as Markdown, for the text page of TensorBoard."""
-    return gin.markdown(text)
 
 
 def nearest(name: str, known: Iterable[str], count: int = 3) -> list[str]:
@@ -160,11 +155,6 @@ def _installed_folders() -> list[str]:
 
 def _defaults_file() -> Path:
     return Path(_installed_folders()[0]) / DEFAULTS
-
-
-def _bindings() -> dict[gin_graph.Key, dict]:
-    """The bindings of now, to be compared with later ones."""
-    return {key: dict(values) for key, values in gin_internal._CONFIG.items()}
 
 
 def _drop_open_defaults(defaults: Mapping[gin_graph.Key, Mapping]) -> dict[str, str]:
@@ -232,32 +222,35 @@ def _explain(error: Exception, folders: Sequence[str]) -> str:
     return f"The gin configuration cannot be read{hint}: {text}"
 
 
-def _check_used(roots: Sequence[str], replaceable: set, before: Mapping) -> None:
+def _check_used(roots: Sequence[str], tracker: FileTracker, given: Collection) -> None:
     """Drops bindings of replaced parts, and refuses what is not used otherwise.
 
     Args:
         roots: names of configurables.
-        replaceable: keys that were in use after some of the files.
-        before: the bindings of the files alone.
+        tracker: has followed the files.
+        given: (key, parameter) of the bindings that come from no file; they must have an effect.
     """
-    reached = gin_graph.reachable(roots)
-    spared = gin_graph.reachable(roots, default_macros())
+    reached, spared = gin_graph.reachable(roots), gin_graph.reachable(roots, default_macros())
+    effective = gin_graph.effective(roots)
     unused = []
     for key, values in list(gin_internal._CONFIG.items()):
-        if key in reached:
-            continue
-        given = [name for name, value in values.items() if before.get(key, {}).get(name, _NOTHING) is not value]
-        if key not in spared and key not in replaceable:
-            given = list(values)
-        unused += [
-            f"  {gin_graph.binding_name(key, name)} is never used: {gin_graph.in_its_place(key, reached)}"
-            f"{_quoted(nearest(key[0], gin_graph.macro_names(reached)), '.') if gin_graph.is_macro(key) else ''}"
-            for name in given
-        ]
-        if not given and key not in spared:
+        for name in list(values):
+            if (key, name) in given:
+                if (key, name) not in effective:
+                    unused.append(_unused(key, name, reached))
+            elif key not in spared:
+                if not tracker.was_in_use(key, name):
+                    unused.append(_unused(key, name, reached))
+                del values[name]
+        if not values:
             del gin_internal._CONFIG[key]
     if unused:
         raise UserError("Expected every binding to be used. Received:\n" + "\n".join(unused))
+
+
+def _unused(key, name: str, reached: set) -> str:
+    near = _quoted(nearest(key[0], gin_graph.macro_names(reached)), ".") if gin_graph.is_macro(key) else ""
+    return f"  {gin_graph.binding_name(key, name)} is never used: {gin_graph.in_its_place(key, reached)}{near}"
 
 
 def _check_not_supplied() -> None:

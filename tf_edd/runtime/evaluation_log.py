@@ -1,4 +1,4 @@
-"""Measurements that are dear to repeat, kept one by one: a program that starts again takes them from here.
+"""Expensive measurements, kept one by one: a program that starts again reads them from here.
 
     {"settings": {"seed": 0, ...}}                                  what they depend on
     {"candidate": "|none~0|+...", "fitness": 0.53, ...}             one line a measurement, in the order of their making

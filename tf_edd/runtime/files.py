@@ -10,6 +10,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from tf_edd.errors import UserError
 
 TEMPORARY = ".tf_edd-tmp-"
@@ -182,7 +184,7 @@ def _decode(text: str, origin) -> Any:
 
 
 def _plain(value: Any) -> Any:
-    if hasattr(value, "tolist"):
+    if isinstance(value, (np.ndarray, np.generic)):
         return value.tolist()
     if isinstance(value, Path):
         return str(value)

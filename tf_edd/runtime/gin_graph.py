@@ -56,19 +56,46 @@ def reachable(roots: Sequence[str], macros: Sequence[str] = ()) -> set[Key]:
         roots: names of configurables; those that are not imported are left out.
         macros: names of macros that count as used.
     """
-    seen, used, waiting = set(), set(), [("", selector) for selector in _selectors(roots)]
-    waiting += [(name, _MACRO) for name in macros]
+    return {key for node in _nodes(_starts(roots, macros)) for key in _keys_in_scope(node)}
+
+
+def effective(roots: Sequence[str], macros: Sequence[str] = ()) -> set[tuple[Key, str]]:
+    """The reachable keys with their parameters, without those that a binding of a narrower scope always hides.
+
+    Args:
+        roots: as of `reachable`.
+        macros: as of `reachable`.
+    """
+    found = set()
+    for node in _nodes(_starts(roots, macros)):
+        innermost = {name: key for key in _keys_in_scope(node) for name in gin_internal._CONFIG[key]}
+        found.update((key, name) for name, key in innermost.items())
+    return found
+
+
+def below(key: Key, parameter: str) -> set[Key]:
+    """Keys of the bindings that the value of one binding can use, without going through macros."""
+    value = gin_internal._CONFIG.get(key, {}).get(parameter)
+    starts = [_target(reference, key[0]) for reference in _references(value)]
+    return {found for node in _nodes(starts, through_macros=False) for found in _keys_in_scope(node)}
+
+
+def _starts(roots: Sequence[str], macros: Sequence[str]) -> list[Key]:
+    return [("", selector) for selector in _selectors(roots)] + [(name, _MACRO) for name in macros]
+
+
+def _nodes(starts: Sequence[Key], through_macros: bool = True) -> set[Key]:
+    """The configurables, each with the scope it is evaluated in, that are reached from `starts`."""
+    seen, waiting = set(), list(starts)
     while waiting:
         node = waiting.pop()
-        if node in seen:
+        if node in seen or (node[1] == _MACRO and not through_macros):
             continue
         seen.add(node)
-        keys = _keys_in_scope(node)
-        used.update(keys)
-        values = [gin_internal._CONFIG[key] for key in keys]
+        values = [gin_internal._CONFIG[key] for key in _keys_in_scope(node)]
         waiting += [_target(reference, node[0]) for reference in _references(values)]
         waiting += [(node[0], selector) for selector in _default_configurables(node[1])]
-    return used
+    return seen
 
 
 def in_its_place(key: Key, reached: set[Key]) -> str:

@@ -1,4 +1,4 @@
-"""The folder of a run: made once, recognised on resume, never overwritten silently.
+"""The folder of a run: made once, recognized on resume, never overwritten silently.
 
     model_dir/
       environment.json   marks the folder as one of this package; the machine and command of its first program
@@ -146,9 +146,10 @@ def _marked(path: Path) -> bool:
 
 def _check_unfinished(folder: Path, path: Path) -> None:
     if (folder / RESULTS).exists():
+        reader = f" (tf_edd.SearchResult.load({str(path)!r}) reads it)" if folder.name == "search" else ""
         raise UserError(
             f"Expected a new run or one to continue. Received: {path}, whose {folder.name} is finished; its result is "
-            f"{folder / RESULTS}. For another run give another --model_dir, or --overwrite to start anew here"
+            f"{folder / RESULTS}{reader}. For another run give another --model_dir, or --overwrite to start anew here"
         )
 
 
@@ -171,7 +172,7 @@ def _refuse(folder: Path, before: dict, now: dict) -> None:
 def _write_records(path: Path, folder: Path, config: str, record: dict) -> None:
     described = {"format": _FORMAT, **environment.describe()}
     if not _marked(path):
-        files.write_json(path / MARKER, described)  # first: with it a killed start is recognised as ours
+        files.write_json(path / MARKER, described)  # first: with it a killed start is recognized as ours
     if not (path / CONFIG).exists():
         files.write_text(path / CONFIG, config)
     if not (folder / RECORD).exists():

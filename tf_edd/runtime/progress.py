@@ -80,8 +80,8 @@ class Progress:
         if self._bar is not None:
             self._draw(values)
         else:
-            told = "  ".join(f"{name} {text}" for name, text in self._texts(values).items())
-            logging.info("%s  %s  %s left", self._title(), told, duration(self.seconds_left))
+            shown = "  ".join(f"{name} {text}" for name, text in self._texts(values).items())
+            logging.info("%s  %s  %s left", self._title(), shown, duration(self.seconds_left))
         self._images, self._epoch_begin = 0, self._clock()
 
     @property

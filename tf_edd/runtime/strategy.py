@@ -27,16 +27,27 @@ class Runtime:
         strategy: the `tf.distribute` strategy of programs that are called outside any strategy's scope.
         jit_compile: whether XLA compiles the forward and backward pass of a replica.
         deterministic: whether every operation is deterministic.
+        meta_optimizer: whether TensorFlow's graph optimizer is on.
     """
 
     strategy: tf.distribute.Strategy
     jit_compile: bool = False
     deterministic: bool = False
+    meta_optimizer: bool = False
 
     @property
     def chief(self) -> bool:
         """Whether this process writes files."""
         return is_chief(self.strategy)
+
+    def record(self) -> dict[str, bool | str]:
+        """What of it decides the numbers of a run, with the precision of the networks that are built now."""
+        return {
+            "deterministic": self.deterministic,
+            "precision": keras.config.dtype_policy().name,
+            "xla": self.jit_compile,
+            "meta_optimizer": self.meta_optimizer,
+        }
 
 
 _CURRENT: list[Runtime] = []  # the one of this process, once there is one
@@ -66,7 +77,8 @@ def configure(
             optimizer matters there); off on a CPU, where it costs 6 s of the first step and gains nothing.
         strategy: see `make_strategy`.
         logical_cpus: into how many devices the CPU is split, to try `MirroredStrategy` without GPUs.
-        deterministic: make every operation deterministic, so that a repetition is equal to the bit; slower.
+        deterministic: make every operation deterministic, so that a repetition is equal to the bit; slower. It cannot
+            be taken back: operations stay deterministic until the process ends.
 
     Returns:
         The settings, which `current` returns from now on.
@@ -80,10 +92,13 @@ def configure(
     if logical_cpus > 1:
         use_logical_cpus(logical_cpus)
     made = make_strategy(strategy)
-    runtime = Runtime(made, _xla(xla, made.num_replicas_in_sync), deterministic)
-    if deterministic and runtime.jit_compile:
-        raise UserError("--deterministic needs XLA to be off. Received: configure.xla on")
-    disable_meta_optimizer(not _switch("meta_optimizer", meta_optimizer))
+    stays = bool(_CURRENT) and _CURRENT[0].deterministic
+    compiled = _xla(xla, made.num_replicas_in_sync)
+    runtime = Runtime(made, compiled, deterministic or stays, _switch("meta_optimizer", meta_optimizer))
+    if runtime.deterministic and compiled:
+        since = "" if deterministic else " in a process whose operations are deterministic already"
+        raise UserError(f"--deterministic needs XLA to be off. Received: configure.xla on{since}")
+    disable_meta_optimizer(not runtime.meta_optimizer)
     if deterministic:
         tf.config.experimental.enable_op_determinism()
     if precision is not None:
@@ -147,10 +162,20 @@ def use_logical_cpus(count: int) -> None:
 
 
 def grow_memory() -> None:
-    """Lets TensorFlow take the memory of GPUs as it is needed, not all at once; call it before a GPU is used."""
+    """Lets TensorFlow take the memory of GPUs as it is needed, not all at once; call it before TensorFlow is used."""
     for gpu in tf.config.list_physical_devices("GPU"):
-        if not tf.config.experimental.get_memory_growth(gpu):
+        if tf.config.experimental.get_memory_growth(gpu):
+            continue
+        try:
             tf.config.experimental.set_memory_growth(gpu, True)
+        except RuntimeError:  # TensorFlow has taken its devices
+            logging.log_first_n(
+                logging.WARNING,
+                "TensorFlow was used before tf_edd.configure(): it takes the memory of its GPUs all at once, as it "
+                "does by default. To take it as it is needed, call tf_edd.configure() first",
+                1,
+            )
+            return
 
 
 def make_strategy(name: str = "auto") -> tf.distribute.Strategy:
@@ -199,6 +224,17 @@ def _split(batch, strategy, replicas):
     )
 
 
+def check_compiled(strategy: tf.distribute.Strategy) -> None:
+    """Refuses to compile what runs under this strategy by XLA, if it has several replicas.
+
+    Batch norm takes its statistics over all replicas, and replicas cannot meet inside a function that XLA compiles.
+
+    Raises:
+        UserError: `current` has XLA on, and the strategy, usually the caller's own, several replicas.
+    """
+    _check_xla(current().jit_compile, strategy.num_replicas_in_sync)
+
+
 def is_chief(strategy: tf.distribute.Strategy) -> bool:
     """Whether this process writes files: always, except in the workers other than the first."""
     resolver = strategy.cluster_resolver
@@ -220,12 +256,15 @@ def _switch(name: str, value: str) -> bool:
 
 
 def _xla(value: str, replicas: int) -> bool:
-    # Batch norm takes its statistics over all replicas, and replicas cannot meet inside a function that XLA compiles.
-    if value == "on" and replicas > 1:
+    _check_xla(value == "on", replicas)
+    return _switch("xla", value) and replicas == 1
+
+
+def _check_xla(on: bool, replicas: int) -> None:
+    if on and replicas > 1:
         raise UserError(
             f"configure.xla needs a strategy of one replica. Received: configure.xla on with {replicas} replicas"
         )
-    return _switch("xla", value) and replicas == 1
 
 
 def _check_tf_config() -> None:

@@ -1,4 +1,4 @@
-"""Writes by libraries, told alike whether Python or TensorFlow refuses them."""
+"""One error for what the disk refuses, from Python and from TensorFlow alike."""
 
 import contextlib
 from collections.abc import Iterator
@@ -11,7 +11,7 @@ from tf_edd.runtime import files
 
 @contextlib.contextmanager
 def writing(path: Path) -> Iterator[None]:
-    """Turns what the disk refuses, told by Python or by TensorFlow, into an error that names `path`.
+    """Turns what the disk refuses, in Python or in TensorFlow, into an error that names `path`.
 
     Raises:
         UserError: full disk, read-only folder and the like.

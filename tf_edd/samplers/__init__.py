@@ -1,7 +1,7 @@
 """Which paths and which images a one-shot supernet is trained on.
 
-A path is a discrete cell of each kind, as probabilities: one-hot rows [E, O], and rows of zeros for edges that the
-cell does not keep. A sampler of paths draws one or several for each step from a distribution p [E, O] of each kind; a
+A path is a discrete cell of each type, as probabilities: one-hot rows [E, O], and rows of zeros for edges that the
+cell does not keep. A sampler of paths draws one or several for each step from a distribution p [E, O] of each type; a
 sampler of images gives the order of an epoch from a distribution q [N]. Samplers that learn do so once per epoch.
 Their state is in variables: it is saved in the checkpoint, and it is the same on all replicas.
 

@@ -8,9 +8,9 @@ from tf_edd.spaces.space import CellSpec, Space
 
 
 def uniform(space: Space) -> dict[str, np.ndarray]:
-    """Cell kind -> the same probability for every allowed candidate of an edge, float32 [E, O]."""
-    tables = {cell.kind: np.array(cell.allowed, np.float32) for cell in space.cells}
-    return {kind: table / table.sum(axis=1, keepdims=True) for kind, table in tables.items()}
+    """Cell type -> the same probability for every allowed candidate of an edge, float32 [E, O]."""
+    tables = {cell.cell_type: np.array(cell.allowed, np.float32) for cell in space.cells}
+    return {cell_type: table / table.sum(axis=1, keepdims=True) for cell_type, table in tables.items()}
 
 
 def draw_path(space: Space, probs, seed: tf.Tensor) -> Paths:
@@ -18,15 +18,15 @@ def draw_path(space: Space, probs, seed: tf.Tensor) -> Paths:
 
     Args:
         space: The search space.
-        probs: Cell kind -> probabilities [E, O].
+        probs: Cell type -> probabilities [E, O].
         seed: int32 [2].
     """
     path = {}
     for index, cell in enumerate(space.cells):
         key = tf.random.fold_in(seed, index)
-        chosen = tf.random.stateless_categorical(tf.math.log(probs[cell.kind]), 1, key)[:, 0]
+        chosen = tf.random.stateless_categorical(tf.math.log(probs[cell.cell_type]), 1, key)[:, 0]
         table = tf.one_hot(chosen, cell.num_primitives)
-        path[cell.kind] = table if cell.edges_per_node is None else table * _kept(cell, tf.random.fold_in(key, -1))
+        path[cell.cell_type] = table if cell.edges_per_node is None else table * _kept(cell, tf.random.fold_in(key, -1))
     return path
 
 

@@ -12,7 +12,7 @@ from tf_edd.samplers.path_sampler import Paths
 from tf_edd.spaces.space import CellSpec, Space
 
 
-@gin.configurable(module="tf_edd.samplers")
+@gin.register(module="tf_edd.samplers")
 @dataclasses.dataclass(frozen=True)
 class FairPaths:
     """Strict fairness: m paths per step for m candidates, by one random order of the candidates of each edge.
@@ -57,8 +57,11 @@ class RunningFairPaths:
     def sample(self, seed: tf.Tensor) -> list[Paths]:
         """As many paths as an edge has candidates; each candidate of each edge is in exactly one."""
         tables = [self._permuted(cell, tf.random.fold_in(seed, i)) for i, cell in enumerate(self._space.cells)]
-        kinds = [cell.kind for cell in self._space.cells]
-        return [{kind: table[j] for kind, table in zip(kinds, tables, strict=True)} for j in range(self._count)]
+        cell_types = [cell.cell_type for cell in self._space.cells]
+        return [
+            {cell_type: table[j] for cell_type, table in zip(cell_types, tables, strict=True)}
+            for j in range(self._count)
+        ]
 
     def _permuted(self, cell: CellSpec, seed) -> list[tf.Tensor]:
         candidates = np.array([np.flatnonzero(row) for row in cell.allowed])

@@ -13,7 +13,7 @@ from tf_edd.samplers.state import state_variable
 _IMAGES = 0xDA  # the stream of the images' order
 
 
-@gin.configurable(module="tf_edd.samplers")
+@gin.register(module="tf_edd.samplers")
 @dataclasses.dataclass(frozen=True)
 class ImportanceImages:
     """Data importance sampling: images in proportion to n = ||softmax(outputs) - one-hot label||, mixed with uniform.

@@ -13,7 +13,7 @@ from tf_edd.samplers.state import state_variable
 from tf_edd.spaces.space import Space
 
 
-@gin.configurable(module="tf_edd.samplers")
+@gin.register(module="tf_edd.samplers")
 @dataclasses.dataclass(frozen=True)
 class ImportancePaths:
     """Path importance sampling: p in proportion to the norm of the candidates' gradients, mixed with uniform.
@@ -22,11 +22,11 @@ class ImportancePaths:
         p <- tau G / sum G + (1 - tau) uniform,   G <- 0            after each epoch
         tau = smoothing * (done - 1) / epochs
 
-    S is the norm of the clipped gradient of a candidate's weights, summed over the cells of a kind and, where edges
+    S is the norm of the clipped gradient of a candidate's weights, summed over the cells of a type and, where edges
     share a distribution, averaged over the edges of the path that use the candidate.
 
     Attributes:
-        per_edge: Whether each edge has its own distribution. False shares one between the edges of a cell kind, as
+        per_edge: Whether each edge has its own distribution. False shares one between the edges of a cell type, as
             the released code does on NAS-Bench-201.
         smoothing: Largest share of the norms in p, in [0, 1]; the share grows linearly from 0 over the epochs.
         importance_weights: Whether to weigh the loss of a path by the product of 1 / (O p) over its edges, which the
@@ -52,7 +52,7 @@ class ImportancePaths:
             if not self.per_edge and len(lists) > 1:
                 raise UserError(
                     "ImportancePaths shares one distribution between edges with the same candidates: set per_edge = "
-                    f"True for this space. Received: {len(lists)} lists of candidates in cell {cell.kind!r}"
+                    f"True for this space. Received: {len(lists)} lists of candidates in cell {cell.cell_type!r}"
                 )
         return RunningImportancePaths(self, space)
 
@@ -68,12 +68,14 @@ class RunningImportancePaths:
     def __init__(self, settings: ImportancePaths, space: Space):
         self._settings, self._space = settings, space
         self._prior = uniform(space)
-        self._probs = {kind: state_variable(table, f"path_probs_{kind}") for kind, table in self._prior.items()}
+        self._probs = {
+            cell_type: state_variable(table, f"path_probs_{cell_type}") for cell_type, table in self._prior.items()
+        }
         self._norms = {
-            kind: state_variable(
-                np.zeros((len(table) if settings.per_edge else 1, table.shape[1])), f"path_norms_{kind}"
+            cell_type: state_variable(
+                np.zeros((len(table) if settings.per_edge else 1, table.shape[1])), f"path_norms_{cell_type}"
             )
-            for kind, table in self._prior.items()
+            for cell_type, table in self._prior.items()
         }
 
     @property
@@ -82,18 +84,21 @@ class RunningImportancePaths:
 
     @property
     def variables(self) -> list[tf.Variable]:
-        """p and G of each cell kind."""
+        """p and G of each cell type."""
         return [*self._probs.values(), *self._norms.values()]
 
     def distribution(self) -> dict[str, np.ndarray]:
-        return {kind: variable.numpy() for kind, variable in self._probs.items()}
+        return {cell_type: variable.numpy() for cell_type, variable in self._probs.items()}
 
     def sample(self, seed: tf.Tensor) -> list[Paths]:
         return [draw_path(self._space, {k: p.read_value() for k, p in self._probs.items()}, seed)]
 
     def ratio(self, path: Paths) -> tf.Tensor:
         """With it as a weight, the expected gradient is that of uniform paths."""
-        tables = [(path[kind] > 0, self._prior[kind], probs.read_value()) for kind, probs in self._probs.items()]
+        tables = [
+            (path[cell_type] > 0, self._prior[cell_type], probs.read_value())
+            for cell_type, probs in self._probs.items()
+        ]
         logs = [tf.where(on, tf.math.log(prior) - tf.math.log(probs), 0.0) for on, prior, probs in tables]
         return tf.exp(tf.add_n([tf.reduce_sum(log) for log in logs]))
 
@@ -104,18 +109,18 @@ class RunningImportancePaths:
         gradient by this factor. Where nodes keep only some of their edges, it is an upper bound.
         """
         moment = 1.0
-        for kind, prior in self._prior.items():
+        for cell_type, prior in self._prior.items():
             squares = np.square(prior.astype(np.float64))
-            terms = np.divide(squares, self._probs[kind].numpy(), out=np.zeros_like(squares), where=prior > 0)
+            terms = np.divide(squares, self._probs[cell_type].numpy(), out=np.zeros_like(squares), where=prior > 0)
             moment *= float(np.prod(terms.sum(axis=1)))
         return moment
 
     def record(self, path: Paths, norms: Paths) -> None:
         """G <- (G + S) / 2 for the candidates that the path uses and that have weights."""
-        for kind, average in self._norms.items():
-            seen = norms[kind]
+        for cell_type, average in self._norms.items():
+            seen = norms[cell_type]
             if not self._settings.per_edge:
-                edges = tf.reduce_sum(path[kind], axis=0, keepdims=True)
+                edges = tf.reduce_sum(path[cell_type], axis=0, keepdims=True)
                 seen = tf.math.divide_no_nan(tf.reduce_sum(seen, axis=0, keepdims=True), edges)
             now = average.read_value()
             average.assign(tf.where(seen > 0, (now + seen) / 2, now))
@@ -123,9 +128,9 @@ class RunningImportancePaths:
     def end_epoch(self, done: int, epochs: int) -> None:
         """p <- tau G / sum G + (1 - tau) uniform; G <- 0."""
         tau = self._settings.smoothing * (done - 1) / epochs
-        for kind, prior in self._prior.items():
-            norms = np.broadcast_to(self._norms[kind].numpy().astype(np.float64), prior.shape) * (prior > 0)
+        for cell_type, prior in self._prior.items():
+            norms = np.broadcast_to(self._norms[cell_type].numpy().astype(np.float64), prior.shape) * (prior > 0)
             total = norms.sum(axis=1, keepdims=True)
             learned = np.divide(norms, total, out=prior.astype(np.float64), where=total > 0)
-            self._probs[kind].assign((tau * learned + (1 - tau) * prior).astype(np.float32))
-            self._norms[kind].assign(np.zeros(self._norms[kind].shape, np.float32))
+            self._probs[cell_type].assign((tau * learned + (1 - tau) * prior).astype(np.float32))
+            self._norms[cell_type].assign(np.zeros(self._norms[cell_type].shape, np.float32))

@@ -7,7 +7,7 @@ import tensorflow as tf
 
 from tf_edd.spaces.space import Space
 
-Paths = dict[str, tf.Tensor]  # one path: cell kind -> [E, O]
+Paths = dict[str, tf.Tensor]  # one path: cell type -> [E, O]
 
 
 class RunningPathSampler(Protocol):
@@ -22,7 +22,7 @@ class RunningPathSampler(Protocol):
         """What it has learned, for the checkpoint."""
 
     def distribution(self) -> dict[str, np.ndarray]:
-        """Cell kind -> probability p of each candidate, [E, O]."""
+        """Cell type -> probability p of each candidate, [E, O]."""
 
     def sample(self, seed: tf.Tensor) -> list[Paths]:
         """The paths of a step; the same for the same seed, int32 [2], and distribution."""
@@ -34,7 +34,7 @@ class RunningPathSampler(Protocol):
         """E ratio^2 over paths drawn from p."""
 
     def record(self, path: Paths, norms: Paths) -> None:
-        """Records, inside the step, the norms of the clipped gradients: cell kind -> [E, O], summed over its cells."""
+        """Records, inside the step, the norms of the clipped gradients: cell type -> [E, O], summed over its cells."""
 
     def end_epoch(self, done: int, epochs: int) -> None:
         """Updates the distribution with what was recorded, after `done` of `epochs` epochs."""

@@ -6,7 +6,7 @@ import gin
 import tensorflow as tf
 
 
-@gin.configurable(module="tf_edd.samplers")
+@gin.register(module="tf_edd.samplers")
 @dataclasses.dataclass(frozen=True)
 class UniformImages:
     """Every image once per epoch, in a random order."""

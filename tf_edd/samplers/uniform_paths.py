@@ -11,7 +11,7 @@ from tf_edd.samplers.path_sampler import Paths
 from tf_edd.spaces.space import Space
 
 
-@gin.configurable(module="tf_edd.samplers")
+@gin.register(module="tf_edd.samplers")
 @dataclasses.dataclass(frozen=True)
 class UniformPaths:
     """One path per step, every candidate of every edge with the same probability.

@@ -10,7 +10,7 @@ from tf_edd.schedules.exp_temperature import EXPECTED_LOGIT, excess_of, temperat
 from tf_edd.schedules.temperature import TemperatureState
 
 
-@gin.configurable(module="tf_edd.schedules")
+@gin.register(module="tf_edd.schedules")
 @dataclasses.dataclass(frozen=True)
 class EntropyDecay:
     """EDD, Algorithm 2: d^exp follows the entropy of the probabilities, and t follows d^exp.

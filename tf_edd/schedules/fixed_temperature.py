@@ -69,7 +69,7 @@ class _Fixed:
             object.__setattr__(self, name, value)
 
 
-@gin.configurable(module="tf_edd.schedules")
+@gin.register(module="tf_edd.schedules")
 @dataclasses.dataclass(frozen=True)
 class ConstantTemperature(_Fixed):
     """One temperature for the whole search; DARTS has t = 1.
@@ -88,7 +88,7 @@ class ConstantTemperature(_Fixed):
         self._set(temperature=float(self.temperature), schedule=FixedSchedule((float(self.temperature),)))
 
 
-@gin.configurable(module="tf_edd.schedules")
+@gin.register(module="tf_edd.schedules")
 @dataclasses.dataclass(frozen=True)
 class LinearTemperature(_Fixed):
     """LTS (section 2.2): equal steps of t from t_0 to t_N, see `linear_list`.
@@ -115,7 +115,7 @@ class LinearTemperature(_Fixed):
         self._set(schedule=FixedSchedule(values))
 
 
-@gin.configurable(module="tf_edd.schedules")
+@gin.register(module="tf_edd.schedules")
 @dataclasses.dataclass(frozen=True)
 class ExponentialTemperature(_Fixed):
     """ETS (Eq. 10 to 12): equal steps of t^exp from t_0^exp to t_N^exp, see `exponential_list`.
@@ -144,7 +144,7 @@ class ExponentialTemperature(_Fixed):
         self._set(schedule=FixedSchedule(_exponential_values(self, points), logit_scale=self.logit_scale))
 
 
-@gin.configurable(module="tf_edd.schedules")
+@gin.register(module="tf_edd.schedules")
 @dataclasses.dataclass(frozen=True)
 class PeriodicTemperature(_Fixed):
     """PCD (kind "exponential") and LPCD (kind "linear"), section 4: a list that is run through in cycles.

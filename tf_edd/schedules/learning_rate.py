@@ -16,7 +16,7 @@ class Rate(Protocol):
         """The rate of epoch 0, 1, ..."""
 
 
-@gin.configurable(module="tf_edd.schedules")
+@gin.register(module="tf_edd.schedules")
 @dataclasses.dataclass(frozen=True)
 class ConstantRate:
     """The same rate in every epoch.
@@ -37,7 +37,7 @@ class ConstantRate:
         return self.value
 
 
-@gin.configurable(module="tf_edd.schedules")
+@gin.register(module="tf_edd.schedules")
 @dataclasses.dataclass(frozen=True)
 class CosineRate:
     """Cosine decay, half a cosine from `base` down to `minimum`.
@@ -76,7 +76,7 @@ class CosineRate:
         return self.minimum + (self.base - self.minimum) * (1 + math.cos(math.pi * progress)) / 2
 
 
-@gin.configurable(module="tf_edd.schedules")
+@gin.register(module="tf_edd.schedules")
 @dataclasses.dataclass(frozen=True)
 class ExponentialRate:
     """Exponential decay.
@@ -103,7 +103,7 @@ class ExponentialRate:
         return self.base * self.decay**epoch
 
 
-@gin.configurable(module="tf_edd.schedules")
+@gin.register(module="tf_edd.schedules")
 @dataclasses.dataclass(frozen=True)
 class LinearRate:
     """Linear decay towards zero with a slower tail: E epochs, the last T of them in the tail.
@@ -139,7 +139,7 @@ class LinearRate:
         return self.base * (left - self.tail) / line if left > self.tail else self.base * left / (line * self.tail)
 
 
-@gin.configurable(module="tf_edd.schedules")
+@gin.register(module="tf_edd.schedules")
 @dataclasses.dataclass(frozen=True)
 class WarmupRate:
     """A linear warmup in place of the first epochs of a schedule r; it ends at the rate r(0).
@@ -168,7 +168,7 @@ class WarmupRate:
         return self.rate(0) * (epoch + 1) / self.epochs if epoch < self.epochs else self.rate(epoch)
 
 
-@gin.configurable(module="tf_edd.schedules")
+@gin.register(module="tf_edd.schedules")
 @dataclasses.dataclass(frozen=True)
 class SequenceRate:
     """Two schedules, one after the other.

@@ -1,4 +1,4 @@
-"""What a search composes, told before anything runs."""
+"""What a search composes, described before anything runs."""
 
 from typing import TYPE_CHECKING
 

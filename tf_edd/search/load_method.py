@@ -1,5 +1,8 @@
 """A method from its gin file."""
 
+import gin
+import numpy as np
+
 from tf_edd.runtime import config
 from tf_edd.search import parts  # noqa: F401 (registers what the gin files name)
 from tf_edd.search.method import Method
@@ -20,6 +23,11 @@ def load_method(*gin_files: str, **macros) -> Method:
     Raises:
         UserError: A missing file, an unknown macro, a method that is not complete.
     """
-    bindings = [f"{name} = {value!r}" for name, value in macros.items()]
+    bindings = [f"{name} = {_text(value)}" for name, value in macros.items()]
     with config.parsed(gin_files, bindings, ("Method",)):
-        return Method()
+        return gin.get_configurable(Method)()
+
+
+def _text(value) -> str:
+    """A value as gin text; a NumPy number as the number that it is."""
+    return repr(value.item() if isinstance(value, np.generic) else value)

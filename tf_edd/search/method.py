@@ -16,7 +16,7 @@ from tf_edd.steps import StepPart
 from tf_edd.steps.step import LOGIT_PARTS
 
 
-@gin.configurable(module="tf_edd.search")
+@gin.register(module="tf_edd.search")
 @dataclasses.dataclass(frozen=True)
 class Method:
     """The parts of a search method; each knows nothing of the others. A method can be used for many searches.

@@ -18,17 +18,17 @@ SHOWN = {
 def architecture_metrics(state) -> dict[str, float]:
     """Temperature, entropies in nats (paper, Eq. 13) and counts of the operations that a collapse prefers.
 
-    Both over all cell kinds and for each of them.
+    Both over all cell types and for each of them.
     """
     metrics = {"arch/temperature": state.temperature, "arch/entropy": float(mean_entropy(state.probs))}
-    for kind, probs in state.probs.items():
-        metrics[f"arch/entropy_{kind}"] = float(mean_entropy([probs]))
+    for cell_type, probs in state.probs.items():
+        metrics[f"arch/entropy_{cell_type}"] = float(mean_entropy([probs]))
     for operation in COLLAPSE_OPERATIONS:
         tag = f"arch/{operation.removesuffix('_connect')}_count"
         metrics[tag] = float(state.genotype.count(operation))
         # the cells of a chain are single edges, whose counts say no more than the genotype
-        for kind in () if state.space.is_chain else state.probs:
-            metrics[f"{tag}_{kind}"] = float(state.genotype.count(operation, kind))
+        for cell_type in () if state.space.is_chain else state.probs:
+            metrics[f"{tag}_{cell_type}"] = float(state.genotype.count(operation, cell_type))
     return metrics
 
 

@@ -12,7 +12,7 @@ from tf_edd.actions.search_state import SearchState
 from tf_edd.architectures.logits import ArchLogits
 from tf_edd.data import ImageData, as_augmentations
 from tf_edd.data.batches import SearchBatches, make_splits
-from tf_edd.errors import UserError, require_count
+from tf_edd.errors import UserError
 from tf_edd.evaluation.supernet_evaluator import SupernetEvaluator
 from tf_edd.networks.check_images import check_images
 from tf_edd.networks.supernet import Supernet
@@ -21,6 +21,7 @@ from tf_edd.runtime.checkpoint import Checkpointer
 from tf_edd.runtime.file_names import SPACE
 from tf_edd.runtime.model_dir import check_model_dir, open_model_dir
 from tf_edd.runtime.record import describe
+from tf_edd.runtime.run_numbers import run_numbers
 from tf_edd.runtime.strategy import current, is_chief
 from tf_edd.search.description import describe_search
 from tf_edd.search.method import Method
@@ -98,8 +99,8 @@ class SearchPlan:
         Raises:
             UserError: any that cannot be used.
         """
+        epochs, batch_size, seed = run_numbers(epochs, batch_size, seed)
         strategy = tf.distribute.get_strategy()
-        _check(batch_size, epochs, strategy.num_replicas_in_sync)
         method.check(epochs)
         images, augmentation = data.load(data_dir), as_augmentations(augmentation)
         check_images(space, images.image_shape)
@@ -113,28 +114,28 @@ class SearchPlan:
         method.step.check(space, batches)
         record = {
             "seed": seed,
-            "deterministic": current().deterministic,
-            "precision": keras.config.dtype_policy().name,
-            "space": describe(space),
-            "data": describe(data),
-            "images": images.name,
+            **current().record(),
+            "space": space,
+            "data": data,
+            "images": images,
             "splits": splits,
             "epochs": epochs,
             "batch_size": batch_size,
-            "augmentation": describe(batches.augmentation),
-            "method": describe(method),
+            "augmentation": batches.augmentation,
+            "method": method,
             "rematerialize": rematerialize,
         }
+        described = describe(record)
         if method.selector is not None:
             selector = method.selector.prepare(space, images.image_shape, images.num_classes, seed)
             method = dataclasses.replace(method, selector=selector)
-        return cls(space, images, method, batches, splits, epochs, rematerialize, seed, record)
+        return cls(space, images, method, batches, splits, epochs, rematerialize, seed, described)
 
     def text(self) -> str:
         """What would run, for people."""
-        told = describe_search(self)
+        text = describe_search(self)
         gin_text = config.config_text(("search", "configure"))
-        return f"{told}\n\n{gin_text}" if gin_text else told
+        return f"{text}\n\n{gin_text}" if gin_text else text
 
     def start(self, model_dir, actions, checkpoint_steps, overwrite: bool) -> SearchRun:
         """Builds everything, opens the folder and restores the newest checkpoint, if there is one."""
@@ -174,9 +175,3 @@ def _checkpointer(state, method: Method, logits, step: Step, chief: bool) -> Che
     moved: dict[str, Any] = {optimizers[phase]: getattr(method, optimizers[phase]) for phase in step.phases}
     variables = {"supernet": state.supernet, "logits": logits, **moved, **step.variables}
     return Checkpointer(state.folder, variables, state, chief=chief)
-
-
-def _check(batch_size, epochs, replicas) -> None:
-    require_count(batch_size=batch_size, epochs=epochs)
-    if batch_size % replicas:
-        raise UserError(f"batch_size must be a multiple of the {replicas} replicas. Received: batch_size={batch_size}")

@@ -164,13 +164,13 @@ def _splits(record: dict, pictures: ImageData):
     Raises:
         UserError: Another data set.
     """
-    recorded = record["splits"]
-    if record["images"] == pictures.name and recorded["images"] == pictures.train.size:
+    recorded, name = record["splits"], record["images"]["name"]
+    if name == pictures.name and recorded["images"] == pictures.train.size:
         train, valid, made = make_splits(pictures, (recorded["train"], recorded["valid"]), recorded["seed"])
         if json.loads(json.dumps(made)) == recorded:
             return train, valid
     raise UserError(
-        f"Expected the data set of the search: {record['images']!r}, {recorded['images']} training images. Received: "
+        f"Expected the data set of the search: {name!r}, {recorded['images']} training images. Received: "
         f"{pictures.name!r}, {pictures.train.size} training images, or the same in another order"
     )
 

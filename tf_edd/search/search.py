@@ -159,7 +159,7 @@ def _take_steps(run: SearchRun, progress: Progress) -> None:
 
 
 def _measure(run: SearchRun) -> dict[str, float]:
-    """What the epoch has come to, by TensorBoard tag; sets the state's architecture and genotype."""
+    """The metrics of the epoch, by TensorBoard tag; sets the state's architecture and genotype."""
     state = run.state
     epoch = EpochInfo(state.epoch, state.epochs, state.step, state.seed, run.batches)
     metrics = run.step.end_epoch(epoch)

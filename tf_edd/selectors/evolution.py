@@ -12,7 +12,7 @@ from tf_edd.selectors.size_limits import SizeLimits
 from tf_edd.selectors.trials import Trials, generator, open_log
 
 
-@gin.configurable(module="tf_edd.selectors")
+@gin.register(module="tf_edd.selectors")
 @dataclasses.dataclass(frozen=True)
 class EvolutionarySearch:
     """Evolution: each generation is bred from the best candidates of all generations before it.

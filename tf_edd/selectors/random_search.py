@@ -13,7 +13,7 @@ from tf_edd.selectors.trials import Trials, generator, open_log
 _ROUND = 50  # evaluations between two reports
 
 
-@gin.configurable(module="tf_edd.selectors")
+@gin.register(module="tf_edd.selectors")
 @dataclasses.dataclass(frozen=True)
 class RandomSearch:
     """The best of different random cells: the baseline of `EvolutionarySearch`, by default with its budget.

@@ -15,7 +15,7 @@ from tf_edd.spaces.space import Space
 ImageShape = tuple[int, int, int]
 
 
-@gin.configurable(module="tf_edd.selectors")
+@gin.register(module="tf_edd.selectors")
 @dataclasses.dataclass(frozen=True)
 class FinalSize:
     """The network in which a selector counts parameters and multiply-adds: genotype -> counts.
@@ -59,7 +59,7 @@ class FinalSize:
         return f"{self.space.name}, {len(cells)} cells from {cells[0]} channels, {shape}, {self.num_classes} classes"
 
 
-@gin.configurable(module="tf_edd.selectors")
+@gin.register(module="tf_edd.selectors")
 @dataclasses.dataclass(frozen=True)
 class SizeLimits:
     """Upper limits on the size of a final network; None for no limit.

@@ -24,7 +24,7 @@ AUXILIARY_CHANNELS = 768
 STEMS = ("evaluation", "search")
 
 
-@gin.configurable(module="tf_edd.spaces")
+@gin.register(module="tf_edd.spaces")
 def darts(
     init_channels: int = 16, num_cells: int = 8, num_nodes: int = 4, stem_multiplier: int = 3, with_none: bool = True
 ) -> Space:
@@ -51,7 +51,7 @@ def darts(
     return Space("darts", cells, cifar_blocks(init_channels, num_cells, stem_multiplier))
 
 
-@gin.configurable(module="tf_edd.spaces")
+@gin.register(module="tf_edd.spaces")
 def darts_imagenet(
     init_channels: int = 48, num_cells: int = 14, num_nodes: int = 4, stem: str = "evaluation", with_none: bool = True
 ) -> Space:
@@ -83,18 +83,18 @@ def cell_specs(num_nodes: int, primitives: dict[str, Sequence[tuple[str, ...]]])
 
     Args:
         num_nodes: number of intermediate nodes.
-        primitives: cell kind -> candidates of each edge, ordered by target node, then by source.
+        primitives: cell type -> candidates of each edge, ordered by target node, then by source.
     """
     total = INPUTS + num_nodes
     pairs = [(source, target) for target in range(INPUTS, total) for source in range(target)]
     return tuple(
         CellSpec(
-            kind=kind,
+            cell_type=cell_type,
             num_inputs=INPUTS,
             num_nodes=total,
             edges=tuple(
-                Edge(source, target, candidates, stride=2 if kind == "reduce" and source < INPUTS else 1)
-                for (source, target), candidates in zip(pairs, primitives[kind], strict=True)
+                Edge(source, target, candidates, stride=2 if cell_type == "reduce" and source < INPUTS else 1)
+                for (source, target), candidates in zip(pairs, primitives[cell_type], strict=True)
             ),
             output="concat",
             edges_per_node=KEPT_EDGES,
@@ -102,7 +102,7 @@ def cell_specs(num_nodes: int, primitives: dict[str, Sequence[tuple[str, ...]]])
             preprocess=True,
             pool_norm=True,
         )
-        for kind in KINDS
+        for cell_type in KINDS
     )
 
 
@@ -125,7 +125,7 @@ def check_sizes(**sizes: int) -> None:
 def _cells(num_nodes: int, with_none: bool) -> tuple[CellSpec, ...]:
     candidates = PRIMITIVES if with_none else PRIMITIVES[1:]
     edges = num_nodes * INPUTS + num_nodes * (num_nodes - 1) // 2
-    return cell_specs(num_nodes, {kind: [candidates] * edges for kind in KINDS})
+    return cell_specs(num_nodes, {cell_type: [candidates] * edges for cell_type in KINDS})
 
 
 def _body(init_channels: int, num_cells: int, auxiliary: str) -> list[Block]:

@@ -7,7 +7,7 @@ from tf_edd.spaces.space import Block, CellSpec, Edge, Space
 
 PRIMITIVES = ("none", "skip_connect", "nor_conv_1x1", "nor_conv_3x3", "avg_pool_3x3")
 CELL = CellSpec(
-    kind="cell",
+    cell_type="cell",
     num_inputs=1,
     num_nodes=4,
     edges=tuple(Edge(source, target, PRIMITIVES) for target in range(1, 4) for source in range(target)),
@@ -15,7 +15,7 @@ CELL = CellSpec(
 STAGES = 3
 
 
-@gin.configurable(module="tf_edd.spaces")
+@gin.register(module="tf_edd.spaces")
 def nas_bench_201(init_channels: int = 16, cells_per_stage: int = 5) -> Space:
     """NAS-Bench-201: one cell of 4 nodes and 6 edges with 5 candidates each, 5^6 = 15,625 architectures.
 
@@ -35,6 +35,6 @@ def nas_bench_201(init_channels: int = 16, cells_per_stage: int = 5) -> Space:
         channels = init_channels * 2**stage
         if stage:
             blocks.append(Block("reduction", channels, stride=2))
-        blocks.extend([Block("cell", channels, cell=CELL.kind)] * cells_per_stage)
+        blocks.extend([Block("cell", channels, cell=CELL.cell_type)] * cells_per_stage)
     blocks.append(Block("head", blocks[-1].channels))
     return Space("nas_bench_201", (CELL,), tuple(blocks))

@@ -18,7 +18,7 @@ PRIMITIVES = (
 DIVISOR = 8
 
 
-@gin.configurable(module="tf_edd.spaces")
+@gin.register(module="tf_edd.spaces")
 def proxyless(
     widths: Sequence[int] = (24, 40, 80, 96, 192, 320),
     blocks: Sequence[int] = (4, 4, 4, 4, 4, 1),
@@ -34,7 +34,7 @@ def proxyless(
 
     A block is an inverted bottleneck with a depthwise kernel of 3, 5 or 7 and an expansion of 3 or 6. Where neither
     size nor width changes, the input is added to the output and `none` is a candidate too, which leaves the block out.
-    The first block of a stage changes stride and width. Every block is a cell kind of one edge, named `block_01` etc.
+    The first block of a stage changes stride and width. Every block is a cell type of one edge, named `block_01` etc.
 
     Args:
         widths: channels of each stage.
@@ -63,16 +63,16 @@ def proxyless(
     for width, count, first_stride in zip(widths, counts, strides, strict=True):
         for stride in (first_stride, *[1] * (count - 1)):
             cells.append(_cell(f"block_{len(cells) + 1:02d}", stride, stride == 1 and width == before, with_none))
-            chain.append(Block("cell", width, stride, cells[-1].kind))
+            chain.append(Block("cell", width, stride, cells[-1].cell_type))
             before = width
     stem = (Block("mobile_stem", stem_width, stem_stride), Block("mobile_first", first_width))
     head = (Block("mobile_head", head_width), Block("classifier", head_width))
     return Space("proxyless", tuple(cells), (*stem, *chain, *head))
 
 
-def _cell(kind: str, stride: int, residual: bool, with_none: bool) -> CellSpec:
+def _cell(cell_type: str, stride: int, residual: bool, with_none: bool) -> CellSpec:
     candidates = (*PRIMITIVES, "none") if residual and with_none else PRIMITIVES
-    return CellSpec(kind, num_inputs=1, num_nodes=2, edges=(Edge(0, 1, candidates, stride),), residual=residual)
+    return CellSpec(cell_type, num_inputs=1, num_nodes=2, edges=(Edge(0, 1, candidates, stride),), residual=residual)
 
 
 def _scaled(width: int, multiplier: float) -> int:

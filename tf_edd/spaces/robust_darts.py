@@ -31,7 +31,7 @@ S1_REDUCE = (
 )
 
 
-@gin.configurable(module="tf_edd.spaces")
+@gin.register(module="tf_edd.spaces")
 def s1(init_channels: int = 16, num_cells: int = 8, stem_multiplier: int = 3) -> Space:
     """S1: two candidates per edge, those that a search in the DARTS space ranked first; they differ between edges.
 
@@ -46,26 +46,26 @@ def s1(init_channels: int = 16, num_cells: int = 8, stem_multiplier: int = 3) ->
     return _space("s1", {"normal": S1_NORMAL, "reduce": S1_REDUCE}, init_channels, num_cells, stem_multiplier)
 
 
-@gin.configurable(module="tf_edd.spaces")
+@gin.register(module="tf_edd.spaces")
 def s2(init_channels: int = 16, num_cells: int = 8, stem_multiplier: int = 3) -> Space:
     """S2: skip connection or separable convolution 3x3 on every edge. Arguments and errors as of `s1`."""
     return _uniform("s2", (SKIP, SEP3), init_channels, num_cells, stem_multiplier)
 
 
-@gin.configurable(module="tf_edd.spaces")
+@gin.register(module="tf_edd.spaces")
 def s3(init_channels: int = 16, num_cells: int = 8, stem_multiplier: int = 3) -> Space:
     """S3: `none`, skip connection or separable convolution 3x3 on every edge. Arguments and errors as of `s1`."""
     return _uniform("s3", ("none", SKIP, SEP3), init_channels, num_cells, stem_multiplier)
 
 
-@gin.configurable(module="tf_edd.spaces")
+@gin.register(module="tf_edd.spaces")
 def s4(init_channels: int = 16, num_cells: int = 8, stem_multiplier: int = 3) -> Space:
     """S4: noise or separable convolution 3x3 on every edge. Arguments and errors as of `s1`."""
     return _uniform("s4", ("noise", SEP3), init_channels, num_cells, stem_multiplier)
 
 
 def _uniform(name, candidates, init_channels, num_cells, stem_multiplier) -> Space:
-    primitives = {kind: (candidates,) * NUM_EDGES for kind in KINDS}
+    primitives = {cell_type: (candidates,) * NUM_EDGES for cell_type in KINDS}
     return _space(name, primitives, init_channels, num_cells, stem_multiplier)
 
 

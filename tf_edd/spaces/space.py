@@ -31,7 +31,7 @@ class CellSpec:
     """A cell: a directed acyclic graph of nodes and compound edges.
 
     Attributes:
-        kind: name of the cell kind; all cells of one kind share their architecture logits.
+        cell_type: name of the cell type; all cells of one type share their architecture logits.
         num_inputs: how many previous outputs the cell reads (1 on NAS-Bench-201, 2 in the DARTS space).
         num_nodes: number of nodes, including the inputs.
         edges: E compound edges in the order of the rows of the architecture logits.
@@ -44,7 +44,7 @@ class CellSpec:
         residual: whether the last input is added to the last node; with `none` on its edges nothing else remains.
     """
 
-    kind: str
+    cell_type: str
     num_inputs: int
     num_nodes: int
     edges: tuple[Edge, ...]
@@ -103,7 +103,7 @@ class Block:
             "auxiliary" is a side branch that reads the block before it, which the training of a final network may add.
         channels: output channels (of each node, in a cell).
         stride: spatial stride.
-        cell: the kind of cell, for role "cell".
+        cell: the type of cell, for role "cell".
     """
 
     role: str
@@ -137,11 +137,11 @@ class Wire:
 
 @dataclasses.dataclass(frozen=True)
 class Space:
-    """A search space: its cell kinds, and the macro skeleton that stacks them.
+    """A search space: its cell types, and the macro skeleton that stacks them.
 
     Attributes:
         name: the name written into genotypes; a genotype of another name is refused.
-        cells: the cell kinds that are searched.
+        cells: the cell types that are searched.
         blocks: the macro skeleton, from the image to the logits.
     """
 
@@ -161,12 +161,14 @@ class Space:
             "sha256": hashlib.sha256(text.encode()).hexdigest(),
         }
 
-    def cell(self, kind: str) -> CellSpec:
-        """The cell of this kind."""
+    def cell(self, cell_type: str) -> CellSpec:
+        """The cell of this type."""
         for cell in self.cells:
-            if cell.kind == kind:
+            if cell.cell_type == cell_type:
                 return cell
-        raise KeyError(f"Space {self.name!r} has cells {[c.kind for c in self.cells]}. Received: kind={kind!r}")
+        raise KeyError(
+            f"Space {self.name!r} has cells {[c.cell_type for c in self.cells]}. Received: cell_type={cell_type!r}"
+        )
 
     @property
     def wires(self) -> tuple[Wire, ...]:
@@ -187,14 +189,14 @@ class Space:
 
     @property
     def is_chain(self) -> bool:
-        """Whether every cell is a single edge and a kind of its own: a genotype is then a list of operations."""
-        kinds = [block.cell for block in self.blocks if block.role == "cell"]
-        return len(kinds) == len(set(kinds)) > 1 and all(len(cell.edges) == 1 for cell in self.cells)
+        """Whether every cell is a single edge and a type of its own: a genotype is then a list of operations."""
+        cell_types = [block.cell for block in self.blocks if block.role == "cell"]
+        return len(cell_types) == len(set(cell_types)) > 1 and all(len(cell.edges) == 1 for cell in self.cells)
 
     @property
     def logit_shapes(self) -> Mapping[str, tuple[int, int]]:
-        """Shape [E, O] of the architecture logits of each cell kind."""
-        return {cell.kind: (len(cell.edges), cell.num_primitives) for cell in self.cells}
+        """Shape [E, O] of the architecture logits of each cell type."""
+        return {cell.cell_type: (len(cell.edges), cell.num_primitives) for cell in self.cells}
 
     @property
     def num_architectures(self) -> int:
@@ -206,7 +208,7 @@ def space_to_json(space: Space) -> dict:
     """A space as JSON, from which `space_from_json` makes an equal one.
 
     Fields that have their default are left out. An edge is [source, target, stride, row], where the row is that of its
-    candidates in the list `primitives` of the cell; a block is [role, channels, stride, cell kind].
+    candidates in the list `primitives` of the cell; a block is [role, channels, stride, cell type].
     """
     cells = [_cell_to_json(cell) for cell in space.cells]
     return {"name": space.name, "cells": cells, "blocks": [list(dataclasses.astuple(block)) for block in space.blocks]}

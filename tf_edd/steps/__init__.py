@@ -4,25 +4,15 @@
     SecondOrder    as FirstOrder, but the logits foresee the next step of the weights (DARTS-V2)
     SampledPaths   the weights alone, on sampled paths (SPOS, FairNAS, PA&DA)
 
-`step.py` has the interface that the search loop calls and the plumbing that steps share.
+`step.py` has the interface that the search loop calls, `plumbing.py` what steps share.
 """
 
 from tf_edd.steps.alternation import Alternation
 from tf_edd.steps.first_order import FirstOrder
+from tf_edd.steps.plumbing import Pass, PassInfo
 from tf_edd.steps.sampled_paths import SampledPaths
 from tf_edd.steps.second_order import SecondOrder
-from tf_edd.steps.step import (
-    Architecture,
-    Batch,
-    EpochInfo,
-    Pass,
-    PassInfo,
-    Step,
-    StepInfo,
-    StepPart,
-    StepSetup,
-    Validation,
-)
+from tf_edd.steps.step import Architecture, Batch, EpochInfo, Step, StepInfo, StepPart, StepSetup, Validation
 
 __all__ = [
     "Alternation",

@@ -6,16 +6,10 @@ import tensorflow as tf
 
 from tf_edd.errors import require_one_of, require_positive
 from tf_edd.optimizers.gradients import apply_gradients
-from tf_edd.steps.step import (
-    Architecture,
-    Batch,
-    EpochInfo,
+from tf_edd.steps.plumbing import (
     PassInfo,
     StepFunctions,
-    StepInfo,
-    StepSetup,
     Terms,
-    Validation,
     compiled,
     mixture_validation,
     moment_tensors,
@@ -23,6 +17,7 @@ from tf_edd.steps.step import (
     pass_info,
     temperature_variable,
 )
+from tf_edd.steps.step import Architecture, Batch, EpochInfo, StepInfo, StepSetup, Validation
 
 PHASES = ("weights", "arch")
 ORDERS = {"weights_first": PHASES, "arch_first": PHASES[::-1]}

@@ -8,12 +8,13 @@ import gin
 import tensorflow as tf
 
 from tf_edd.steps.alternation import PHASES, Alternation, check_alternation
-from tf_edd.steps.step import LOGIT_PARTS, Pass, StepSetup, relaxed, step_context, supernet_loss
+from tf_edd.steps.plumbing import Pass, relaxed, step_context, supernet_loss
+from tf_edd.steps.step import LOGIT_PARTS, StepSetup
 
 ZERO = tf.UnconnectedGradients.ZERO  # a candidate that a mixture leaves out has no gradient
 
 
-@gin.configurable(module="tf_edd.steps")
+@gin.register(module="tf_edd.steps")
 @dataclasses.dataclass(frozen=True)
 class FirstOrder:
     """One step of the weights on the training batch and one of the logits on the validation batch (paper, Eq. 1).
@@ -47,7 +48,7 @@ class FirstOrder:
         check_alternation(self.order, self.weight_gradient_clip, self.arch_gradient_clip)
 
     def check(self, space, batches) -> None:
-        """Every space and all images will do."""
+        """Accepts every space and all images."""
 
     def build(self, setup: StepSetup) -> Alternation:
         """The step of one search."""

@@ -23,12 +23,13 @@ from tf_edd.optimizers.gradients import apply_clipped, reduce_and_clip, share_of
 from tf_edd.runtime.seeds import step_seed
 from tf_edd.runtime.tracing import no_collection
 from tf_edd.samplers import ImageSampler, PathSampler, draw_path, uniform
-from tf_edd.steps.step import Architecture, Batch, EpochInfo, StepInfo, StepSetup, Validation, distributed
+from tf_edd.steps.plumbing import distributed
+from tf_edd.steps.step import Architecture, Batch, EpochInfo, StepInfo, StepSetup, Validation
 
 _ZERO = tf.UnconnectedGradients.ZERO
 
 
-@gin.configurable(module="tf_edd.steps")
+@gin.register(module="tf_edd.steps")
 @dataclasses.dataclass(frozen=True)
 class SampledPaths:
     """Trains the supernet's weights on sampled paths (SPOS, FairNAS, PA&DA).
@@ -161,7 +162,7 @@ class PathTraining:
     def architecture(self, temperature: float) -> Architecture:
         """Logarithms and probabilities of the paths' candidates."""
         probs = self._paths.distribution()
-        return Architecture({kind: np.log(np.maximum(table, 1e-30)) for kind, table in probs.items()}, probs)
+        return Architecture({cell_type: np.log(np.maximum(table, 1e-30)) for cell_type, table in probs.items()}, probs)
 
     def validate(self, epoch: EpochInfo, evaluate: Callable, discretizer: Callable) -> Validation:
         """The best of some uniformly drawn cells on the validation split, and the mean accuracy of all of them."""
@@ -169,7 +170,7 @@ class PathTraining:
         for number in range(self._part.num_validated_paths):
             seed = step_seed(self._seed, epoch.epoch * self._part.num_validated_paths + number, "assess")
             path = draw_path(space, uniform(space), seed)
-            cells.append(discretizer({kind: table.numpy() for kind, table in path.items()}, space))
+            cells.append(discretizer({cell_type: table.numpy() for cell_type, table in path.items()}, space))
             loss, accuracy = evaluate(cells[-1].one_hot(space))
             losses.append(loss)
             hits.append(accuracy)
@@ -181,7 +182,7 @@ class PathTraining:
         paths = self._paths.sample(step_seed(self._seed, index, "path"))
         losses, hits, values, gradients = self._passes(images, labels, rows, paths)
         clipped = reduce_and_clip(self._optimizer, gradients, self._part.weight_gradient_clip)
-        union = {kind: tf.add_n([path[kind] for path in paths]) for kind in paths[0]}
+        union = {cell_type: tf.add_n([path[cell_type] for path in paths]) for cell_type in paths[0]}
         apply_clipped(self._optimizer, clipped, self._variables, self._used(union))
         norms = clipped.norms
         if self._paths.importance_weights:  # p is to follow the gradient, not the gradient over p
@@ -234,15 +235,15 @@ class PathTraining:
 
     def _used(self, union) -> list[tf.Tensor | None]:
         """Per variable whether a path of the step uses it; None for those of no candidate."""
-        flags = {kind: tf.unstack(tf.reshape(table > 0, [-1])) for kind, table in union.items()}
-        return [None if owner is None else flags[owner.kind][owner.place] for owner in self._owners]
+        flags = {cell_type: tf.unstack(tf.reshape(table > 0, [-1])) for cell_type, table in union.items()}
+        return [None if owner is None else flags[owner.cell_type][owner.place] for owner in self._owners]
 
     def _candidate_norms(self, norms) -> dict[str, tf.Tensor]:
-        """Cell kind -> norms of clipped gradients [E, O], summed over the kind's cells and a candidate's weights."""
+        """Cell type -> norms of clipped gradients [E, O], summed over the type's cells and a candidate's weights."""
         return {
-            kind: tf.reshape(tf.math.unsorted_segment_sum(tf.gather(norms, own), places, size[0] * size[1]), size)
-            for kind, size in self._supernet.space.logit_shapes.items()
-            for own, places in [_places(self._owners, kind)]
+            cell_type: tf.reshape(tf.math.unsorted_segment_sum(tf.gather(norms, own), places, size[0] * size[1]), size)
+            for cell_type, size in self._supernet.space.logit_shapes.items()
+            for own, places in [_places(self._owners, cell_type)]
         }
 
     def _drawn_gradients(self, scheme, images, labels, rows, index):
@@ -276,24 +277,26 @@ class PathTraining:
 
 @dataclasses.dataclass(frozen=True)
 class _Owner:
-    """The candidate that a variable belongs to, by its place in the flat table of its cell kind."""
+    """The candidate that a variable belongs to, by its place in the flat table of its cell type."""
 
-    kind: str
+    cell_type: str
     place: int
 
 
 def _owners(supernet) -> list[_Owner | None]:
     owners = {}
-    for kind, edge, position, operation in supernet.candidates():
-        width = supernet.space.logit_shapes[kind][1]
+    for cell_type, edge, position, operation in supernet.candidates():
+        width = supernet.space.logit_shapes[cell_type][1]
         for variable in operation.trainable_variables:
-            owners[id(variable)] = _Owner(kind, edge * width + position)
+            owners[id(variable)] = _Owner(cell_type, edge * width + position)
     return [owners.get(id(variable)) for variable in supernet.trainable_variables]
 
 
-def _places(owners, kind) -> tuple[list[int], list[int]]:
-    """Indices of a kind's candidates' variables, and the places of their candidates."""
-    found = [(index, owner.place) for index, owner in enumerate(owners) if owner is not None and owner.kind == kind]
+def _places(owners, cell_type) -> tuple[list[int], list[int]]:
+    """Indices of a type's candidates' variables, and the places of their candidates."""
+    found = [
+        (index, owner.place) for index, owner in enumerate(owners) if owner is not None and owner.cell_type == cell_type
+    ]
     return [index for index, _ in found], [place for _, place in found]
 
 

@@ -13,13 +13,14 @@ from tf_edd.errors import UserError, require_one_of, require_positive
 from tf_edd.optimizers import LooksAhead, unscaled
 from tf_edd.steps.alternation import PHASES, Alternation, check_alternation
 from tf_edd.steps.first_order import weight_pass
-from tf_edd.steps.step import LOGIT_PARTS, Pass, StepSetup, relaxed, step_context, summed, supernet_loss, with_weights
+from tf_edd.steps.plumbing import Pass, relaxed, step_context, summed, supernet_loss, with_weights
+from tf_edd.steps.step import LOGIT_PARTS, StepSetup
 
 PRODUCTS = ("finite_difference", "exact")
 ZERO = tf.UnconnectedGradients.ZERO  # a candidate that a mixture leaves out has no gradient
 
 
-@gin.configurable(module="tf_edd.steps")
+@gin.register(module="tf_edd.steps")
 @dataclasses.dataclass(frozen=True)
 class SecondOrder:
     """The weights as in `FirstOrder`; the logits foresee the step that the weights will take (DARTS, Eq. 6 to 8).
@@ -72,7 +73,7 @@ class SecondOrder:
         require_positive(epsilon=self.epsilon)
 
     def check(self, space, batches) -> None:
-        """Every space and all images will do."""
+        """Accepts every space and all images."""
 
     def build(self, setup: StepSetup) -> Alternation:
         """The step of one search."""

@@ -3,13 +3,12 @@
 import dataclasses
 from collections.abc import Sequence
 
-import keras
 import tensorflow as tf
 
 from tf_edd.analysis.counting import count
 from tf_edd.architectures.genotype import Genotype
 from tf_edd.data import Augmentation, Data, ImageData, Images, as_augmentations, split
-from tf_edd.errors import UserError, require_count
+from tf_edd.errors import UserError
 from tf_edd.evaluation.scorer import Scorer
 from tf_edd.networks.check_images import check_images
 from tf_edd.networks.final_network import build_final_network, inference_model
@@ -17,6 +16,7 @@ from tf_edd.runtime import config, seeds
 from tf_edd.runtime.checkpoint import Checkpointer
 from tf_edd.runtime.model_dir import check_model_dir, open_model_dir
 from tf_edd.runtime.record import describe
+from tf_edd.runtime.run_numbers import run_numbers
 from tf_edd.runtime.strategy import current, is_chief
 from tf_edd.spaces import Space
 from tf_edd.training.recipe import TrainingRecipe
@@ -80,7 +80,7 @@ class RetrainPlan:
         Raises:
             UserError: Any that cannot be used.
         """
-        _check_sizes(batch_size, epochs, tf.distribute.get_strategy().num_replicas_in_sync)
+        epochs, batch_size, seed = run_numbers(epochs, batch_size, seed)
         space = searched_space(model_dir) if space is None else space
         genotype = find_genotype(genotype, model_dir, space)
         recipe = recipe.complete(epochs)
@@ -93,21 +93,19 @@ class RetrainPlan:
         train.batches(batch_size, seed, 0, augment=augmentation)  # what cannot treat these images says so now
         record = {
             "seed": seed,
-            "deterministic": current().deterministic,
-            "precision": keras.config.dtype_policy().name,
+            **current().record(),
             "genotype": str(genotype),
-            "space": describe(space),
-            "data": describe(data),
-            "images": images.name,
+            "space": space,
+            "data": data,
+            "images": images,
             "split": chosen,
             "epochs": epochs,
             "batch_size": batch_size,
-            "augmentation": describe(augmentation),
-            "recipe": describe(recipe),
+            "augmentation": augmentation,
+            "recipe": recipe,
         }
-        return cls(
-            space, genotype, images, train, held_out, chosen, recipe, augmentation, epochs, batch_size, seed, record
-        )
+        parts = (space, genotype, images, train, held_out, chosen, recipe, augmentation)
+        return cls(*parts, epochs, batch_size, seed, describe(record))
 
     @property
     def steps_per_epoch(self) -> int:
@@ -172,12 +170,6 @@ class RetrainRun:
     scorer: Scorer
     records: Records
     checkpointer: Checkpointer
-
-
-def _check_sizes(batch_size, epochs, replicas) -> None:
-    require_count(batch_size=batch_size, epochs=epochs)
-    if batch_size % replicas:
-        raise UserError(f"batch_size must be a multiple of the {replicas} replicas. Received: batch_size={batch_size}")
 
 
 def _hold_out(images: Images, valid, seed) -> tuple[Images, Images | None, dict]:

@@ -12,7 +12,7 @@ from tf_edd.optimizers import SGD
 from tf_edd.schedules import CosineRate, Rate
 
 
-@gin.configurable(module="tf_edd.training")
+@gin.register(module="tf_edd.training")
 @dataclasses.dataclass(frozen=True)
 class TrainingRecipe:
     """The loss, its optimizer and what regularizes them; a recipe can be used for many trainings.

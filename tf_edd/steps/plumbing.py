@@ -1,0 +1,235 @@
+"""The plumbing that steps share, as free functions; the interface of a step is in `step.py`."""
+
+import dataclasses
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import tensorflow as tf
+
+from tf_edd.architectures.logits import ArchLogits
+from tf_edd.networks.stateless import call_stateless
+from tf_edd.networks.supernet import Supernet
+from tf_edd.optimizers.gradients import share_of_accuracy, share_of_mean
+from tf_edd.regularizers import Regularizer, StepContext, Term
+from tf_edd.relaxations import Relaxation
+from tf_edd.runtime.seeds import step_seed
+from tf_edd.runtime.tracing import no_collection
+from tf_edd.steps.step import Architecture, EpochInfo, Scalars, StepInfo, StepSetup, Validation
+
+
+class PassInfo(NamedTuple):
+    """The moment of a pass, as tensors, inside the traced functions.
+
+    Attributes:
+        temperature: scalar float32.
+        progress: scalar float32, see `StepInfo`.
+        seed: int32 [2], the same on all replicas; another one for each step and phase.
+    """
+
+    temperature: tf.Tensor
+    progress: tf.Tensor
+    seed: tf.Tensor
+
+
+class Pass(NamedTuple):
+    """What a forward and backward pass of one replica returns.
+
+    Attributes:
+        loss: this replica's share of the loss.
+        accuracy: its share of the accuracy.
+        gradients: of the share of the loss, scaled as the optimizer wants it; one for each variable of the phase.
+    """
+
+    loss: tf.Tensor
+    accuracy: tf.Tensor
+    gradients: Sequence[tf.Tensor]
+
+
+def distributed(replica_step: Callable) -> Callable:
+    """A traced function that runs `replica_step` on every replica and adds up the scalars that it returns."""
+    strategy = tf.distribute.get_strategy()
+
+    def step(*arguments):
+        with no_collection():  # Python is here while it traces only
+            per_replica = strategy.run(replica_step, args=arguments)
+        return {
+            tag: strategy.reduce(tf.distribute.ReduceOp.SUM, value, axis=None) for tag, value in per_replica.items()
+        }
+
+    return tf.function(step, autograph=False)
+
+
+def compiled(function: Callable, xla: bool) -> Callable:
+    """`function`, compiled by XLA if asked for: a pass, not a whole step, whose reduction is no XLA operation."""
+    return tf.function(function, jit_compile=True, autograph=False) if xla else function
+
+
+def temperature_variable() -> tf.Variable:
+    """Feeds the temperature to traced functions, so that a new one needs no new trace."""
+    return tf.Variable(1.0, trainable=False, name="temperature", aggregation=tf.VariableAggregation.ONLY_FIRST_REPLICA)
+
+
+def relaxed(relaxation: Relaxation, logits: Mapping[str, tf.Tensor], info: PassInfo) -> dict[str, tf.Tensor]:
+    """Cell type -> the weights of the candidates [E, O] of a training pass, with noise of its own for each type."""
+    return {
+        cell_type: relaxation(value, info.temperature, tf.random.fold_in(info.seed, index))
+        for index, (cell_type, value) in enumerate(logits.items())
+    }
+
+
+def noise_free(relaxation: Relaxation, logits: ArchLogits, temperature: float) -> Architecture:
+    """The architecture of logits that are relaxed without noise: of entropy, genotype and evaluation."""
+    tables = logits.numpy()
+    return Architecture(
+        tables, {cell_type: relaxation.mean(value, temperature).numpy() for cell_type, value in tables.items()}
+    )
+
+
+def step_context(
+    phase: str, setup: StepSetup, images, labels, logits, probs, info: PassInfo, fixed_weights: bool | None = None
+) -> StepContext:
+    """What `supernet_loss` and the regularizers see of a pass on one replica, before its outputs are known.
+
+    `fixed_weights` says that nobody asks for the gradient of the supernet's weights; None for "in the phase arch".
+    """
+    return StepContext(
+        phase,
+        images,
+        labels,
+        logits,
+        probs,
+        None,
+        setup.supernet,
+        temperature=info.temperature,
+        seed=info.seed,
+        progress=info.progress,
+        fixed_weights=phase == "arch" if fixed_weights is None else fixed_weights,
+    )
+
+
+def supernet_loss(context: StepContext, optimizer, terms: Sequence = (), skip_unused: bool = False):
+    """Cross entropy of the supernet and its regularizers, on one replica.
+
+    Args:
+        context: of the pass; its `outputs` and `state` are filled in here.
+        optimizer: scales the loss under float16.
+        terms: (term, what its `tensors` has read).
+        skip_unused: see `FirstOrder`; the logits learn from candidates of weight 0 too, so not in their pass.
+
+    Returns:
+        This replica's share of the loss, of the accuracy, and of the loss scaled for the optimizer.
+    """
+    options = {
+        "skip_unused": skip_unused and context.phase == "weights",
+        "fixed_weights": context.fixed_weights,
+    }
+    outputs = context.supernet(context.images, context.probs, training=True, **options)
+    loss = share_of_mean(tf.nn.sparse_softmax_cross_entropy_with_logits(context.labels, outputs))
+    replicas = tf.distribute.get_replica_context().num_replicas_in_sync
+    for term, state in terms:
+        loss += term(dataclasses.replace(context, outputs=outputs, skip_unused=skip_unused, state=state)) / replicas
+    return loss, share_of_accuracy(context.labels, outputs), optimizer.scale_loss(loss)
+
+
+def with_weights(supernet: Supernet, weights: Sequence[tf.Tensor], function: Callable):
+    """What `function` returns when the supernet has these weights; none of its variables is read or written.
+
+    Args:
+        supernet: the network that `function` calls.
+        weights: one tensor for each of `supernet.trainable_variables`, in their order. The other variables (moving
+            averages) keep their values; what `function` would assign to them is dropped.
+        function: takes no argument; differentiable with respect to `weights`.
+    """
+    given = {id(variable): value for variable, value in zip(supernet.trainable_variables, weights, strict=True)}
+    values = [given.get(id(variable), variable.value) for variable in supernet.variables]
+    return call_stateless(supernet, values, function)[0]
+
+
+def summed(tensors: Sequence[tf.Tensor]) -> list[tf.Tensor]:
+    """The sums over all replicas, on each replica: from a replica's share of a gradient to the gradient."""
+    context = tf.distribute.get_replica_context()
+    if context.num_replicas_in_sync == 1:
+        return list(tensors)
+    return context.all_reduce(tf.distribute.ReduceOp.SUM, list(tensors))
+
+
+def mixture_validation(epoch: EpochInfo, space, evaluate: Callable, discretizer: Callable) -> Validation:
+    """The discretized cell, and the accuracies of the supernet and of that cell on the validation split."""
+    probs = epoch.architecture.probs
+    genotype = discretizer(probs, space)
+    loss, accuracy = evaluate(probs)
+    _, discretized = evaluate(genotype.one_hot(space))
+    metrics = {"loss/valid": loss, "accuracy/valid": accuracy, "accuracy/discretized": discretized}
+    return Validation(genotype, metrics)
+
+
+class Terms:
+    """The regularizers of one search.
+
+    A regularizer that rests in an epoch is not in the functions of that epoch, which are those of a step without it.
+
+    Args:
+        regularizers: the parts.
+        setup: of the step.
+        temperature: the variable that feeds the temperature.
+    """
+
+    def __init__(self, regularizers: Sequence[Regularizer], setup: StepSetup, temperature: tf.Variable):
+        self._parts = tuple(regularizers)
+        built = [part.build(setup.supernet, setup.logits, setup.method.relaxation, temperature) for part in self._parts]
+        self._terms: list[Term] = built
+
+    @property
+    def variables(self) -> dict[str, list]:
+        """What a checkpoint keeps of them."""
+        states = [variable for term in self._terms for variable in term.variables]
+        return {"regularizers": states} if states else {}
+
+    def begin_step(self, info: StepInfo) -> None:
+        """Outside the traced functions, before each step."""
+        for term in self._terms:
+            term.begin_step(info.index, info.epoch)
+
+    def acting(self, phase: str, epoch: int) -> tuple[int, ...]:
+        """Places of those that are in the loss of this phase in this epoch."""
+        return tuple(i for i, part in enumerate(self._parts) if phase in part.phases and part.active(epoch))
+
+    def read(self, places: Sequence[int]) -> list:
+        """What those at these places remember; read before a compiled pass, which cannot see the host's memory."""
+        return [self._terms[place].tensors() for place in places]
+
+    def paired(self, places: Sequence[int], states: Sequence) -> list[tuple[Term, Any]]:
+        """The terms at these places with what `read` returned, as `supernet_loss` takes them."""
+        return [(self._terms[place], state) for place, state in zip(places, states, strict=True)]
+
+
+class StepFunctions:
+    """One traced function for each phase and each set of regularizers that act together.
+
+    Args:
+        make: phase, places of the acting regularizers -> a function that runs on one replica, see `distributed`.
+
+    Attributes:
+        traced: the functions so far, by phase and places.
+    """
+
+    def __init__(self, make: Callable[[str, tuple[int, ...]], Callable]):
+        self._make = make
+        self.traced: dict[tuple, Callable] = {}
+
+    def __call__(self, phase: str, acting: tuple[int, ...], *arguments) -> Scalars:
+        """Runs one of them."""
+        if (phase, acting) not in self.traced:
+            self.traced[phase, acting] = distributed(self._make(phase, acting))
+        return self.traced[phase, acting](*arguments)
+
+
+def pass_info(setup: StepSetup, phase: str, moment, temperature: tf.Variable) -> PassInfo:
+    """The moment of a pass, from what `moment_tensors` has given to the traced function."""
+    index, progress = moment
+    return PassInfo(temperature.read_value(), progress, step_seed(setup.seed, index, phase))
+
+
+def moment_tensors(info: StepInfo) -> tuple[tf.Tensor, tf.Tensor]:
+    """The global step and the progress, as a traced function takes them: numbers would be traced anew each time."""
+    return tf.constant(info.index, tf.int64), tf.constant(info.progress, tf.float32)
