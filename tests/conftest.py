@@ -68,4 +68,5 @@ def retrained_dir(tmp_path_factory) -> Path:
 
 def pytest_collection_modifyitems(items):
     """The folders with the longest tests first: what is begun last should be short, or one core waits for the other."""
-    items.sort(key=lambda item: not {"integration", "launch"} & set(item.path.parts))
+    long = {"integration", "launch", "training", "steps"}
+    items.sort(key=lambda item: not long & set(item.path.parts))

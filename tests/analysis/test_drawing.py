@@ -97,7 +97,7 @@ def test_cell_with_two_inputs_and_concatenated_output():
     assert len(arrows(figure)) == 8 + 4
 
 
-@pytest.mark.parametrize("kind", ["normal", "reduce"])
+@pytest.mark.parametrize("cell_type", ["normal", "reduce"])
 @pytest.mark.parametrize("with_probs", [False, True])
 def test_published_cells_of_the_darts_space(cell_type, with_probs):
     space = darts()

@@ -195,7 +195,7 @@ def test_is_a_gin_configurable(tmp_path):
     with gin.unlock_config():
         try:
             gin.parse_config(f"tf_edd.architectures.NasBench201Table.path = {path!r}")
-            assert NasBench201Table().load().query(1)["index"] == 1
+            assert gin.get_configurable(NasBench201Table)().load().query(1)["index"] == 1
         finally:
             gin.clear_config()
     assert len(NasBench201Table(path).load()) == 2

@@ -29,9 +29,10 @@ def test_gin_files_add_and_remove():
         second/SelfDistillation.vote = "majority"
         """
     )
-    assert regularizers() == (SelfDistillation(3), SelfDistillation(3, vote="majority"))
+    made = gin.get_configurable(regularizers)
+    assert made() == (SelfDistillation(3), SelfDistillation(3, vote="majority"))
     gin.parse_config("regularizers.distillation = None")
-    assert regularizers() == (SelfDistillation(3, vote="majority"),)
+    assert made() == (SelfDistillation(3, vote="majority"),)
 
 
 @pytest.mark.parametrize("wrong", [SelfDistillation, "SelfDistillation", 0.1])

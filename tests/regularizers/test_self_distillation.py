@@ -1,5 +1,6 @@
 """Self-distillation: its term, its teachers step by step, what it leaves alone, refused arguments."""
 
+import gin
 import keras
 import numpy as np
 import pytest
@@ -379,7 +380,7 @@ def test_composes_with_edd_by_gin():
     """The temperature schedule of EDD and the regularizer; nothing of either is lost."""
     files, bindings = [config.DEFAULTS, "methods/sd_edd_darts.gin"], ["epochs = 5", "SelfDistillation.teachers = 2"]
     with config.parsed(files, bindings, roots=("Method",)):
-        method = Method()
+        method = gin.get_configurable(Method)()
     assert method.temperature == EntropyDecay(entropy_gain=0.06)
     assert method.relaxation == SparseNoisySoftmax(smooth_temperature=1.0)
     assert method.regularizers == (SelfDistillation(teachers=2),)

@@ -174,7 +174,7 @@ def test_a_given_s_replaces_the_held_product():
 def test_gin_composes_the_two_forms():
     try:
         gin.parse_config("tf_edd.relaxations.SparseNoisySoftmax.smooth_scale = 100")
-        assert SparseNoisySoftmax() == SparseNoisySoftmax(100.0, None)
+        assert gin.get_configurable(SparseNoisySoftmax)() == SparseNoisySoftmax(100.0, None)
     finally:
         gin.clear_config()
     assert SparseNoisySoftmax() == SparseNoisySoftmax(None, 1.0)

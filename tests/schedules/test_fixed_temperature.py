@@ -116,7 +116,7 @@ def test_values_out_of_range_are_refused(schedule, arguments):
 def test_gin_gives_the_epochs():
     try:
         gin.parse_config("EPOCHS = 5\nLinearTemperature.epochs = %EPOCHS")
-        assert run(LinearTemperature(), 5)[-1] == 1e-3
+        assert run(gin.get_configurable(LinearTemperature)(), 5)[-1] == 1e-3
     finally:
         gin.clear_config()
 
@@ -125,7 +125,7 @@ def test_what_gin_makes_is_what_python_makes():
     """Defaults, bindings and the class itself; the computed list is no field that anyone gives."""
     try:
         gin.parse_config("PeriodicTemperature.kind = 'linear'\nPeriodicTemperature.cycles = 2")
-        assert PeriodicTemperature(10) == PeriodicTemperature(10, "linear", 2)
+        assert gin.get_configurable(PeriodicTemperature)(10) == PeriodicTemperature(10, "linear", 2)
     finally:
         gin.clear_config()
     assert PeriodicTemperature(10) == PeriodicTemperature(10, "exponential", 3)

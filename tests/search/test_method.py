@@ -68,7 +68,7 @@ def test_a_search_in_which_nothing_moves_is_refused():
     method(warmup_epochs=EPOCHS - 1).check(EPOCHS)
     with pytest.raises(UserError, match=f"at most epochs - 1 = {EPOCHS - 1}"):
         method(warmup_epochs=EPOCHS).check(EPOCHS)
-    with pytest.raises(UserError, match=f"its warmup lasts {EPOCHS} of {EPOCHS} epochs"):
+    with pytest.raises(UserError, match=f"acts in none of the {EPOCHS} epochs"):
         method(regularizers=(SelfDistillation(warmup_epochs=EPOCHS),)).check(EPOCHS)
 
 

@@ -49,7 +49,7 @@ def test_is_a_gin_configurable():
     with gin.unlock_config():
         try:
             gin.parse_config("tf_edd.spaces.nas_bench_201.init_channels = 8")
-            assert nas_bench_201().blocks[0].channels == 8
+            assert gin.get_configurable(nas_bench_201)().blocks[0].channels == 8
         finally:
             gin.clear_config()
     assert nas_bench_201().blocks[0].channels == 16

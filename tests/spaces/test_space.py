@@ -28,7 +28,7 @@ OPS = ("a", "b", "c")
 
 def make_cell(**changes) -> CellSpec:
     edges = (Edge(0, 2, OPS), Edge(1, 2, OPS), Edge(0, 3, OPS), Edge(2, 3, OPS, stride=2))
-    return CellSpec(**{"kind": "normal", "num_inputs": 2, "num_nodes": 4, "edges": edges, **changes})
+    return CellSpec(**{"cell_type": "normal", "num_inputs": 2, "num_nodes": 4, "edges": edges, **changes})
 
 
 def test_edges_of_a_node():
@@ -49,7 +49,7 @@ def test_space_of_two_cells():
 
 
 def test_unknown_cell_names_the_known_ones():
-    with pytest.raises(KeyError, match="normal.*Received: kind='reduce'"):
+    with pytest.raises(KeyError, match="normal.*Received: cell_type='reduce'"):
         Space("one", (make_cell(),), ()).cell("reduce")
 
 

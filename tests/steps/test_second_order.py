@@ -1,9 +1,5 @@
 """The second-order step against the formula, taken by one tape or with assigned weights; what it writes; its traces."""
 
-import pathlib
-import subprocess
-import sys
-
 import keras
 import numpy as np
 import pytest
@@ -333,41 +329,6 @@ def test_refuses_an_optimizer_that_cannot_look_ahead():
         with pytest.raises(UserError, match=r"tf_edd\.optimizers\.SGD.*Received: keras"):
             Trial(weight=optimizer)
     Trial(weight=Adam(0.1))
-
-
-TWO_REPLICAS = """
-import sys
-sys.path[:0] = ["tests", "tests/steps"]
-from tf_edd.runtime.strategy import disable_meta_optimizer, make_strategy, replica_batches, use_logical_cpus
-use_logical_cpus(2)
-disable_meta_optimizer()
-import numpy as np
-import tensorflow as tf
-from test_second_order import BATCHES, RATE, SETTINGS, SGD, Batch, SecondOrder, StepInfo, Trial
-
-gradients = []
-for name in ("one", "mirrored"):
-    strategy = make_strategy(name)
-    with strategy.scope():
-        trial = Trial(SecondOrder(product=sys.argv[1], epsilon=1e-3), SGD(RATE / 6, **SETTINGS))
-        batches = {}
-        for phase, (images, labels, _) in BATCHES.items():
-            dataset = tf.data.Dataset.from_tensor_slices((images, labels)).batch(len(images))
-            batches[phase] = Batch(*next(iter(replica_batches(dataset, strategy))))
-        trial.step(batches, StepInfo(0, phases=("weights",)))
-        before = trial.table
-        trial.step(batches, StepInfo(1, phases=("arch",)))
-        gradients.append(before - trial.table)
-np.testing.assert_allclose(*gradients, rtol=1e-3, atol=1e-6)
-"""
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("product", PRODUCTS)
-def test_two_replicas_reproduce_one(product):
-    """Devices must be chosen before TensorFlow starts, hence a process of its own."""
-    root = pathlib.Path(__file__).parents[2]
-    subprocess.run([sys.executable, "-c", TWO_REPLICAS, product], check=True, cwd=root, timeout=300)
 
 
 @pytest.mark.slow
