@@ -17,6 +17,7 @@ from tf_edd.runtime import strategy as module
 @pytest.fixture(autouse=True)
 def _restore_globals():
     before = list(module._CURRENT)
+    module._CURRENT.clear()  # what another test has configured is not this one's
     yield
     gin.clear_config()
     keras.config.set_dtype_policy("float32")
