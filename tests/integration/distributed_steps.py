@@ -134,10 +134,6 @@ if __name__ == "__main__":
     for name in ("one", "mirrored"):
         # One strategy for both: a second one would number its collectives like the first, whose shapes are remembered.
         strategy = make_strategy(name)
-        found = run(strategy) | run_paths(strategy)
-        found |= {
-            f"darts/{key}": value
-            for key, value in run(strategy, space=with_candidates(darts(4, 3, 1), ONE_OF_EACH)).items()
-        }
+        found = run(strategy, space=with_candidates(darts(4, 3, 1), ONE_OF_EACH)) | run_paths(strategy)
         results |= {f"{name}/{key}": value for key, value in found.items()}
     np.savez(sys.argv[1], **results)
