@@ -185,6 +185,7 @@ def test_scheduled_methods_take_the_length_of_the_search(method):
 def test_table_look_up_joins_a_method():
     gin_files = ["papers/edd_darts/table1_edd_darts.gin", "tables/nb201.gin"]
     config.parse(gin_files, ['NasBench201Table.path = "table.csv.gz"'], roots=("search",))
+    assert "actions.table_lookup = @TableLookup()" in config.config_text(("search",))
 
 
 # What the rows must differ in, read from the paper and not from the files.

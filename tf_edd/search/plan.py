@@ -1,7 +1,7 @@
 """From the arguments of a search to everything that its loop needs: checks first, then building, then the folder."""
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import keras
@@ -25,6 +25,7 @@ from tf_edd.runtime.run_numbers import run_numbers
 from tf_edd.runtime.strategy import current, is_chief
 from tf_edd.search.description import describe_search
 from tf_edd.search.method import Method
+from tf_edd.search.selection import select
 from tf_edd.spaces import Space, space_to_json
 from tf_edd.steps import Step, StepSetup
 
@@ -44,6 +45,7 @@ class SearchRun:
         checkpointer: where to.
         checkpoint_steps: checkpoint also after every so many steps of an epoch; None for no such checkpoints.
         chief: whether this process writes.
+        finishers: what comes after the last epoch and may set the state's genotype, such as a selector's choice.
     """
 
     state: SearchState
@@ -56,6 +58,7 @@ class SearchRun:
     checkpointer: Checkpointer
     checkpoint_steps: int | None
     chief: bool
+    finishers: Sequence[Callable[["SearchRun"], None]] = ()
 
     @property
     def optimizers(self) -> dict[str, keras.optimizers.Optimizer]:
@@ -165,8 +168,19 @@ class SearchPlan:
             checkpointer.restore()
         evaluate = SupernetEvaluator(supernet)
         actions = tuple(actions) if chief else ()
+        finishers = (select,) if state.selects else ()
         return SearchRun(
-            state, method, supernet, step, self.batches, evaluate, actions, checkpointer, checkpoint_steps, chief
+            state,
+            method,
+            supernet,
+            step,
+            self.batches,
+            evaluate,
+            actions,
+            checkpointer,
+            checkpoint_steps,
+            chief,
+            finishers,
         )
 
 

@@ -29,7 +29,6 @@ from tf_edd.search.method import Method
 from tf_edd.search.metrics import SHOWN, add_scalars, architecture_metrics
 from tf_edd.search.plan import SearchPlan, SearchRun
 from tf_edd.search.result import SearchResult, results
-from tf_edd.search.selection import select
 from tf_edd.spaces import Space
 from tf_edd.steps import EpochInfo, StepInfo
 
@@ -121,8 +120,8 @@ def _run(run: SearchRun) -> SearchResult:
                 action.epoch(state, metrics)
             run.checkpointer.save(state.step)
             progress.end_epoch({name: metrics[tag] for name, tag in SHOWN.items()})
-    if run.method.selector is not None:
-        select(run)
+    for finish in run.finishers:
+        finish(run)
     if run.chief:
         logging.info("Searched cell: %s", state.genotype)
         files.write_json(state.folder / GENOTYPE, state.genotype.to_json())
