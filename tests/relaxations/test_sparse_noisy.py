@@ -89,6 +89,25 @@ def test_at_saturation_only_the_noise_term_is_left(temperature):
     assert np.abs(noisy).max() > 0.01
 
 
+@pytest.mark.parametrize("temperature", [1e-3, 1e-4])
+@pytest.mark.parametrize("scale", [100.0, None])
+def test_nearly_one_hot_rows_keep_their_gradient(temperature, scale):
+    generator = np.random.default_rng(1)
+    logits = generator.normal(size=(2000, 5)).astype(np.float32)
+    upstream = generator.normal(size=logits.shape).astype(np.float32)
+    smooth = np.float32(scale * temperature) if scale else np.float32(1.0)
+    measured = gradient(lambda a: sn_softmax(a, temperature, smooth), logits, upstream)
+    # By pairs of candidates, p_i sum_j p_j (g_i - g_j): no two almost equal numbers are subtracted.
+    pairs = upstream[:, :, None].astype(np.float64) - upstream[:, None, :]
+    expected = np.zeros(logits.shape)
+    for u in (np.float64(np.float32(temperature)), np.float64(smooth)):
+        p = softmax64(logits, u)
+        expected += p * np.einsum("ej,eij->ei", p, pairs) / u
+    norm = np.linalg.norm(expected, axis=-1)
+    error = np.linalg.norm(measured - expected, axis=-1)[norm > 1e-30] / norm[norm > 1e-30]
+    assert error.size > 1000 and error.max() < 0.01
+
+
 def test_a_constant_s_follows_the_temperature():
     relaxation = SparseNoisySoftmax(smooth_scale=100)
     row = LOGITS[2] * np.float32(0.02)

@@ -105,5 +105,11 @@ def _sn_softmax(logits: tf.Tensor, temperature: tf.Tensor, smooth_temperature: t
 
 
 def _jacobian_product(probs: tf.Tensor, upstream: tf.Tensor) -> tf.Tensor:
-    """(diag(p) - p p^T) g of each row: the matrix of Eq. 5 times the upstream gradient, without forming the matrix."""
+    """(diag(p) - p p^T) g of each row: the matrix of Eq. 5 times the upstream gradient, without forming the matrix.
+
+    The matrix takes constants to zero, so the gradient of the largest candidate is subtracted first: where a row is
+    nearly one-hot, float32 would lose the product in the difference of two almost equal numbers.
+    """
+    largest = tf.argmax(probs, axis=-1, output_type=tf.int32)
+    upstream = upstream - tf.gather(upstream, largest[..., tf.newaxis], axis=-1, batch_dims=probs.shape.rank - 1)
     return probs * (upstream - tf.reduce_sum(probs * upstream, axis=-1, keepdims=True))
