@@ -38,16 +38,6 @@ def test_large_gradients_are_scaled_to_the_global_norm(clip):
         np.testing.assert_allclose(update, gradient * clip / (13 + 1e-6), rtol=1e-6)
 
 
-def test_clips_as_torch_does():
-    torch = pytest.importorskip("torch")
-    parameters = [torch.nn.Parameter(torch.zeros(gradient.shape)) for gradient in GRADIENTS]
-    for parameter, gradient in zip(parameters, GRADIENTS, strict=True):
-        parameter.grad = torch.tensor(gradient)
-    torch.nn.utils.clip_grad_norm_(parameters, 5.0)
-    for update, parameter in zip(updates(5.0)[0], parameters, strict=True):
-        np.testing.assert_allclose(update, parameter.grad, rtol=1e-6)
-
-
 @pytest.mark.parametrize("clip", [None, 5.0])
 def test_scaled_losses_clip_alike(clip):
     scaled = keras.optimizers.LossScaleOptimizer(

@@ -3,6 +3,8 @@
 import math
 
 import pytest
+from goldens.problems import EPOCHS, SCHEDULES
+from goldens.storage import load
 
 from tf_edd.errors import UserError
 from tf_edd.schedules import (
@@ -28,31 +30,36 @@ def test_the_minimum_stays_after_the_end():
     assert CosineRate(0.1, 5)(9) == 0.0
 
 
-def test_cosine_equals_pytorch():
-    torch = pytest.importorskip("torch")
-    optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=0.025)
-    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, T_max=50, eta_min=0.001)
-    rate = CosineRate(0.025, 50, 0.001)
-    for epoch in range(50):
-        assert rate(epoch) == pytest.approx(optimizer.param_groups[0]["lr"], rel=1e-9)
-        optimizer.step()
-        schedule.step()
+def warmup_of_a_constant(base, epochs):
+    return WarmupRate(ConstantRate(base), epochs)
+
+
+def two_cosines(base, epochs):
+    return SequenceRate(CosineRate(base, epochs[0]), epochs[0], CosineRate(base, epochs[1]))
+
+
+@pytest.mark.parametrize(
+    ("name", "make"),
+    [
+        ("cosine", CosineRate),
+        ("exponential", ExponentialRate),
+        ("warmup", warmup_of_a_constant),
+        ("sequence", two_cosines),
+    ],
+)
+def test_equals_pytorch(name, make):
+    expected = load("rates")[0][name]["rates"]
+    rate = make(**SCHEDULES[name])
+    assert [rate(epoch) for epoch in range(EPOCHS)] == pytest.approx(expected, rel=1e-9)
 
 
 def test_constant():
     assert [ConstantRate(3e-4)(epoch) for epoch in (0, 7)] == [3e-4, 3e-4]
 
 
-def test_exponential_equals_pytorch():
-    torch = pytest.importorskip("torch")
-    optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=0.1)
-    schedule = torch.optim.lr_scheduler.StepLR(optimizer, step_size=1, gamma=0.97)
+def test_exponential():
     rate = ExponentialRate(0.1, 0.97)
     assert rate(0) == 0.1 and rate(2) == pytest.approx(0.1 * 0.97 * 0.97, rel=1e-12)
-    for epoch in range(250):
-        assert rate(epoch) == pytest.approx(optimizer.param_groups[0]["lr"], rel=1e-9)
-        optimizer.step()
-        schedule.step()
 
 
 def test_linear_with_its_tail():
