@@ -97,13 +97,13 @@ def test_parses_and_composes(files, tmp_path):
     assert roots, "binds neither a search nor a retraining"
     config.parse(files, bindings, roots=roots)  # strict: all used, nothing missing
     if "search" in roots:
-        text = search(tmp_path / "run", data=like_cifar10(), dry_run=True)
+        text = gin.get_configurable(search)(tmp_path / "run", data=like_cifar10(), dry_run=True)
         assert "parameters" in text and " epochs x " in text
     if "retrain" in roots:
         space = value_of("retrain.space")
         large = any(block.role == "auxiliary_imagenet" for block in space.blocks)
         data = black(1_600, 224) if large else like_cifar10()
-        sizes = retrain(tmp_path / "run", a_cell(space), data=data, dry_run=True)
+        sizes = gin.get_configurable(retrain)(tmp_path / "run", a_cell(space), data=data, dry_run=True)
         assert sizes["steps"] == sizes["epochs"] * sizes["steps_per_epoch"] > 0
     assert not (tmp_path / "run").exists()
 
@@ -153,7 +153,7 @@ def test_extras_go_together(order, method_last, tmp_path):
     method, actions = gin.get_configurable(Method)(), value_of("search.actions")
     assert {"Sharpness", "TableLookup", "TensorBoard"} <= {type(action).__name__ for action in actions}
     assert [type(part).__name__ for part in method.regularizers] == ["SelfDistillation"]
-    search(tmp_path / "run", data=like_cifar10(), dry_run=True)
+    gin.get_configurable(search)(tmp_path / "run", data=like_cifar10(), dry_run=True)
 
 
 @pytest.mark.parametrize("whole", ["quickstart.gin", "recipes/nb201_cifar10_small.gin"])
@@ -166,7 +166,7 @@ def test_a_later_method_replaces_the_one_of_a_whole_experiment(whole, method, tm
     composed = []
     for files in ([whole, method], [str(tmp_path / "without.gin"), method]):
         config.parse(files, roots=["search"])
-        composed.append(search(tmp_path / "run", data=like_cifar10(), dry_run=True))
+        composed.append(gin.get_configurable(search)(tmp_path / "run", data=like_cifar10(), dry_run=True))
     assert composed[0] == composed[1]
 
 

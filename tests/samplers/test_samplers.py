@@ -123,6 +123,36 @@ def test_the_path_distribution_is_that_of_the_released_code(done, epochs):
     np.testing.assert_allclose(sampler.distribution()["cell"], 0.2, rtol=1e-6)
 
 
+@pytest.mark.parametrize(
+    "per_edge, keep, expected",
+    [
+        (False, False, [0.15, 0.65]),  # 1 / 2 = 0.5, 0.5 / 2 = 0.25, (0.25 + 0.05) / 2; 1.6 / 2 = 0.8, (0.8 + 0.5) / 2
+        (False, True, [0.275, 0.65]),  # (0.5 + 0.05) / 2
+        (True, False, [0.25, 0.0]),  # edge 0 alone
+        (True, True, [0.5, 0.0]),
+    ],
+)
+def test_a_gradient_of_zero_halves_the_statistic_or_keeps_it(per_edge, keep, expected):
+    """Three steps by hand: the norms of candidate 2 are 1, 0 and 0.05; candidate 3 has 1.6, rests, and has 0.5 twice.
+
+    Released code: G <- (G + S) / 2 whenever the path uses the candidate, for there S has the norm of a bias gradient,
+    which rounding keeps above 0.
+    """
+    sampler = built(samplers.ImportancePaths(per_edge=per_edge, keep_without_gradient=keep))
+    steps = [
+        ({0: 2, 1: 3}, {0: 1.0, 1: 1.6}),
+        ({0: 2, 1: 2, 2: 0}, {}),
+        ({3: 2, 4: 3, 5: 3}, {3: 0.05, 4: 0.5, 5: 0.5}),
+    ]
+    for path, seen in steps:
+        table, norms = np.zeros((2, 6, 5), np.float32)
+        for edge, candidate in path.items():
+            table[edge, candidate], norms[edge, candidate] = 1, seen.get(edge, 0)
+        sampler.record({"cell": tf.constant(table)}, {"cell": tf.constant(norms)})
+    found = sampler.variables[1].numpy()[0]
+    np.testing.assert_allclose(found, [0, 0, *expected, 0], rtol=1e-6)
+
+
 def test_a_distribution_of_each_edge():
     sampler = built(samplers.ImportancePaths(per_edge=True, smoothing=0.5))
     norms = np.zeros((6, 5), np.float32)

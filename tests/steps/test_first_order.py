@@ -219,6 +219,9 @@ class NoisyRelaxation:
     def __call__(self, logits, temperature, seed):
         return tf.nn.softmax((logits + tf.random.stateless_normal(logits.shape, seed)) / temperature)
 
+    def mean(self, logits, temperature):
+        return tf.nn.softmax(logits / temperature)
+
 
 def losses(seed, *indices, phases=("weights", "arch")):
     setup = Setup(
@@ -246,9 +249,10 @@ def eager():
 def test_phases_and_kinds_have_their_own_noise(eager):
     seeds = []
 
-    def recorder(logits, temperature, seed):
-        seeds.append(tuple(seed.numpy()))
-        return tf.nn.softmax(logits)
+    class Recorder(Softmax):
+        def __call__(self, logits, temperature, seed=None):
+            seeds.append(tuple(seed.numpy()))
+            return tf.nn.softmax(logits)
 
     def net(images, probs, training, skip_unused, fixed_weights):
         return tf.zeros((8, 3)) + probs["a"][0, 0] * probs["b"][0, 1]
@@ -256,7 +260,7 @@ def test_phases_and_kinds_have_their_own_noise(eager):
     net.trainable_variables = [keras.Variable(1.0)]
     edges = (Edge(0, 1, ("none", "skip_connect")),)
     space = Space("two", tuple(CellSpec(cell_type, 1, 2, edges) for cell_type in ("a", "b")), ())
-    parts = method(recorder, [SGD(), SGD()])
+    parts = method(Recorder(), [SGD(), SGD()])
     step = parts.step.build(StepSetup(net, ArchLogits(space, seed=0), parts))
     for index in (0, 1, 1):
         step({"weights": TRAIN, "arch": VALID}, StepInfo(index))

@@ -157,6 +157,33 @@ def test_a_candidate_rests_with_its_momentum():
         np.testing.assert_array_equal(setup.optimizer.velocities[i], slots[i])
 
 
+def test_a_used_candidate_goes_on_by_momentum_and_decay_where_the_unused_do_not_rest():
+    """By the update of `torch.optim.SGD` for a gradient of zeros: v <- m v + d w, w <- w - r v."""
+    setup = Setup(rest_unused=False)
+    owners = setup.owners()
+    assert not np.any(setup.step.variables["moving"][0])
+    initial = [v.numpy() for v in setup.variables]
+    step(setup)
+    seen = setup.step.variables["moving"]
+    np.testing.assert_array_equal(seen[0], np.eye(5)[list(CHOICE)])
+    for i, owner in enumerate(owners):
+        if owner is not None and CHOICE[owner[0]] != owner[1]:  # never used: not even decay
+            np.testing.assert_array_equal(setup.variables[i], initial[i])
+    setup.paths.choices = ((2,) * 6,)
+    setup.build()  # the paths of the first step are constants in its function
+    setup.step.variables["moving"][0].assign(seen[0])
+    for number in (1, 2):
+        values, slots = ([v.numpy() for v in each] for each in (setup.variables, setup.optimizer.velocities))
+        step(setup, batch(number), number)
+        moved = [i for i, owner in enumerate(owners) if owner is not None and owner[1] == 3]
+        used = [i for i in moved if CHOICE[owners[i][0]] == 3]
+        assert 0 < len(used) < len(moved)
+        for i in moved:
+            velocity = MOMENTUM * slots[i] + DECAY * values[i] if i in used else np.zeros_like(slots[i])
+            np.testing.assert_allclose(setup.optimizer.velocities[i], velocity, rtol=1e-5, atol=1e-8)
+            np.testing.assert_allclose(setup.variables[i], values[i] - RATE * velocity, rtol=1e-5, atol=1e-7)
+
+
 def test_only_the_path_is_run():
     setup = Setup()
     for variable, owner in zip(setup.variables, setup.owners(), strict=True):
@@ -192,6 +219,19 @@ def test_the_statistics_are_norms_of_clipped_gradients_and_of_output_errors():
     noted = np.zeros(20)
     noted[rows] = np.sqrt(np.square(errors).sum(axis=1))
     np.testing.assert_allclose(setup.images.variables[1], noted, rtol=1e-4)
+
+
+def test_a_step_that_loss_scaling_skips_leaves_the_statistic_alone():
+    setup = Setup(ImportancePaths(), optimizer=keras.optimizers.LossScaleOptimizer(SGD(RATE)))
+    setup.paths.variables[1].assign(np.full((1, 5), 0.4))
+    images, labels = batch()
+    values = [v.numpy() for v in setup.variables]
+    step(setup, (images * np.inf, labels))
+    np.testing.assert_array_equal(setup.paths.variables[1], np.float32(np.full((1, 5), 0.4)))
+    for variable, value in zip(setup.variables, values, strict=True):
+        np.testing.assert_array_equal(variable, value)
+    step(setup, (images, labels), 1)
+    assert (setup.paths.variables[1].numpy() != np.float32(0.4)).any()
 
 
 def test_importance_weights_of_paths_enter_the_gradient_and_not_the_statistic():
@@ -342,15 +382,16 @@ class GivenBatches:
             yield {"weights": (images, labels) if order is None else (images, labels, tf.constant(rows))}
 
 
-def one_shot(folder, paths=None, images=None, **changes):
-    part = SampledPaths(paths or UniformPaths(), images or UniformImages(), num_validated_paths=3, variance_draws=2)
+def one_shot(folder, paths=None, images=None, rest_unused=True, **changes):
+    settings = {"num_validated_paths": 3, "variance_draws": 2, "rest_unused": rest_unused}
+    part = SampledPaths(paths or UniformPaths(), images or UniformImages(), **settings)
     return run(folder, **{"step": part, **WITHOUT_LOGITS, **changes})
 
 
 @pytest.fixture(scope="module")
 def pa_da(tmp_path_factory):
     folder = tmp_path_factory.mktemp("pa_da")
-    one_shot(folder, ImportancePaths(), ImportanceImages())
+    one_shot(folder, ImportancePaths(), ImportanceImages(), rest_unused=False)
     return folder
 
 
@@ -376,10 +417,11 @@ def test_a_stopped_search_ends_as_one_that_never_was(tmp_path, pa_da, steps, sto
     for count, after in stops:
         with pytest.MonkeyPatch.context() as patch, pytest.raises(Stop):
             stop_at_save(patch, count, after)
-            one_shot(tmp_path, ImportancePaths(), ImportanceImages(), checkpoint_steps=steps)
-    one_shot(tmp_path, ImportancePaths(), ImportanceImages(), checkpoint_steps=steps)
+            one_shot(tmp_path, ImportancePaths(), ImportanceImages(), rest_unused=False, checkpoint_steps=steps)
+    one_shot(tmp_path, ImportancePaths(), ImportanceImages(), rest_unused=False, checkpoint_steps=steps)
     assert outcome(tmp_path) == outcome(pa_da)
-    assert any(name.startswith("paths/") for name in outcome(tmp_path)["variables"])
+    saved = {name.split("/")[0] for name in outcome(tmp_path)["variables"]}
+    assert saved >= {"paths", "images", "moving"}
     assert len(files.read_lines(tmp_path / "search" / "genotypes.jsonl")) == EPOCHS
 
 

@@ -1,5 +1,7 @@
 """Steps on paths that real samplers draw, in each kind of space, against the supernet that runs all candidates."""
 
+from types import SimpleNamespace
+
 import keras
 import numpy as np
 import pytest
@@ -7,6 +9,7 @@ import tensorflow as tf
 
 from tf_edd.architectures.logits import ArchLogits
 from tf_edd.discretizers import Argmax
+from tf_edd.errors import UserError
 from tf_edd.networks.supernet import Supernet
 from tf_edd.optimizers import SGD
 from tf_edd.runtime.seeds import step_seed
@@ -230,3 +233,19 @@ def test_fair_paths_of_cells_have_each_candidate_that_may_be_chosen_once():
 def test_a_fair_step_is_the_sum_of_its_paths():
     used, paths = check_a_step(Setup(NB201, FairPaths()), 0)
     assert len(paths) == 5 and all(used)
+
+
+class BuildsHalf:
+    """A sampler whose `build` returns something without the members of a running one."""
+
+    def build(self, described):
+        return Argmax()
+
+
+@pytest.mark.parametrize("field", ["paths", "images"])
+def test_a_sampler_that_builds_something_else_is_told_so(field):
+    part = SampledPaths(**{"paths": UniformPaths(), "images": UniformImages(), field: BuildsHalf()})
+    batches = SimpleNamespace(steps=100, train=SimpleNamespace(size=20))
+    expected = rf"^SampledPaths.{field}.build must return a running sampler of {field}\. Received: Argmax\(\)$"
+    with pytest.raises(UserError, match=expected):
+        part.check(DARTS, batches)

@@ -1,26 +1,23 @@
 """Paths drawn with strict fairness."""
 
-import dataclasses
-
-import gin
 import numpy as np
 import tensorflow as tf
 
 from tf_edd.errors import UserError
+from tf_edd.part import part
 from tf_edd.samplers.draws import uniform
 from tf_edd.samplers.path_sampler import Paths
 from tf_edd.spaces.space import CellSpec, Space
 
 
-@gin.register(module="tf_edd.samplers")
-@dataclasses.dataclass(frozen=True)
+@part(module="tf_edd.samplers")
 class FairPaths:
     """Strict fairness: m paths per step for m candidates, by one random order of the candidates of each edge.
 
-    The orders are drawn anew for every step, as in the paper; the baseline in the PA&DA code keeps those of the first
-    step of an epoch. Nodes keep all their edges.
+    The orders are drawn anew for every step; the baseline in the PA&DA code keeps those of the first step of an epoch.
+    Nodes keep all their edges.
 
-    Source: FairNAS, Chu et al., https://arxiv.org/abs/1907.01845, Algorithm 1.
+    Source: FairNAS, Chu et al., https://arxiv.org/abs/1907.01845.
     """
 
     def build(self, space: Space) -> "RunningFairPaths":

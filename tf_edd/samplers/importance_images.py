@@ -1,20 +1,17 @@
 """Images drawn by the norms of the gradients of their losses."""
 
-import dataclasses
-
-import gin
 import numpy as np
 import tensorflow as tf
 
 from tf_edd.data.sources import key_rng
 from tf_edd.errors import require_share
+from tf_edd.part import part
 from tf_edd.samplers.state import state_variable
 
 _IMAGES = 0xDA  # the stream of the images' order
 
 
-@gin.register(module="tf_edd.samplers")
-@dataclasses.dataclass(frozen=True)
+@part(module="tf_edd.samplers")
 class ImportanceImages:
     """Data importance sampling: images in proportion to n = ||softmax(outputs) - one-hot label||, mixed with uniform.
 

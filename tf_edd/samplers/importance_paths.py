@@ -1,20 +1,17 @@
 """Paths drawn by the norms of the candidates' gradients."""
 
-import dataclasses
-
-import gin
 import numpy as np
 import tensorflow as tf
 
 from tf_edd.errors import UserError, require_share
+from tf_edd.part import part
 from tf_edd.samplers.draws import draw_path, uniform
 from tf_edd.samplers.path_sampler import Paths
 from tf_edd.samplers.state import state_variable
 from tf_edd.spaces.space import Space
 
 
-@gin.register(module="tf_edd.samplers")
-@dataclasses.dataclass(frozen=True)
+@part(module="tf_edd.samplers")
 class ImportancePaths:
     """Path importance sampling: p in proportion to the norm of the candidates' gradients, mixed with uniform.
 
@@ -31,6 +28,9 @@ class ImportancePaths:
         smoothing: Largest share of the norms in p, in [0, 1]; the share grows linearly from 0 over the epochs.
         importance_weights: Whether to weigh the loss of a path by the product of 1 / (O p) over its edges, which the
             theory asks for and the released code omits.
+        keep_without_gradient: Whether a candidate that the path uses, but whose gradient is exactly 0 because it reads
+            zeros, keeps its G. False halves it, as S = 0 in the equation does. So does the released code: its
+            convolutions have a bias, whose gradient is rounding noise, so that S is never exactly 0 there.
 
     Raises:
         UserError: smoothing outside [0, 1].
@@ -41,6 +41,7 @@ class ImportancePaths:
     per_edge: bool = False
     smoothing: float = 1.0
     importance_weights: bool = False
+    keep_without_gradient: bool = False
 
     def __post_init__(self):
         require_share(smoothing=self.smoothing)
@@ -116,14 +117,15 @@ class RunningImportancePaths:
         return moment
 
     def record(self, path: Paths, norms: Paths) -> None:
-        """G <- (G + S) / 2 for the candidates that the path uses and that have weights."""
+        """G <- (G + S) / 2 for the candidates that the path uses; G stays 0 for those without weights."""
         for cell_type, average in self._norms.items():
-            seen = norms[cell_type]
+            used, seen = path[cell_type], norms[cell_type]
             if not self._settings.per_edge:
-                edges = tf.reduce_sum(path[cell_type], axis=0, keepdims=True)
-                seen = tf.math.divide_no_nan(tf.reduce_sum(seen, axis=0, keepdims=True), edges)
+                used = tf.reduce_sum(used, axis=0, keepdims=True)
+                seen = tf.math.divide_no_nan(tf.reduce_sum(seen, axis=0, keepdims=True), used)
             now = average.read_value()
-            average.assign(tf.where(seen > 0, (now + seen) / 2, now))
+            counts = seen > 0 if self._settings.keep_without_gradient else used > 0
+            average.assign(tf.where(counts, (now + seen) / 2, now))
 
     def end_epoch(self, done: int, epochs: int) -> None:
         """p <- tau G / sum G + (1 - tau) uniform; G <- 0."""

@@ -34,7 +34,12 @@ class RunningPathSampler(Protocol):
         """E ratio^2 over paths drawn from p."""
 
     def record(self, path: Paths, norms: Paths) -> None:
-        """Records, inside the step, the norms of the clipped gradients: cell type -> [E, O], summed over its cells."""
+        """Records, inside the step, what it used and the norms of the clipped gradients.
+
+        Args:
+            path: The sum of the step's paths; zeros for a step that loss scaling skips.
+            norms: Cell type -> [E, O], summed over the type's cells.
+        """
 
     def end_epoch(self, done: int, epochs: int) -> None:
         """Updates the distribution with what was recorded, after `done` of `epochs` epochs."""

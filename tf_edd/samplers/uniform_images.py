@@ -1,13 +1,11 @@
 """Images in a uniformly random order."""
 
-import dataclasses
-
-import gin
 import tensorflow as tf
 
+from tf_edd.part import part
 
-@gin.register(module="tf_edd.samplers")
-@dataclasses.dataclass(frozen=True)
+
+@part(module="tf_edd.samplers")
 class UniformImages:
     """Every image once per epoch, in a random order."""
 

@@ -1,18 +1,15 @@
 """Paths drawn uniformly."""
 
-import dataclasses
-
-import gin
 import numpy as np
 import tensorflow as tf
 
+from tf_edd.part import part
 from tf_edd.samplers.draws import draw_path, uniform
 from tf_edd.samplers.path_sampler import Paths
 from tf_edd.spaces.space import Space
 
 
-@gin.register(module="tf_edd.samplers")
-@dataclasses.dataclass(frozen=True)
+@part(module="tf_edd.samplers")
 class UniformPaths:
     """One path per step, every candidate of every edge with the same probability.
 

@@ -72,6 +72,10 @@ class Alternation:
                 scalars |= self.functions(phase, self._terms.acting(phase, info.epoch), batches, moment)
         return scalars
 
+    def trace(self, batches: Mapping[str, Batch], info: StepInfo) -> None:
+        for phase in [phase for phase in self._order if phase in info.phases]:
+            self.functions.trace(phase, self._terms.acting(phase, info.epoch), batches, moment_tensors(info))
+
     def architecture(self, temperature: float) -> Architecture:
         return noise_free(self._setup.method.relaxation, self._setup.logits, temperature)
 

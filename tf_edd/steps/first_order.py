@@ -1,12 +1,11 @@
 """The first-order bilevel step."""
 
-import dataclasses
 import functools
 from typing import ClassVar
 
-import gin
 import tensorflow as tf
 
+from tf_edd.part import part
 from tf_edd.steps.alternation import PHASES, Alternation, check_alternation
 from tf_edd.steps.plumbing import Pass, relaxed, step_context, supernet_loss
 from tf_edd.steps.step import LOGIT_PARTS, StepSetup
@@ -14,8 +13,7 @@ from tf_edd.steps.step import LOGIT_PARTS, StepSetup
 ZERO = tf.UnconnectedGradients.ZERO  # a candidate that a mixture leaves out has no gradient
 
 
-@gin.register(module="tf_edd.steps")
-@dataclasses.dataclass(frozen=True)
+@part(module="tf_edd.steps")
 class FirstOrder:
     """One step of the weights on the training batch and one of the logits on the validation batch (paper, Eq. 1).
 

@@ -219,9 +219,16 @@ class StepFunctions:
 
     def __call__(self, phase: str, acting: tuple[int, ...], *arguments) -> Scalars:
         """Runs one of them."""
+        return self._function(phase, acting)(*arguments)
+
+    def trace(self, phase: str, acting: tuple[int, ...], *arguments) -> None:
+        """Traces one of them; a call with arguments of these shapes and types does not do so again."""
+        self._function(phase, acting).get_concrete_function(*arguments)
+
+    def _function(self, phase: str, acting: tuple[int, ...]) -> Callable:
         if (phase, acting) not in self.traced:
             self.traced[phase, acting] = distributed(self._make(phase, acting))
-        return self.traced[phase, acting](*arguments)
+        return self.traced[phase, acting]
 
 
 def pass_info(setup: StepSetup, phase: str, moment, temperature: tf.Variable) -> PassInfo:

@@ -2,35 +2,35 @@
 
 A path reaches the supernet as probabilities that are one-hot, by the door of all mixtures, and the candidates that it
 leaves out are not run, inside one traced function: no new trace for a new path. Candidates that no path of the step
-uses get neither gradient nor momentum nor weight decay.
+uses get neither gradient nor momentum nor weight decay, unless `SampledPaths.rest_unused` is False.
 """
 
-import dataclasses
 import functools
 import itertools
 import math
 from collections.abc import Callable, Mapping
 from typing import ClassVar
 
-import gin
 import numpy as np
 import tensorflow as tf
 
 from tf_edd.analysis.gradient_variance import variance
 from tf_edd.errors import UserError, require_count, require_positive
+from tf_edd.field_types import kind_of
 from tf_edd.optimizers import Selective, unscaled
 from tf_edd.optimizers.gradients import apply_clipped, reduce_and_clip, share_of_accuracy, share_of_mean
+from tf_edd.part import part, shown
 from tf_edd.runtime.seeds import step_seed
 from tf_edd.runtime.tracing import no_collection
-from tf_edd.samplers import ImageSampler, PathSampler, draw_path, uniform
+from tf_edd.samplers import ImageSampler, PathSampler, RunningImageSampler, RunningPathSampler, draw_path, uniform
+from tf_edd.steps.candidate_variables import CandidateVariables, Moving
 from tf_edd.steps.plumbing import distributed
 from tf_edd.steps.step import Architecture, Batch, EpochInfo, StepInfo, StepSetup, Validation
 
 _ZERO = tf.UnconnectedGradients.ZERO
 
 
-@gin.register(module="tf_edd.steps")
-@dataclasses.dataclass(frozen=True)
+@part(module="tf_edd.steps")
 class SampledPaths:
     """Trains the supernet's weights on sampled paths (SPOS, FairNAS, PA&DA).
 
@@ -42,6 +42,9 @@ class SampledPaths:
             best of them is the epoch's genotype.
         variance_draws: Gradients on paths and batches of the next epoch whose variance is measured after each epoch;
             0 for no measurement. Importance sampling takes three times as many, see `PathTraining.end_epoch`.
+        rest_unused: Whether a candidate that no path of a step uses rests in it, with momentum and weight decay, as in
+            the ImageNet code of SPOS. With False momentum and weight decay move every candidate that any earlier step
+            has used: the released code of PA&DA ran on PyTorch 1.7.1, whose `zero_grad` leaves gradients of 0.
 
     Raises:
         UserError: A clip that is not positive, no cell to validate, or one draw.
@@ -52,6 +55,7 @@ class SampledPaths:
     weight_gradient_clip: float | None = 5.0
     num_validated_paths: int = 4
     variance_draws: int = 10
+    rest_unused: bool = True
 
     phases: ClassVar[tuple[str, ...]] = ("weights",)
     takes: ClassVar[tuple[str, ...]] = ()
@@ -66,13 +70,15 @@ class SampledPaths:
 
     def check(self, space, batches) -> None:
         """Refuses samplers that do not fit the space, and data that do not fit the samplers."""
-        self.paths.build(space)
+        _check_running("paths", self.paths.build(space), RunningPathSampler)
         if batches.steps < self.variance_draws:
             raise UserError(
                 f"variance_draws must be at most the {batches.steps} batches of an epoch. Received: "
                 f"variance_draws={self.variance_draws}"
             )
-        order = self.images.build(batches.train.size).order(0, 0)
+        images = self.images.build(batches.train.size)
+        _check_running("images", images, RunningImageSampler)
+        order = images.order(0, 0)
         if order is not None:
             next(iter(batches.epoch(0, 0, 0, order)))
 
@@ -100,7 +106,8 @@ class PathTraining:
         optimizer.build(self._variables)
         self._paths = part.paths.build(supernet.space)
         self._images = part.images.build(setup.train_images)
-        self._owners = _owners(supernet)
+        self._candidates = CandidateVariables(supernet)
+        self._moving = Moving(supernet.space, part.rest_unused)
         if self._strategy.num_replicas_in_sync > 1:
             self._pass = self._one_pass  # replicas cannot meet inside a function
         else:
@@ -113,14 +120,18 @@ class PathTraining:
 
     @property
     def variables(self) -> dict[str, list]:
-        """Name -> variables of the samplers."""
-        return {"paths": self._paths.variables, "images": self._images.variables}
+        """Name -> variables of the samplers, and of what moves if unused candidates do not rest."""
+        moving = {"moving": self._moving.variables} if self._moving.variables else {}
+        return {"paths": self._paths.variables, "images": self._images.variables, **moving}
 
     def image_order(self, epoch: int) -> np.ndarray | None:
         return self._images.order(self._seed, epoch)
 
     def __call__(self, batches: Mapping[str, Batch], info: StepInfo) -> dict[str, tf.Tensor]:
         return self.function(*Batch(*batches["weights"]), tf.constant(info.index, tf.int64))
+
+    def trace(self, batches: Mapping[str, Batch], info: StepInfo) -> None:
+        self.function.get_concrete_function(*Batch(*batches["weights"]), tf.constant(info.index, tf.int64))
 
     def end_epoch(self, epoch: EpochInfo) -> dict[str, float]:
         """Takes the epoch's statistics into the samplers, and measures the variance of the gradient that follows.
@@ -183,11 +194,14 @@ class PathTraining:
         losses, hits, values, gradients = self._passes(images, labels, rows, paths)
         clipped = reduce_and_clip(self._optimizer, gradients, self._part.weight_gradient_clip)
         union = {cell_type: tf.add_n([path[cell_type] for path in paths]) for cell_type in paths[0]}
-        apply_clipped(self._optimizer, clipped, self._variables, self._used(union))
+        moved = self._candidates.flags(self._moving.after(union))
+        apply_clipped(self._optimizer, clipped, self._variables, moved)
         norms = clipped.norms
         if self._paths.importance_weights:  # p is to follow the gradient, not the gradient over p
             norms = norms / self._paths.ratio(paths[0])
-        self._paths.record(union, self._candidate_norms(norms))
+        taken = tf.cast(clipped.norm > 0, tf.float32)  # a step that loss scaling skips tells nothing
+        used = {cell_type: taken * table for cell_type, table in union.items()}
+        self._paths.record(used, self._candidates.norms(norms))
         if rows is not None:
             self._images.record(rows, values)
         share = clipped.norm / self._strategy.num_replicas_in_sync
@@ -233,19 +247,6 @@ class PathTraining:
         errors = tf.nn.softmax(outputs) - tf.one_hot(labels, outputs.shape[-1])
         return share_of_mean(losses), share_of_accuracy(labels, outputs), tf.norm(errors, axis=-1), gradients
 
-    def _used(self, union) -> list[tf.Tensor | None]:
-        """Per variable whether a path of the step uses it; None for those of no candidate."""
-        flags = {cell_type: tf.unstack(tf.reshape(table > 0, [-1])) for cell_type, table in union.items()}
-        return [None if owner is None else flags[owner.cell_type][owner.place] for owner in self._owners]
-
-    def _candidate_norms(self, norms) -> dict[str, tf.Tensor]:
-        """Cell type -> norms of clipped gradients [E, O], summed over the type's cells and a candidate's weights."""
-        return {
-            cell_type: tf.reshape(tf.math.unsorted_segment_sum(tf.gather(norms, own), places, size[0] * size[1]), size)
-            for cell_type, size in self._supernet.space.logit_shapes.items()
-            for own, places in [_places(self._owners, cell_type)]
-        }
-
     def _drawn_gradients(self, scheme, images, labels, rows, index):
         """A gradient, and the weight of its squared norm.
 
@@ -275,29 +276,12 @@ class PathTraining:
         return [tf.cast(gradient, tf.float32) / scale for gradient in gradients], weight
 
 
-@dataclasses.dataclass(frozen=True)
-class _Owner:
-    """The candidate that a variable belongs to, by its place in the flat table of its cell type."""
-
-    cell_type: str
-    place: int
-
-
-def _owners(supernet) -> list[_Owner | None]:
-    owners = {}
-    for cell_type, edge, position, operation in supernet.candidates():
-        width = supernet.space.logit_shapes[cell_type][1]
-        for variable in operation.trainable_variables:
-            owners[id(variable)] = _Owner(cell_type, edge * width + position)
-    return [owners.get(id(variable)) for variable in supernet.trainable_variables]
-
-
-def _places(owners, cell_type) -> tuple[list[int], list[int]]:
-    """Indices of a type's candidates' variables, and the places of their candidates."""
-    found = [
-        (index, owner.place) for index, owner in enumerate(owners) if owner is not None and owner.cell_type == cell_type
-    ]
-    return [index for index, _ in found], [place for _, place in found]
+def _check_running(field: str, sampler, protocol: type) -> None:
+    """Refuses what `build` of a sampler has returned, if it lacks a member of the protocol."""
+    if not kind_of(protocol).accepts(sampler):
+        raise UserError(
+            f"SampledPaths.{field}.build must return a running sampler of {field}. Received: {shown(sampler)}"
+        )
 
 
 def _check_parts(supernet, optimizer):

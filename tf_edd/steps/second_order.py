@@ -1,16 +1,15 @@
 """The second-order bilevel step."""
 
-import dataclasses
 import functools
 import math
 from typing import ClassVar
 
-import gin
 import keras
 import tensorflow as tf
 
 from tf_edd.errors import UserError, require_one_of, require_positive
 from tf_edd.optimizers import LooksAhead, unscaled
+from tf_edd.part import part
 from tf_edd.steps.alternation import PHASES, Alternation, check_alternation
 from tf_edd.steps.first_order import weight_pass
 from tf_edd.steps.plumbing import Pass, relaxed, step_context, summed, supernet_loss, with_weights
@@ -20,8 +19,7 @@ PRODUCTS = ("finite_difference", "exact")
 ZERO = tf.UnconnectedGradients.ZERO  # a candidate that a mixture leaves out has no gradient
 
 
-@gin.register(module="tf_edd.steps")
-@dataclasses.dataclass(frozen=True)
+@part(module="tf_edd.steps")
 class SecondOrder:
     """The weights as in `FirstOrder`; the logits foresee the step that the weights will take (DARTS, Eq. 6 to 8).
 

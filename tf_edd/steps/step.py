@@ -129,6 +129,13 @@ class Step(Protocol):
     def __call__(self, batches: Mapping[str, Batch], info: StepInfo) -> Scalars:
         """One step on a batch of each phase; returns scalars that are still on the device (`loss/...`, ...)."""
 
+    def trace(self, batches: Mapping[str, Batch], info: StepInfo) -> None:
+        """Makes the functions with which `__call__` will take such a step; changes no variable and takes no step.
+
+        Called before anything is written, so that what the parts refuse only inside a step refuses the search. A
+        traced function is kept: the first step must not trace it anew.
+        """
+
     def architecture(self, temperature: float) -> Architecture:
         """The logits of now, and the noise-free weights of the candidates at this temperature."""
 
