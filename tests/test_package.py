@@ -1,14 +1,22 @@
 """The package itself: its public names, imported when they are asked for."""
 
+import ast
 import importlib
 import inspect
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
+from packaging.utils import canonicalize_name
+from packaging.version import Version
 
 import tf_edd
+
+ROOT = Path(__file__).parents[1]
 
 
 def in_new_process(code, **environment):
@@ -86,3 +94,48 @@ except ImportError as error:
     assert in_new_process(code) == [told]
     loaded = "import os, keras, tf_edd; print(keras.config.backend())"
     assert in_new_process(loaded, KERAS_BACKEND="tensorflow") == ["tensorflow"]
+
+
+def told_to_setup():
+    """The arguments of `setup` in setup.py, as they are written there."""
+    [call] = [
+        node
+        for node in ast.walk(ast.parse((ROOT / "setup.py").read_text(encoding="utf-8")))
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "setup"
+    ]
+    return {keyword.arg: keyword.value for keyword in call.keywords}
+
+
+def required(*extras):
+    """The requirements, those of the extras included."""
+    told = told_to_setup()
+    optional = ast.literal_eval(told["extras_require"])
+    lines = [*ast.literal_eval(told["install_requires"]), *(line for extra in extras for line in optional[extra])]
+    return [Requirement(line) for line in lines]
+
+
+def lowest_versions():
+    lines = (ROOT / "tests" / "constraints_lowest.txt").read_text(encoding="utf-8").splitlines()
+    pins = [Requirement(line) for line in lines if line and not line.startswith("#")]
+    assert all([specifier.operator for specifier in pin.specifier] == ["=="] for pin in pins)
+    return {canonicalize_name(pin.name): Version(next(iter(pin.specifier)).version) for pin in pins}
+
+
+def test_the_lowest_versions_that_are_tested_are_those_that_are_required():
+    requirements = required("test", "lint")
+    bounds = {canonicalize_name(requirement.name): requirement.specifier for requirement in requirements}
+    assert len(bounds) == len(requirements)
+    unbounded = [name for name, bound in bounds.items() if ">=" not in {one.operator for one in bound}]
+    assert not unbounded
+    lowest = {
+        name: Version(next(one.version for one in bound if one.operator == ">=")) for name, bound in bounds.items()
+    }
+    assert lowest == lowest_versions()
+
+
+def test_the_readme_names_the_versions_that_are_required():
+    pythons = SpecifierSet(ast.literal_eval(told_to_setup()["python_requires"]))
+    minors = [minor for minor in range(30) if pythons.contains(f"3.{minor}.1")]
+    tensorflow = ".".join(map(str, lowest_versions()["tensorflow"].release[:2]))
+    expected = f"Python 3.{minors[0]} to 3.{minors[-1]}, TensorFlow {tensorflow} or later."
+    assert expected in (ROOT / "README.md").read_text(encoding="utf-8")

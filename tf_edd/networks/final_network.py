@@ -59,13 +59,20 @@ class FinalCell(keras.layers.Layer):
         self.residual = residual
         self.norm = dict(norm or NORM)
         policy = {"dtype": self.dtype_policy, **self.norm}
-        self.operations = [
-            [find(op).build(channels, stride, name=op, **policy) for op, _, stride in edges] for edges in nodes
+        # One flat list: most Keras before 3.15 silently leave layers in nested lists out of a saved model.
+        self.edge_operations = [
+            find(op).build(channels, stride, name=op, **policy) for edges in nodes for op, _, stride in edges
         ]
         self.preprocess = preprocess and Preprocess(
             channels, num_inputs, **preprocess, norm=self.norm, dtype=self.dtype_policy, name="preprocess"
         )
         self.drop_path = None if drop_path is None else DropPath(drop_path, name="drop_path")
+
+    @property
+    def operations(self):
+        """The operations of the incoming edges, for each intermediate node."""
+        remaining = iter(self.edge_operations)
+        return [[next(remaining) for _ in edges] for edges in self.nodes]
 
     def build(self, input_shapes):
         """Builds the operations; takes the shapes of the cell's inputs."""
