@@ -119,7 +119,7 @@ def test_the_record_tells_data_apart():
         ({"y_test": [0, 3]}, "y_test must hold labels from 0 to 2. Received: 3"),
         ({"class_names": ("cat", "dog")}, r"class_names must hold 3 names.*label of y_train is 2. .*\('cat', 'dog'\)"),
         ({"class_names": tuple("abcd")}, "class_names must hold 3 names"),
-        ({"class_names": "abc"}, "class_names must hold 3 names.* Received: 'abc'"),
+        ({"class_names": "abc"}, "class_names must be a list of texts.* Received: class_names='abc'"),
         ({"mean": (0.5,) * 3}, "both mean and std"),
         ({"mean": (0.5,), "std": (0.5,)}, r"each of 3 channel.* Received: mean=\(0.5,\)"),
         ({"mean": (0.5,) * 3, "std": (0.5, 0.5, 0.0)}, "std must be positive"),

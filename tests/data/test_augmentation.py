@@ -1,11 +1,13 @@
 """Augmentation against NumPy computations on every image."""
 
+import dataclasses
+
 import gin
 import numpy as np
 import pytest
 import tensorflow as tf
 
-from tf_edd.data.augmentation import Crop, Cutout, Flip, as_augmentations, augment_and_normalize
+from tf_edd.data.augmentation import Augmentation, Crop, Cutout, Flip, as_augmentations, augment_and_normalize
 from tf_edd.data.color import ColorJitter
 from tf_edd.data.normalization import Moments, measure, normalize
 from tf_edd.data.resized_crop import RandomResizedCrop
@@ -132,6 +134,41 @@ def test_plain_functions_are_augmentations_of_raw_pixels():
     values = np.unique(augment_and_normalize(white, SEED, parts, Moments((0.5,), (0.25,))))
     assert values.tolist() == [-2.0, 0.0] and parts == as_augmentations(parts) and as_augmentations(None) == ()
     assert [part.takes_decoded for part in as_augmentations([invert, RandomResizedCrop()])] == [False, True]
+
+
+@dataclasses.dataclass
+class NotFrozen(Augmentation):
+    """Has no hash."""
+
+    side: int = 2
+
+    def __call__(self, images, seed):
+        return images
+
+
+@dataclasses.dataclass(frozen=True)
+class WithAList(Augmentation):
+    """Frozen; what it holds is not."""
+
+    sides: list
+
+    def __call__(self, images, seed):
+        return images
+
+
+@dataclasses.dataclass
+class CalledAsAFunction:
+    """No `Augmentation`."""
+
+    def __call__(self, images, seed):
+        return images
+
+
+@pytest.mark.parametrize("unhashable", [NotFrozen(), WithAList([1, 2]), CalledAsAFunction()])
+def test_what_has_no_hash_is_refused(unhashable):
+    expected = r"An augmentation must be hashable: a frozen dataclass \(@part\).* Received: .*"
+    with pytest.raises(UserError, match=expected + type(unhashable).__name__):
+        as_augmentations([Crop(), unhashable])
 
 
 @pytest.mark.parametrize("bad", [Crop(), [3], [Crop], "flip", [Crop(), None]])

@@ -21,7 +21,8 @@ def _picture(mode):
 def test_decoded_pixels_are_pillows(kind, mode, channels):
     file = io.BytesIO()
     _picture(mode).save(file, kind)
-    expected = np.asarray(PIL.Image.open(file)).reshape(32, 24, channels)
+    with PIL.Image.open(file) as image:
+        expected = np.asarray(image).reshape(32, 24, channels)
     np.testing.assert_array_equal(decode(tf.constant(file.getvalue()), channels), expected)
 
 
@@ -52,3 +53,35 @@ def test_the_test_transform_of_imagenet(size):
     first = (scaled - 224) / 2 / scaled * 255
     np.testing.assert_allclose(result[0, 0, :2], first, atol=2)
     np.testing.assert_allclose(result[-1, -1, :2], 255 - first, atol=3)
+
+
+@pytest.mark.parametrize("fraction", [1.0, 0.875, 0.5])
+@pytest.mark.parametrize("size", [(500, 375), (100, 1500), (1500, 100), (33, 257), (7, 5), (1, 1), (640, 20)])
+def test_images_of_ordinary_proportions_are_scaled_as_a_whole(size, fraction):
+    """Bit for bit what `tf.image.resize` makes of the whole image, before the center is cut out."""
+    image = np.random.default_rng(0).integers(0, 256, (*size, 3), dtype=np.uint8)
+    scale = np.float32(max(np.float32(48) / np.float32(size[0]), np.float32(40) / np.float32(size[1]))) / np.float32(
+        fraction
+    )
+    high, wide = np.maximum(np.round(np.float32(size) * scale).astype(int), (48, 40))
+    scaled = np.clip(tf.image.resize(image, (high, wide), antialias=True), 0, 255).round().astype(np.uint8)
+    top, left = (high - 48) // 2, (wide - 40) // 2
+    result = resize_and_crop(tf.constant(image), (48, 40, 3), fraction)
+    np.testing.assert_array_equal(result, scaled[top : top + 48, left : left + 40])
+
+
+@pytest.mark.parametrize("length", [4000, 4001])
+@pytest.mark.parametrize("upright", [True, False])
+def test_a_thin_image_is_cut_before_it_is_scaled(length, upright, monkeypatch):
+    """Its pixels are p(i) = 37 i mod 251, so the middle of the image shows which pixels were enlarged."""
+    line = (np.arange(length) * 37 % 251).astype(np.uint8)
+    image = np.repeat(line[:, None, None], 3, axis=2)
+    asked, resize = [], tf.image.resize
+    monkeypatch.setattr(tf.image, "resize", lambda image, size, **k: asked.append(size) or resize(image, size, **k))
+    result = resize_and_crop(tf.constant(image if upright else image.transpose(1, 0, 2)), (64, 64, 3)).numpy()
+    assert np.prod(asked) < 70 * 64 * 64  # of the whole image it would be 4000 * 64 * 64
+    result = result if upright else result.transpose(1, 0, 2)
+    # One pixel is seen, from (length - 1) / 2 to (length + 1) / 2; pixel i has its center at i + 1/2.
+    places = length / 2 + (np.arange(64) + 0.5) / 64 - 0.5
+    expected = np.interp(places, np.arange(length) + 0.5, line.astype(float))
+    assert np.ptp(expected) > 15 and np.abs(result - expected[:, None, None]).max() <= 0.51

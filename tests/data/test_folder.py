@@ -7,6 +7,7 @@ import tensorflow as tf
 import tensorflow_datasets as tfds
 
 from tf_edd.data import Flip, ImageFolder, RandomResizedCrop, split
+from tf_edd.data import images as programs
 from tf_edd.errors import UserError
 
 
@@ -81,6 +82,61 @@ def test_channels_can_be_chosen(tmp_path):
     assert ImageFolder(str(tmp_path), channels=1).load().image_shape == (6, 9, 1)
 
 
+def test_one_gray_file_does_not_turn_the_others_gray(tmp_path):
+    written = _flat(tmp_path, classes=("cat", "dog"))
+    gray = _write(tmp_path / "ant" / "0.png", (6, 9, 1)), _write(tmp_path / "ant" / "1.png", (6, 9, 1), 1)
+    data = ImageFolder(str(tmp_path)).load()
+    assert data.image_shape == (6, 9, 3)
+    assert data.notes == ("2 of 12 files are gray; all are read as RGB (see ImageFolder.channels)",)
+    found = {image.tobytes() for image in np.concatenate([_stored(data.train)[0], _stored(data.test)[0]])}
+    assert found == {image.tobytes() for image in [*written.values(), *(np.repeat(image, 3, -1) for image in gray)]}
+    assert ImageFolder(str(tmp_path), channels=1).load().notes == ()
+
+
+def test_notes_tell_of_cropped_images_and_skipped_files(tmp_path, monkeypatch):
+    _flat(tmp_path)
+    _write(tmp_path / "cat" / "big.png", (12, 9, 3))
+    for name in ("cat/a.gif", "cat/b.gif", "dog/c.webp"):
+        (tmp_path / name).write_bytes(b"GIF")
+    logged = []
+    monkeypatch.setattr(programs.logging, "info", logged.append)
+    loader = ImageFolder(str(tmp_path), image_size=(6, 9))
+    data = loader.load()
+    assert data.notes == (
+        "1 of 16 images are scaled and cropped around the center, to 6 x 9",
+        "skipped: 2 .gif, 1 .webp (only .jpg, .jpeg, .png files are read)",
+    )
+    assert logged == []  # a dry run tells them itself
+    data.log_notes()
+    loader.load().log_notes()
+    assert logged == [f"{tmp_path.name}: {note}" for note in data.notes]
+    assert ImageFolder(str(tmp_path), image_size=(6, 9), crop_fraction=0.5).load().notes[0].startswith("16 of 16")
+
+
+def test_notes_tell_of_turned_photos(tmp_path):
+    _flat(tmp_path)
+    exif = PIL.Image.Exif()
+    exif[274] = 6
+    PIL.Image.new("RGB", (9, 6)).save(tmp_path / "cat" / "photo.jpg", exif=exif)
+    (note,) = ImageFolder(str(tmp_path)).load().notes
+    assert note == "1 of 16 files have an EXIF orientation, which is not applied: turn them first"
+
+
+def test_the_class_of_a_single_image_is_named(tmp_path):
+    _flat(tmp_path)
+    _write(tmp_path / "yak" / "0.png")
+    with pytest.raises(UserError, match="train/ and test/. Received: one image of 'yak'"):
+        ImageFolder(str(tmp_path)).load()
+
+
+def test_notes_are_not_recorded(tmp_path):
+    _flat(tmp_path)
+    plain = ImageFolder(str(tmp_path)).load()
+    (tmp_path / "cat" / "notes.txt").write_text("")
+    noted = ImageFolder(str(tmp_path)).load()
+    assert noted.notes and noted.describe() == plain.describe()
+
+
 def test_no_folder(tmp_path):
     with pytest.raises(UserError, match="Received: .*nowhere"):
         ImageFolder(str(tmp_path / "nowhere")).load()
@@ -126,7 +182,9 @@ def test_corrupt_image_is_named(tmp_path, damage, in_memory, image_size):
     bad = tmp_path / "dog" / "3.png"
     content = {"truncated": bad.read_bytes()[:100], "text": b"no image at all", "empty": b""}[damage]
     bad.write_bytes(content)
-    with pytest.raises(UserError, match="readable PNG or JPEG. Received: .*dog.3.png"):
+    with pytest.raises(
+        UserError, match=r"readable PNG or JPEG files.*Received: 1 of 15 files: '.*dog.3.png' \([^{]*\)$"
+    ):
         ImageFolder(str(tmp_path), in_memory=in_memory, image_size=image_size).load()
 
 

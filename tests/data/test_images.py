@@ -1,5 +1,6 @@
 """Batches: shapes, order, determinism, skip; the splits of a search."""
 
+import dataclasses
 import hashlib
 import json
 import pathlib
@@ -223,6 +224,35 @@ MOMENTS = Moments((0.5,), (0.25,))
 
 def _data(train, test, names=("cat", "dog"), moments=MOMENTS):
     return ImageData.from_sources("pets", train, test, names, moments)
+
+
+def test_facts_of_a_dry_run():
+    data = _data(ArraySource(PIXELS, LABELS, rows=np.array([0, 1, 2])), ArraySource(PIXELS, LABELS))
+    facts = {"classes": "cat: 1, dog: 2 (training images)", "test images": "4"}
+    assert data.facts() == facts
+    assert dataclasses.replace(data, notes=("a", "b")).facts() == {**facts, "files": "a\nb"}
+
+
+def test_facts_of_many_classes_and_of_labels_that_are_not_known():
+    many = [f"c{number}" for number in range(25)]
+    assert _data(ArraySource(PIXELS, LABELS), ArraySource(PIXELS, LABELS), many).facts()["classes"] == (
+        "c0: 2, c1: 2, "
+        + ", ".join(f"c{number}: 0" for number in range(2, 20))
+        + ", and 5 more classes (training images)"
+    )
+    test = ArraySource(PIXELS, LABELS)
+    unknown = TfdsSource(SimpleNamespace(), "train", ("image", "label"), (3, 2, 1))
+    assert _data(unknown, test).facts() == {"classes": "cat, dog", "test images": "4"}
+
+
+def test_classes_are_counted_by_every_source_that_knows_them(tmp_path):
+    rows = np.array([3, 1, 2])
+    sources = [
+        ArraySource(PIXELS, LABELS, rows),
+        FileSource(np.array(["a", "b", "c"]), LABELS[rows], (3, 2, 1)),
+        EncodedSource(tf.constant(["a", "b", "c", "d"]), LABELS, (3, 2, 1), 1.0, rows),
+    ]
+    assert [Images(source, MOMENTS).class_counts(3) for source in sources] == [[1, 2, 0]] * 3
 
 
 PIXELS, LABELS = np.arange(24, dtype=np.uint8).reshape(4, 3, 2, 1), np.array([0, 1, 1, 0])

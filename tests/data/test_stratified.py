@@ -6,7 +6,8 @@ import pytest
 from tf_edd.data.images import Images, split, subset
 from tf_edd.data.normalization import Moments
 from tf_edd.data.sources import ArraySource
-from tf_edd.data.stratified import stratified_order
+from tf_edd.data.stratified import hold_out, stratified_order
+from tf_edd.errors import UserError
 
 
 def _images(labels, stratified=True):
@@ -50,3 +51,8 @@ def test_parts_of_parts_stay_stratified():
 def test_plain_parts_are_not():
     splits = split(_images(np.tile(np.arange(10), 40), stratified=False), 0.1, 0.025, seed=0)
     assert np.bincount(_labels(splits.train), minlength=10).tolist() != [4] * 10
+
+
+def test_classes_with_a_single_image_are_named():
+    with pytest.raises(UserError, match="folders train/ and test/. Received: one image of 'cat', 'owl'$"):
+        hold_out(np.array([0, 1, 1, 2]), 0.5, 0, ("cat", "dog", "owl"))

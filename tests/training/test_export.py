@@ -17,6 +17,7 @@ from tf_edd.errors import UserError
 from tf_edd.networks.final_network import build_final_network
 from tf_edd.runtime import files
 from tf_edd.spaces import nas_bench_201
+from tf_edd.training import evaluate as evaluation
 from tf_edd.training import export as program
 from tf_edd.training.evaluate import evaluate
 from tf_edd.training.export import export
@@ -89,6 +90,51 @@ def test_a_wrong_image_shape_is_one_clear_error(loaded, shape):
     assert message in str(raised.value)
 
 
+@pytest.mark.parametrize("name", ["serving_default", "serve", "serve_uint8"])
+@pytest.mark.parametrize("shape", [(2, 9, 8, 1), (8, 8, 1)])
+def test_signatures_check_the_shape_too(loaded, name, shape):
+    """TensorFlow does not: images of another size would get an answer, and of another rank end the process."""
+    kind = tf.uint8 if name == "serve_uint8" else tf.float32
+    with pytest.raises(tf.errors.InvalidArgumentError, match=r"Expected raw images of shape \[batch, 8, 8, 1\]"):
+        loaded.signatures[name](images=tf.zeros(shape, kind))
+
+
+def test_signatures_tell_the_shape_of_the_images(loaded):
+    inputs = {name: call.structured_input_signature[1] for name, call in loaded.signatures.items()}
+    shapes = {name: given["images"].shape.as_list() for name, given in inputs.items() if given}
+    assert shapes == dict.fromkeys(["serving_default", "serve", "serve_uint8", "logits"], [None, 8, 8, 1])
+    assert inputs["labels"] == {}
+
+
+def test_an_empty_batch_has_an_empty_answer(loaded):
+    for answer in (loaded.serve(np.zeros((0, 8, 8, 1), np.float32)), loaded.serve_uint8(np.zeros((0, 8, 8, 1), "u1"))):
+        shapes = {name: value.shape.as_list() for name, value in answer.items()}
+        assert shapes == {"probabilities": [0, 10], "logits": [0, 10], "class_name": [0]}
+
+
+@pytest.mark.filterwarnings("ignore:.*tf.lite.Interpreter is deprecated")
+def test_the_line_on_the_card_converts_to_litert(exported, raw, expected, monkeypatch, tmp_path):
+    """With the built-in operations, and the variables as constants."""
+    (tmp_path / "saved_model").symlink_to(exported[0] / "export" / "saved_model")
+    monkeypatch.chdir(tmp_path)
+    exec(card_of(exported[0])["convert"]["tflite"], {})
+    interpreter = tf.lite.Interpreter("model.tflite")
+    found = interpreter.get_signature_runner("logits")(images=raw.astype(np.float32))
+    assert set(found) == {"logits"}
+    np.testing.assert_allclose(found["logits"], expected, atol=1e-4)
+
+
+def test_the_line_on_the_card_converts_to_onnx(exported, raw, expected, tmp_path):
+    pytest.importorskip("tf2onnx", reason="needs tf2onnx")
+    runtime = pytest.importorskip("onnxruntime", reason="needs onnxruntime")
+    (tmp_path / "saved_model").symlink_to(exported[0] / "export" / "saved_model")
+    line = card_of(exported[0])["convert"]["onnx"].split()
+    subprocess.run([sys.executable, *line[1:]], cwd=tmp_path, check=True, capture_output=True)
+    session = runtime.InferenceSession(str(tmp_path / "model.onnx"))
+    (found,) = session.run(["logits"], {"images": raw.astype(np.float32)})
+    np.testing.assert_allclose(found, expected, atol=1e-4)
+
+
 def test_keras_model_takes_raw_images(exported, raw, expected):
     loaded = keras.saving.load_model(exported[0] / "export" / "model.keras")
     for model in (loaded, exported[1]):
@@ -134,7 +180,38 @@ def test_evaluation_of_the_exported_model_equals_that_of_the_network(exported):
     network = evaluate(folder, data=Digits())
     saved = evaluate(folder, data=Digits(), saved_model=folder / "export" / "saved_model", batch_size=64)
     assert saved["accuracy"] == network["accuracy"] and saved["loss"] == pytest.approx(network["loss"], rel=1e-4)
-    assert (folder / "export" / "evaluation.json").is_file()
+    assert files.read_json(folder / "export" / "evaluation.json") == saved
+
+
+def test_another_exported_model_leaves_the_folder_alone(exported, tmp_path, monkeypatch):
+    logged = []
+    monkeypatch.setattr(evaluation.logging, "info", lambda *message: logged.append(message[0] % message[1:]))
+    shutil.copytree(exported[0] / "export" / "saved_model", tmp_path / "other")
+    assert evaluate(tmp_path / "run", data=Digits(), saved_model=tmp_path / "other")["network"].endswith("other")
+    assert not (tmp_path / "run").exists() and logged[-1].startswith("Nothing is written: ")
+
+
+def test_the_home_folder_is_found(exported, monkeypatch):
+    monkeypatch.setenv("HOME", str(exported[0].parent))
+    folder = f"~/{exported[0].name}"
+    (exported[0] / "export" / "evaluation.json").unlink(missing_ok=True)
+    evaluate(folder, data=Digits(), saved_model=f"{folder}/export/saved_model")
+    assert (exported[0] / "export" / "evaluation.json").is_file()
+    with pytest.raises(UserError, match="Expected no earlier export"):
+        export(folder, data=Digits())
+
+
+@pytest.mark.parametrize("batch_size", [0, -3])
+def test_the_size_of_a_batch_is_not_blamed_on_the_model(exported, batch_size):
+    with pytest.raises(UserError, match="^batch_size must be an integer of at least 1. Received"):
+        evaluate(data=Digits(), saved_model=exported[0] / "export" / "saved_model", batch_size=batch_size)
+
+
+def test_an_error_about_the_images_is_not_blamed_on_the_model(exported, monkeypatch):
+    data = Digits().load()
+    monkeypatch.setattr(data.test, "raw_batches", lambda size: (_ for _ in ()).throw(UserError("a file is gone")))
+    with pytest.raises(UserError, match="^a file is gone$"):
+        evaluate(data=data, saved_model=exported[0] / "export" / "saved_model")
 
 
 def test_an_earlier_export_is_replaced_only_on_request(exported):
@@ -142,7 +219,9 @@ def test_an_earlier_export_is_replaced_only_on_request(exported):
     with pytest.raises(UserError, match="overwrite"):
         export(folder, data=Digits())
     assert card_of(folder) == card
+    (folder / "export" / "evaluation.json").write_text("{}")
     export(folder, data=Digits(), check_images=20, overwrite=True)
+    assert not (folder / "export" / "evaluation.json").exists()
     assert card_of(folder)["reloaded"]["images"] == 20
 
 
@@ -183,12 +262,24 @@ def test_check_measures_differences_and_accuracy(exported, raw, expected):
     assert result["max_logit_difference"] == pytest.approx(0.5, abs=1e-4)
 
 
+def test_check_measures_the_signature_for_converters(exported, raw, expected, monkeypatch):
+    saved = tf.saved_model.load(str(exported[0] / "export" / "saved_model"))
+
+    class Shifted:
+        serve_uint8, labels = saved.serve_uint8, saved.labels
+        signatures = {**saved.signatures, "logits": lambda images: {"logits": saved.serve(images)["logits"] + 0.25}}
+
+    monkeypatch.setattr(tf.saved_model, "load", lambda path: Shifted)
+    result = measure("", {"images": raw, "labels": expected.argmax(-1), "logits": expected}, batch_size=8)
+    assert result["max_logit_difference"] == pytest.approx(0.25, abs=1e-4)
+
+
 def test_memory_of_a_gpu_grows_before_the_export_uses_it(monkeypatch, tmp_path):
     calls = []
     monkeypatch.setattr(program, "current", lambda: calls.append("configured"))
     monkeypatch.setattr(program, "read_results", lambda path: calls.append("read") or {})
-    with pytest.raises(AttributeError):
-        export(tmp_path, data=None)
+    with pytest.raises(KeyError):
+        export(tmp_path, data=Digits())
     assert calls == ["configured", "read"]
 
 

@@ -1,7 +1,9 @@
 """The plan of a retraining: sizes and steps, other data, and what it refuses before anything is written."""
 
+import dataclasses
 import json
 
+import keras
 import numpy as np
 import pytest
 from tiny_retraining import CELL, run
@@ -10,12 +12,28 @@ from tf_edd.data import Crop, ImageData
 from tf_edd.data.normalization import Moments
 from tf_edd.data.sources import ArraySource
 from tf_edd.errors import UserError
+from tf_edd.optimizers import SGD
 from tf_edd.runtime.record import describe
 from tf_edd.runtime.strategy import current
+from tf_edd.schedules import CosineRate
 from tf_edd.spaces import darts, darts_imagenet, nas_bench_201
+from tf_edd.training import plan as plans
 from tf_edd.training.plan import RetrainPlan
 from tf_edd.training.recipe import TrainingRecipe
 from tf_edd.training.retrain import retrain
+from tf_edd.training.train_step import TrainStep
+
+NOTHING = "|none~0|+|none~0|none~1|+|none~0|none~1|none~2|"
+
+
+class Refusing(SGD):
+    """What only a step meets."""
+
+    def update_step(self, gradient, variable, learning_rate):
+        raise UserError("Expected another gradient. Received: this")
+
+    def apply(self, grads, trainable_variables=None):
+        raise UserError("Expected another gradient. Received: this")
 
 
 def test_dry_run_returns_sizes_and_writes_nothing(tmp_path):
@@ -34,9 +52,14 @@ def test_dry_run_returns_sizes_and_writes_nothing(tmp_path):
         ({"valid": 1438}, "valid"),
         ({"batch_size": 64.0}, "batch_size must be an integer"),
         ({"seed": 2**32}, "seed must be an integer"),
-        ({"augmentation": Crop(1)}, "Expected .*augmentations"),
-        ({"augmentation": (3,)}, "Expected .*augmentations"),
+        ({"augmentation": Crop(1)}, "augmentation must be a list of augmentations"),
+        ({"augmentation": (3,)}, "augmentation must be a list of augmentations"),
         ({"auxiliary_weight": 0.4}, "no auxiliary head"),
+        ({"epochs": 2, "rate": CosineRate(0.1, 3)}, "TrainingRecipe.rate must last as long as the run, 2 epochs"),
+        ({"rate": lambda epoch: None}, "TrainingRecipe.rate must give each epoch"),
+        ({"rate": keras.optimizers.schedules.CosineDecay(0.1, 9)}, "rate must count epochs, as CosineRate does"),
+        ({"optimizer": Refusing()}, "Expected another gradient"),
+        ({"genotype": NOTHING}, "Expected a cell that leads from its input to its output"),
     ],
 )
 def test_refuses_values_out_of_range(changes, message, tmp_path):
@@ -80,6 +103,39 @@ def test_the_record_tells_images_and_compilation(tmp_path):
     assert json.loads(json.dumps(made.record)) == made.record and type(made.seed) is type(made.epochs) is int
 
 
+@pytest.mark.parametrize(
+    ("batch_size", "left_out"),
+    [
+        (128, "72 of 200 images are left out in each epoch (batch_size=128)"),
+        (60, None),  # 20 images, a tenth
+        (50, None),
+    ],
+)
+def test_images_that_no_epoch_sees_are_told(batch_size, left_out, tmp_path, monkeypatch):
+    logged = []
+    monkeypatch.setattr(plans.logging, "info", lambda *message: logged.append(message[0] % message[1:]))
+    data, arguments = black(8, 10), {"space": nas_bench_201(), "recipe": TrainingRecipe(), "augmentation": ()}
+    arguments |= {"data": data, "valid": 0, "data_dir": None, "epochs": 1, "batch_size": batch_size, "seed": 0}
+    made = RetrainPlan.make(tmp_path, CELL, **arguments)
+    assert made.summary().get("left_out") == left_out
+    assert made.summary()["steps_per_epoch"] == 200 // batch_size
+    monkeypatch.setattr(plans, "build_final_network", lambda *given, **named: (_ for _ in ()).throw(InterruptedError))
+    with pytest.raises(InterruptedError):
+        made.start(tmp_path, overwrite=False)
+    assert logged[1:] == ([f"{left_out}."] if left_out else [])
+
+
+@pytest.mark.parametrize("overwrite", [False, True])
+def test_the_training_is_announced_before_it_is_traced(tmp_path, monkeypatch, overwrite):
+    events = []
+    monkeypatch.setattr(plans, "announce", lambda name, about: events.append(f"{name}: {about}"))
+    monkeypatch.setattr(TrainStep, "trace", lambda *arguments, **named: events.append("trace"))
+    monkeypatch.setattr(plans, "open_model_dir", lambda *given: (_ for _ in ()).throw(InterruptedError))
+    with pytest.raises(InterruptedError):
+        run(tmp_path, overwrite=overwrite)
+    assert events == ["retrain: digits, images 8x8x1, 10 classes", "trace"]
+
+
 def test_refuses_what_cannot_move():
     with pytest.raises(UserError, match="space 'nas_bench_201'. Received: one of space 'darts'"):
         plan(nas_bench_201(), black(32, 10))
@@ -99,3 +155,8 @@ def test_a_plan_refuses_an_auxiliary_head_that_does_not_fit(space, genotype, sid
     assert plan(space, black(side, 10), genotype)["steps"] == 3 * 2
     with pytest.raises(UserError, match=message):
         plan(space, black(side, 10), genotype, auxiliary_weight=0.4)
+
+
+def test_notes_of_the_loader_are_told():
+    assert plan(nas_bench_201(4, 1), dataclasses.replace(black(8, 3), notes=("a", "b")), CELL)["files"] == ["a", "b"]
+    assert "files" not in plan(nas_bench_201(4, 1), black(8, 3), CELL)

@@ -17,6 +17,7 @@ from tf_edd.errors import UserError
 from tf_edd.optimizers import SGD
 from tf_edd.runtime import files
 from tf_edd.runtime.strategy import configure
+from tf_edd.schedules import CosineRate
 from tf_edd.training.evaluate import evaluate
 from tf_edd.training.export import export
 from tf_edd.training.records import load_network
@@ -40,7 +41,7 @@ def deterministic():
 def test_continued_with_auxiliary_head_and_drop_path_is_bit_identical(deterministic, tmp_path):
     straight = branched(tmp_path / "straight")
     with pytest.raises(KeyboardInterrupt):
-        branched(tmp_path / "resumed", rate=InterruptedRate(1))
+        branched(tmp_path / "resumed", rate=InterruptedRate(1, CosineRate(0.1, 2)))
     resumed = branched(tmp_path / "resumed")
     assert resumed["last"]["loss/train"] == straight["last"]["loss/train"]
     for one, other in zip(weights(tmp_path / "resumed"), weights(tmp_path / "straight"), strict=True):
@@ -74,7 +75,17 @@ def test_learns_and_writes_everything(whole):
     written = files.read_json(folder / "retrain" / "results.json")
     assert written["parameters"] == results["parameters"] and written["images"]["valid"] == 143
     names = {path.name for path in (folder / "retrain").iterdir()}
-    assert {"genotype.json", "curves.png", "history.jsonl", "train", "eval", "best", "last", "checkpoint"} <= names
+    assert {
+        "genotype.json",
+        "curves.png",
+        "history.jsonl",
+        "train",
+        "valid",
+        "test",
+        "best",
+        "last",
+        "checkpoint",
+    } <= names
     assert len(files.read_lines(folder / "retrain" / "history.jsonl")) == 3
 
 
@@ -84,9 +95,12 @@ def test_scalars_are_on_tensorboard(whole):
     for path in (folder / "retrain").glob("*/events*"):
         for event in tf.compat.v1.train.summary_iterator(str(path)):
             for value in event.summary.value:
+                if value.tag.startswith("_hparams_"):
+                    continue
                 found[path.parent.name, value.tag, event.step] = float(tf.make_ndarray(value.tensor))
-    np.testing.assert_allclose(found["eval", "accuracy/valid", 3], results["last"]["accuracy/valid"], rtol=1e-6)
-    assert {("train", "loss/train", 1), ("train", "learning_rate", 2), ("eval", "accuracy/test", 3)} <= set(found)
+    np.testing.assert_allclose(found["valid", "accuracy/retrain", 3], results["last"]["accuracy/valid"], rtol=1e-6)
+    assert {("train", "loss/retrain", 1), ("train", "retrain/learning_rate", 2)} <= set(found)
+    assert ("test", "accuracy/retrain", 3) in found
 
 
 @pytest.mark.parametrize("finished", [0, 1, 2])

@@ -22,7 +22,7 @@ def searched(folder, epochs=5, finished=True):
     files.write_lines(search / "genotypes.jsonl", [{"epoch": epoch + 1} for epoch in range(epochs)])
     files.write_json(search / "genotype.json", from_text(CELL, SPACE).to_json())
     if finished:
-        files.write_json(search / "results.json", {})
+        files.write_json(search / "results.json", {"epochs": epochs})
 
 
 def test_the_cell_and_the_space_of_a_finished_search(tmp_path):
@@ -42,6 +42,14 @@ def test_an_unfinished_search_is_not_retrained_unless_its_cell_is_named(tmp_path
     with pytest.raises(UserError, match=r"finished 2 of 5 epochs.*--genotype=.*/search/genotype.json to train"):
         run(tmp_path, None, dry_run=True)
     assert run(tmp_path, str(tmp_path / "search" / "genotype.json"), dry_run=True)["genotype"] == CELL
+
+
+@pytest.mark.parametrize("text", ["", "{}"])
+def test_a_search_with_empty_results_is_not_finished(tmp_path, text):
+    searched(tmp_path, epochs=2, finished=False)
+    (tmp_path / "search" / "results.json").write_text(text)
+    with pytest.raises(UserError, match="finished 2 of 5 epochs.*Continue it"):
+        find_genotype(None, tmp_path, SPACE)
 
 
 def test_a_search_without_a_cell_yet_says_to_continue_it(tmp_path):

@@ -50,6 +50,28 @@ def test_step_weights_the_auxiliary_head():
     np.testing.assert_allclose(scalars["loss/train"], loss, rtol=1e-5)
 
 
+def test_a_trace_spares_the_first_step_its_own_and_changes_nothing():
+    calls = []
+
+    class Counted(keras.layers.Dense):
+        def call(self, inputs):
+            calls.append(1)
+            return super().call(inputs)
+
+    keras.utils.set_random_seed(0)
+    images = keras.Input((3,))
+    model = keras.Model(images, Counted(2)(images))
+    x, labels = tf.ones((4, 3)), tf.zeros(4, tf.int32)
+    step = TrainStep(model, TrainingRecipe(SGD(weight_decay=0.0)))
+    before, made = [variable.numpy() for variable in [*model.variables, *step.optimizer.variables]], len(calls)
+    step.trace(x, labels, drop_path=False)
+    assert len(calls) == made + 1
+    for variable, value in zip([*model.variables, *step.optimizer.variables], before, strict=True):
+        np.testing.assert_array_equal(variable, value)
+    step(x, labels)
+    assert len(calls) == made + 1
+
+
 def test_step_has_an_optimizer_of_its_own():
     model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(2)])
     recipe = TrainingRecipe(SGD(momentum=0.5))

@@ -8,8 +8,10 @@ from tf_edd.data.images import ImageData
 from tf_edd.data.normalization import given_moments, measure
 from tf_edd.data.sources import ArraySource
 from tf_edd.errors import UserError
+from tf_edd.part import checked
 
 
+@checked()
 def from_arrays(
     x_train,
     y_train,

@@ -5,11 +5,11 @@ import dataclasses
 from collections.abc import Callable, Sequence
 from typing import ClassVar
 
-import gin
 import tensorflow as tf
 
 from tf_edd.data.normalization import Moments, normalize
 from tf_edd.errors import UserError, require_count
+from tf_edd.part import part, shown
 
 
 class Augmentation(abc.ABC):
@@ -56,8 +56,7 @@ class FunctionAugmentation(Augmentation):
         return self.function(images, seed)
 
 
-@gin.register(module="tf_edd.data")
-@dataclasses.dataclass(frozen=True)
+@part(module="tf_edd.data")
 class Crop(Augmentation):
     """Random crop of the original size from the image padded with black pixels.
 
@@ -87,8 +86,7 @@ class Crop(Augmentation):
         return tf.ensure_shape(cropped, images.shape)
 
 
-@gin.register(module="tf_edd.data")
-@dataclasses.dataclass(frozen=True)
+@part(module="tf_edd.data")
 class Flip(Augmentation):
     """Mirrors each image left to right with probability 1/2."""
 
@@ -98,8 +96,7 @@ class Flip(Augmentation):
         return tf.raw_ops.Select(condition=flipped, x=tf.reverse(images, [2]), y=images)
 
 
-@gin.register(module="tf_edd.data")
-@dataclasses.dataclass(frozen=True)
+@part(module="tf_edd.data")
 class Cutout(Augmentation):
     """Sets a square to zero after normalization, centered at a uniformly random pixel and clipped at the border.
 
@@ -144,13 +141,13 @@ def as_augmentations(parts: Sequence[Augmentation | Callable] | None) -> tuple[A
     """A list of augmentations and plain functions as augmentations.
 
     Raises:
-        UserError: not a list, or something in it that is neither.
+        UserError: not a list, or something in it that is neither or that has no hash.
     """
     if parts is None:
         return ()
     if not isinstance(parts, (list, tuple)):
         raise UserError(f"Expected a list of augmentations such as [@Crop(), @Flip()]. Received: {parts!r}")
-    return tuple(_as_augmentation(part) for part in parts)
+    return tuple(_hashable(_as_augmentation(part)) for part in parts)
 
 
 def _as_augmentation(part) -> Augmentation:
@@ -162,6 +159,17 @@ def _as_augmentation(part) -> Augmentation:
             f"Received: {part!r}"
         )
     return FunctionAugmentation(part)
+
+
+def _hashable(augmentation: Augmentation) -> Augmentation:
+    try:
+        hash(augmentation)
+    except TypeError as error:
+        raise UserError(
+            "An augmentation must be hashable: a frozen dataclass (@part) whose lists are tuples. Received: "
+            f"{shown(augmentation)}"
+        ) from error
+    return augmentation
 
 
 def augment_and_normalize(images, seed, augmentations: Sequence[Augmentation], moments: Moments) -> tf.Tensor:

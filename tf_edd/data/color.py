@@ -6,18 +6,17 @@ there the pixels are rounded once, at the end, and not after each of the four ch
 
 import dataclasses
 
-import gin
 import tensorflow as tf
 
 from tf_edd.data.augmentation import Augmentation
 from tf_edd.errors import UserError, require_share
+from tf_edd.part import part
 
 _CONTRAST, _SATURATION, _HUE = 1, 2, 3  # 0 is the brightness
 _LUMA = (0.299, 0.587, 0.114)
 
 
-@gin.register(module="tf_edd.data")
-@dataclasses.dataclass(frozen=True)
+@part(module="tf_edd.data")
 class ColorJitter(Augmentation):
     """Changes brightness, contrast, saturation and hue of each RGB image, in an order of its own.
 

@@ -4,6 +4,8 @@ import tensorflow as tf
 
 from tf_edd.errors import UserError
 
+_LONGEST = 64  # how many times as long as what is left of it an image may be, before its ends are cut off unscaled
+
 
 def decode(encoded, channels: int) -> tf.Tensor:
     """A PNG or JPEG as uint8 [H, W, channels].
@@ -29,13 +31,28 @@ def resize_and_crop(image, image_shape, crop_fraction: float = 1.0) -> tf.Tensor
     if image.shape == tuple(image_shape) and crop_fraction == 1.0:
         return image
     target = tf.constant(image_shape[:2], tf.float32)
+    image, scale = _without_ends(image, target, crop_fraction)
     size = tf.cast(tf.shape(image)[:2], tf.float32)
-    scale = tf.reduce_max(target / size) / crop_fraction
     scaled_size = tf.maximum(tf.cast(tf.round(size * scale), tf.int32), image_shape[:2])
     scaled = tf.image.resize(image, scaled_size, antialias=True)
     top, left = tf.unstack((scaled_size - image_shape[:2]) // 2)
     cut = tf.image.crop_to_bounding_box(scaled, top, left, image_shape[0], image_shape[1])
     return tf.ensure_shape(tf.cast(tf.round(tf.clip_by_value(cut, 0.0, 255.0)), tf.uint8), image_shape)
+
+
+def _without_ends(image, target, crop_fraction):
+    """The image without what lies far outside of the crop, and the scale of the whole image.
+
+    A line of 4000 x 1 pixels scaled to a width of 224 would have 200 million pixels, to be cropped away. Images of
+    ordinary proportions stay as they are. What is cut off is even, so the center stays where it is.
+    """
+    size = tf.shape(image)[:2]
+    scale = tf.reduce_max(target / tf.cast(size, tf.float32)) / crop_fraction
+    longest = _LONGEST * tf.cast(tf.math.ceil(target / scale), tf.int32)
+    cut = tf.maximum(size - longest, 0) // 2
+    top, left = tf.unstack(cut)
+    bottom, right = tf.unstack(size - cut)
+    return image[top:bottom, left:right], scale
 
 
 def check_resize(image_size, crop_fraction) -> None:

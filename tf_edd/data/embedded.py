@@ -1,8 +1,5 @@
 """The embedded data set: scikit-learn's 1,797 handwritten digits."""
 
-import dataclasses
-
-import gin
 import numpy as np
 import sklearn.datasets
 
@@ -11,10 +8,10 @@ from tf_edd.data.normalization import measure
 from tf_edd.data.sources import ArraySource
 from tf_edd.data.stratified import check_fraction, hold_out
 from tf_edd.errors import require_count
+from tf_edd.part import part
 
 
-@gin.register(module="tf_edd.data")
-@dataclasses.dataclass(frozen=True)
+@part(module="tf_edd.data")
 class Digits:
     """Handwritten digits, 8 x 8 x 1, the values 0..16 scaled to 0..255; nothing is downloaded.
 
@@ -41,6 +38,6 @@ class Digits:
         images = np.round(bunch.images * (255 / 16)).astype(np.uint8)[..., None]
         train, test = (
             ArraySource(images[rows], bunch.target[rows])
-            for rows in hold_out(bunch.target, self.test_fraction, self.seed)
+            for rows in hold_out(bunch.target, self.test_fraction, self.seed, bunch.target_names)
         )
         return ImageData.from_sources("digits", train, test, map(str, bunch.target_names), measure(train.batches(1000)))

@@ -1,38 +1,36 @@
 """A folder of images: one subfolder per class, with or without train and test folders above them."""
 
 import dataclasses
-import os
+from collections.abc import Iterator
 from pathlib import Path
 
-import gin
 import numpy as np
-import PIL.Image
 import tensorflow as tf
 
-from tf_edd.data.decoding import check_resize, decode
+from tf_edd.data.class_folders import SUFFIXES, ClassFolders, Files, describe_skipped, scan
+from tf_edd.data.decoding import check_resize
+from tf_edd.data.image_files import Headers, read_headers, unreadable
 from tf_edd.data.images import ImageData
 from tf_edd.data.normalization import measure
 from tf_edd.data.sources import FileSource, check_memory, fits_memory, to_memory
 from tf_edd.data.stratified import check_fraction, hold_out
 from tf_edd.errors import UserError, require_count, require_one_of
-
-SUFFIXES = (".jpg", ".jpeg", ".png")
-_TEST_NAMES = ("test", "val", "valid", "validation")
+from tf_edd.part import part
 
 
-@gin.register(module="tf_edd.data")
-@dataclasses.dataclass(frozen=True)
+@part(module="tf_edd.data")
 class ImageFolder:
     """Images in class folders: the layout of `tfds.ImageFolder`, `DIR/train/cat/x.png`, or `DIR/cat/x.png`.
 
     The second folder of the first layout may be called test, val, valid or validation. Without one, part of the images
-    of each class becomes the test split.
+    of each class becomes the test split. Only PNG and JPEG files are read; `ImageData.notes` counts the others.
 
     Attributes:
         directory: The folder; a relative one is looked up in the `data_dir` of `load`, if that is given.
-        image_size: (height, width) of the result; None if all files have the same size.
+        image_size: (height, width) of the result; None if all files have the same size. Other images are scaled until
+            they cover it, and what lies over its edges is cut off.
         crop_fraction: Share of the scaled image that is kept along its tighter side, in (0, 1].
-        channels: 1 or 3; None takes those of the first file.
+        channels: 1 or 3; None takes 1 if no file has color, else 3.
         test_fraction: Share of each class that becomes the test split if there is no folder for it, in (0, 1).
         seed: Seed of that choice.
         in_memory: True, False (read from disk in each epoch), or "auto": True up to `memory_limit` bytes of pixels.
@@ -68,15 +66,34 @@ class ImageFolder:
             data_dir: Where a relative `directory` is looked up.
 
         Raises:
-            UserError: no such folder, no images, fewer than two classes, a file that cannot be decoded, or images of
-                different sizes without `image_size`.
+            UserError: no such folder, no images, fewer than two classes, names that are not one line of UTF-8, files
+                that cannot be decoded, or images of different sizes without `image_size`.
         """
         root = Path(data_dir or "").expanduser() / Path(self.directory).expanduser()
-        train, test, classes = _scan(root, self.test_fraction, self.seed)
-        shape = _image_shape(np.concatenate([train[0], test[0]]), self.image_size, self.channels)
+        found = scan(root)
+        train, test = (found.train, found.test) if found.test else _divide(found, self.test_fraction, self.seed)
+        paths = np.concatenate([train[0], test[0]])
+        headers = read_headers(paths)
+        shape = _image_shape(paths, headers.sizes, headers.gray, self.image_size, self.channels)
+        notes = tuple(_notes(found, headers, shape, self.crop_fraction))
         train = FileSource(*train, shape, self.crop_fraction, self.stratified, str(root))
         test = FileSource(*test, shape, self.crop_fraction, root=str(root))
-        return _read(root.name, train, test, classes, self.in_memory, self.memory_limit)
+        data = _read(root.name, train, test, found.classes, self.in_memory, self.memory_limit)
+        return dataclasses.replace(data, notes=notes)
+
+
+def _image_shape(paths, sizes, gray, image_size, channels) -> tuple[int, int, int]:
+    channels = channels or (1 if gray.all() else 3)
+    if image_size:
+        return (*image_size, channels)
+    other = np.flatnonzero((sizes != sizes[0]).any(axis=1))
+    if len(other):
+        first, second = tuple(sizes[0].tolist()), tuple(sizes[other[0]].tolist())
+        raise UserError(
+            "The images differ in size: set ImageFolder.image_size = (height, width). Received: image_size=None, "
+            f"{str(paths[0])!r} of {first}, {str(paths[other[0]])!r} of {second}"
+        )
+    return (*sizes[0].tolist(), channels)
 
 
 def _read(name, train: FileSource, test: FileSource, classes, in_memory, memory_limit) -> ImageData:
@@ -89,96 +106,29 @@ def _read(name, train: FileSource, test: FileSource, classes, in_memory, memory_
             measure(test.batches(100))
         moments = measure(sources[0].batches(100))
     except tf.errors.OpError as error:
-        raise _unreadable([*train.paths, *test.paths], train.image_shape[-1], error) from error
+        raise unreadable([*train.paths, *test.paths], train.image_shape[-1], error.message) from None
     return ImageData.from_sources(name, *sources, classes, moments)
 
 
-def _scan(root, test_fraction, seed):
-    """((paths, labels) of training, the same of test, class names)."""
-    if not root.is_dir():
-        raise UserError(f"Expected a folder of class folders. Received: {str(root)!r}, which is not a folder")
-    folders = {path.name: path for path in _folders(root)}
-    test_name = next((name for name in _TEST_NAMES if name in folders), None)
-    if "train" in folders:
-        classes = _class_names(folders["train"])
-        train = _files(folders["train"], classes)
-        if test_name:
-            return train, _files(folders[test_name], classes), classes
-    else:
-        classes = _class_names(root)
-        train = _files(root, classes)
-    return *_divide(*train, test_fraction, seed), classes
-
-
-def _divide(paths, labels, test_fraction, seed):
-    train, test = hold_out(labels, test_fraction, seed)
+def _divide(found: ClassFolders, test_fraction, seed) -> tuple[Files, Files]:
+    paths, labels = found.train
+    train, test = hold_out(labels, test_fraction, seed, found.classes)
     return (paths[train], labels[train]), (paths[test], labels[test])
 
 
-def _folders(root) -> list[Path]:
-    return sorted(path for path in root.iterdir() if path.is_dir() and not path.name.startswith("."))
-
-
-def _class_names(root) -> tuple[str, ...]:
-    names = tuple(path.name for path in _folders(root))
-    if len(names) < 2:
-        raise UserError(f"Expected at least two class folders in {str(root)!r}. Received: {list(names)}")
-    return names
-
-
-def _files(root, classes) -> tuple[np.ndarray, np.ndarray]:
-    unknown = sorted({path.name for path in _folders(root)} - set(classes))
-    if unknown:
-        raise UserError(f"{str(root)!r} must hold the classes of the training folder only. Received: {unknown}")
-    paths, labels = [], []
-    for label, name in enumerate(classes):
-        found = _image_files(root / name)
-        paths += found
-        labels += [label] * len(found)
-    return np.array(paths), np.array(labels, np.int32)
-
-
-def _image_files(folder) -> list[str]:
-    names = sorted(os.listdir(folder)) if folder.is_dir() else []
-    found = [str(folder / name) for name in names if name.lower().endswith(SUFFIXES) and not name.startswith(".")]
-    if not found:
-        raise UserError(f"Expected images ({', '.join(SUFFIXES)}) in {str(folder)!r}. Received: none")
-    return found
-
-
-def _image_shape(paths, image_size, channels) -> tuple[int, int, int]:
-    first_size, mode = _header(paths[0])
-    channels = channels or (1 if mode in ("1", "L", "I;16") else 3)
-    if image_size:
-        return (*image_size, channels)
-    for path in paths[1:]:
-        size, _ = _header(path)
-        if size != first_size:
-            raise UserError(
-                "The images differ in size: set ImageFolder.image_size = (height, width). Received: image_size=None, "
-                f"{paths[0]!r} of {first_size}, {path!r} of {size}"
-            )
-    return (*first_size, channels)
-
-
-def _header(path) -> tuple[tuple[int, int], str]:
-    """((height, width), PIL mode), without decoding the pixels."""
-    try:
-        with PIL.Image.open(path) as image:
-            return (image.height, image.width), image.mode
-    except OSError as error:
-        raise _corrupt(path, error) from error
-
-
-def _corrupt(path, reason) -> UserError:
-    return UserError(f"Expected a readable PNG or JPEG. Received: {str(path)!r} ({str(reason).splitlines()[0]})")
-
-
-def _unreadable(paths, channels, error) -> UserError:
-    """The error for the first file that cannot be decoded: the batched pass does not say which one it was."""
-    for path in paths:
-        try:
-            decode(tf.io.read_file(path), channels)
-        except tf.errors.OpError as reason:
-            return _corrupt(path, reason.message)
-    return UserError(f"Expected readable PNG or JPEG files. Received: {error.message}")
+def _notes(found: ClassFolders, headers: Headers, shape, crop_fraction) -> Iterator[str]:
+    """What one would not expect: gray or turned images, parts that are cut off, files that are not read."""
+    sizes, gray, turned = headers
+    if gray.any() and not gray.all() and shape[-1] == 3:
+        yield f"{gray.sum():,} of {len(gray):,} files are gray; all are read as RGB (see ImageFolder.channels)"
+    resized = len(sizes) if crop_fraction < 1 else int((sizes != shape[:2]).any(axis=1).sum())
+    if resized:
+        yield (
+            f"{resized:,} of {len(sizes):,} images are scaled and cropped around the center, to {shape[0]} x {shape[1]}"
+        )
+    if turned.any():
+        yield (
+            f"{turned.sum():,} of {len(turned):,} files have an EXIF orientation, which is not applied: turn them first"
+        )
+    if found.skipped:
+        yield f"skipped: {describe_skipped(found.skipped)} (only {', '.join(SUFFIXES)} files are read)"

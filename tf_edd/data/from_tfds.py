@@ -1,10 +1,8 @@
 """Image-classification data sets of TensorFlow Datasets, by name."""
 
-import dataclasses
 import difflib
 import os
 
-import gin
 import numpy as np
 import tensorflow as tf
 import tensorflow_datasets as tfds
@@ -17,15 +15,15 @@ from tf_edd.data.sources import check_memory, fits_memory, to_memory
 from tf_edd.data.stratified import check_fraction
 from tf_edd.data.tfds_source import TfdsSource
 from tf_edd.errors import UserError
+from tf_edd.part import part
 
 
-@gin.register(module="tf_edd.data")
-@dataclasses.dataclass(frozen=True)
+@part(module="tf_edd.data")
 class TfdsImages:
     """A TFDS data set with one image and one class label per example; shape and classes come from its DatasetInfo.
 
     Attributes:
-        name: Name in TFDS, for instance "cifar10" or "cifar10_corrupted/fog_1".
+        name: Name in TFDS, for instance "cifar10", "cifar10:3.0.2" (a version) or "cifar10_corrupted/fog_1".
         image_size: (height, width) of the result; needed if the images of the data set differ in size.
         crop_fraction: Share of the scaled image that is kept along its tighter side, in (0, 1].
         train_split: A TFDS split or slice.
@@ -128,7 +126,7 @@ def _builder(name, data_dir):
             f"Expected the name of a TFDS data set{', for instance ' if near else ''}{', '.join(near)}. "
             f"Received: {name!r}"
         ) from error
-    except (ValueError, tf.errors.OpError) as error:
+    except (ValueError, AssertionError, ImportError, tf.errors.OpError) as error:  # Assertion: an unknown version
         raise UserError(f"TFDS cannot open the data set. Received: {name!r} ({str(error).splitlines()[0]})") from error
 
 

@@ -1,17 +1,22 @@
 """Images in batches, data sets, and the splits of a search."""
 
 import dataclasses
+import functools
 from collections.abc import Sequence
 from typing import NamedTuple, Protocol
 
 import numpy as np
 import tensorflow as tf
+from absl import logging
 
 from tf_edd.data.augmentation import Augmentation, as_augmentations, augment_and_normalize
+from tf_edd.data.class_names import check_class_names
 from tf_edd.data.normalization import Moments
 from tf_edd.data.sources import PARALLEL_CALLS, Source
 from tf_edd.errors import UserError
 from tf_edd.runtime.record import KIND
+
+_MOST_CLASSES = 20  # classes that are named in a dry run
 
 
 class Images:
@@ -40,6 +45,11 @@ class Images:
         """(H, W, C)."""
         return self._source.image_shape
 
+    def class_counts(self, classes: int) -> list[int] | None:
+        """Images of each class; None for images whose labels are known only when they are read."""
+        labels = self._source.known_labels
+        return None if labels is None else np.bincount(labels, minlength=classes).tolist()
+
     def describe(self) -> dict:
         """What tells these images from others, see `Source.content`; it is found out once."""
         self._content = self._content or {"images": self.size, **self._source.content()}
@@ -48,6 +58,13 @@ class Images:
     def num_batches(self, batch_size: int, drop_remainder: bool = True) -> int:
         """Batches per epoch."""
         return self.size // batch_size if drop_remainder else -(-self.size // batch_size)
+
+    def left_out(self, batch_size: int) -> str:
+        """How many images an epoch of whole batches leaves out, for people; empty for a tenth of them or fewer."""
+        left = self.size % batch_size
+        if 10 * left <= self.size:
+            return ""
+        return f"{left:,} of {self.size:,} images are left out in each epoch (batch_size={batch_size})"
 
     def raw_batches(self, batch_size: int) -> tf.data.Dataset:
         """All images as stored: (uint8 [B, H, W, C], int32 [B]); the last batch may be smaller."""
@@ -180,6 +197,10 @@ class ImageData:
         image_shape: (H, W, C).
         mean: Mean of each channel, for pixels in [0, 1].
         std: Standard deviation of each channel, for pixels in [0, 1].
+        notes: What a loader has to say about its files, for people; not in the record of a run.
+
+    Raises:
+        UserError: A class name that is not one line of UTF-8, or one that occurs twice.
     """
 
     name: str
@@ -189,6 +210,10 @@ class ImageData:
     image_shape: tuple[int, int, int]
     mean: tuple[float, ...]
     std: tuple[float, ...]
+    notes: tuple[str, ...] = ()
+
+    def __post_init__(self):
+        check_class_names(self.class_names)
 
     @classmethod
     def from_sources(cls, name: str, train: Source, test: Source, class_names, moments: Moments) -> "ImageData":
@@ -205,6 +230,20 @@ class ImageData:
         """Itself: see `Data`."""
         return self
 
+    def facts(self) -> dict[str, str]:
+        """What a dry run tells of the images: classes with their training images, test images, notes of the loader."""
+        counts = self.train.class_counts(self.num_classes)
+        texts = [f"{n}: {c:,}" for n, c in zip(self.class_names, counts, strict=True)] if counts else self.class_names
+        more = f", and {len(texts) - _MOST_CLASSES} more classes" if len(texts) > _MOST_CLASSES else ""
+        classes = ", ".join(texts[:_MOST_CLASSES]) + more + (" (training images)" if counts else "")
+        rows = {"classes": classes, "test images": f"{self.test.size:,}"}
+        return {**rows, **({"files": "\n".join(self.notes)} if self.notes else {})}
+
+    def log_notes(self) -> None:
+        """Logs each note once: the programs of a pipeline load the same data one after the other."""
+        for note in self.notes:
+            _log_once(f"{self.name}: {note}")
+
     def describe(self) -> dict:
         """What identifies the data in the record of a run, see `tf_edd.runtime.record`."""
         return {
@@ -217,6 +256,11 @@ class ImageData:
             "mean": list(self.mean),
             "std": list(self.std),
         }
+
+
+@functools.cache
+def _log_once(text: str) -> None:
+    logging.info(text)
 
 
 class Data(Protocol):

@@ -3,20 +3,18 @@
 Source: the definition is that of torchvision's `RandomResizedCrop`, which the reference pipelines for ImageNet use.
 """
 
-import dataclasses
 from typing import ClassVar
 
-import gin
 import tensorflow as tf
 
 from tf_edd.data.augmentation import Augmentation
 from tf_edd.errors import UserError
+from tf_edd.part import part
 
 _TRIES = 10
 
 
-@gin.register(module="tf_edd.data")
-@dataclasses.dataclass(frozen=True)
+@part(module="tf_edd.data")
 class RandomResizedCrop(Augmentation):
     """Random part of the image, resized to the size of the images; the defaults are those of the ImageNet recipes.
 

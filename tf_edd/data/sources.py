@@ -28,6 +28,10 @@ class Source(Protocol):
     def image_shape(self) -> tuple[int, int, int]:
         """(H, W, C)."""
 
+    @property
+    def known_labels(self) -> np.ndarray | None:
+        """Labels in stored order; None where the images would have to be read for them."""
+
     def batches(
         self, batch_size: int, key=None, skip: int = 0, drop_remainder: bool = False, read: Callable | None = None
     ) -> tf.data.Dataset:
@@ -151,7 +155,7 @@ class ArraySource:
         return tuple(self._images.shape[1:])
 
     @property
-    def labels(self) -> np.ndarray:
+    def known_labels(self) -> np.ndarray:
         """int32 [size], in stored order."""
         return self._labels.numpy()[self._rows]
 
@@ -162,7 +166,7 @@ class ArraySource:
 
     def partition(self, counts, seed) -> tuple[list["ArraySource"], list[str]]:
         """Disjoint random parts, and the SHA-256 of the row numbers of each."""
-        parts = [self._rows[part] for part in index_parts(self.labels, counts, seed, self._stratified)]
+        parts = [self._rows[part] for part in index_parts(self.known_labels, counts, seed, self._stratified)]
         sources = [ArraySource(self._images, self._labels, rows, self._stratified) for rows in parts]
         return sources, [digest(rows) for rows in parts]
 
@@ -172,7 +176,7 @@ class ArraySource:
             starts = range(0, self.size, 10_000)
             pixels = (tf.gather(self._images, self._rows[start : start + 10_000]).numpy() for start in starts)
             shape = str((self.size, *self.image_shape)).encode()
-            return _content(itertools.chain([shape], pixels, [self.labels]))
+            return _content(itertools.chain([shape], pixels, [self.known_labels]))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -200,6 +204,11 @@ class FileSource:
     def size(self) -> int:
         """Number of images."""
         return len(self.paths)
+
+    @property
+    def known_labels(self) -> np.ndarray:
+        """The labels."""
+        return self.labels
 
     def batches(self, batch_size, key=None, skip=0, drop_remainder=False, read=None) -> tf.data.Dataset:
         order = _order(self.size, key)[skip * batch_size :]
@@ -248,6 +257,11 @@ class EncodedSource:
         """Number of images."""
         return len(self.rows)
 
+    @property
+    def known_labels(self) -> np.ndarray:
+        """The labels of the rows."""
+        return self.labels[self.rows]
+
     def batches(self, batch_size, key=None, skip=0, drop_remainder=False, read=None) -> tf.data.Dataset:
         rows = self.rows[_order(self.size, key)][skip * batch_size :]
         order = tf.data.Dataset.from_tensor_slices((rows, self.labels[rows]))
@@ -256,13 +270,13 @@ class EncodedSource:
 
     def partition(self, counts, seed) -> tuple[list["EncodedSource"], list[str]]:
         """Disjoint random parts with the same share of each class, and the SHA-256 of the row numbers of each."""
-        parts = [self.rows[part] for part in index_parts(self.labels[self.rows], counts, seed, stratified=True)]
+        parts = [self.rows[part] for part in index_parts(self.known_labels, counts, seed, stratified=True)]
         return [dataclasses.replace(self, rows=rows) for rows in parts], [digest(rows) for rows in parts]
 
     def content(self) -> dict[str, str]:
         """The SHA-256 of encoded images and labels, in stored order."""
         encoded = tf.gather(self.encoded, self.rows).numpy()
-        return _content([self.labels[self.rows], *encoded])
+        return _content([self.known_labels, *encoded])
 
 
 def to_memory(source) -> ArraySource:

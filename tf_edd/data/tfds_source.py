@@ -47,6 +47,11 @@ class TfdsSource:
         """Number of images."""
         return self.builder.info.splits[self.split].num_examples
 
+    @property
+    def known_labels(self) -> None:
+        """None: they lie in the records."""
+        return None
+
     def batches(self, batch_size, key=None, skip=0, drop_remainder=False, read=None) -> tf.data.Dataset:
         if isinstance(key, np.ndarray):
             raise UserError(

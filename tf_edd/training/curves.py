@@ -2,16 +2,19 @@
 
 from pathlib import Path
 
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
 
-from tf_edd.analysis.drawing import save
+from tf_edd.analysis import palette
+from tf_edd.analysis.figure_files import new_figure, save
 from tf_edd.runtime.writing import writing
 
-CURVES = "curves.png"
-# Colors that people with any color vision can tell apart (Okabe and Ito).
-_TINTS = {"train": "#0072b2", "valid": "#009e73", "test": "#d55e00"}
+CURVES = ("curves.png", "curves.svg")
+# The test line stays behind the others: nothing is chosen by it.
+_LINES = {
+    "train": {"linewidth": 1.6},
+    "valid": {"linewidth": 2.0},
+    "test": {"linewidth": 1.2, "linestyle": "--", "zorder": 1.5},
+}
 
 
 def draw_curves(history: list[dict]) -> Figure:
@@ -20,30 +23,32 @@ def draw_curves(history: list[dict]) -> Figure:
     Args:
         history: One dict for each epoch with "epoch" and metrics such as "loss/train".
     """
-    figure = Figure(figsize=(10, 4), dpi=120, layout="constrained", facecolor="white")
-    FigureCanvasAgg(figure)
-    for axes, kind, title in zip(figure.subplots(1, 2), ("loss", "accuracy"), ("loss (nats)", "accuracy"), strict=True):
-        for part, tint in _TINTS.items():
+    figure = new_figure(10, 4, layout="constrained")
+    figure.get_layout_engine().set(w_pad=0.1, h_pad=0.08)
+    titles = {"loss": "A  loss (nats)", "accuracy": "B  accuracy"}
+    for axes, (kind, title) in zip(figure.subplots(1, 2), titles.items(), strict=True):
+        for part, line in _LINES.items():
             rows = [(row["epoch"], row[f"{kind}/{part}"]) for row in history if f"{kind}/{part}" in row]
             if rows:
-                marker = "o" if len(rows) <= 30 else ""
-                axes.plot(*zip(*rows, strict=True), color=tint, label=part, linewidth=2, marker=marker, markersize=3.5)
-        axes.set_title(title, loc="left", fontsize=11)
-        axes.set_xlabel("epoch")
-        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-        axes.spines[["top", "right"]].set_visible(False)
-        axes.grid(color="#e4e8ed", linewidth=0.8)
-        axes.legend(frameon=False)
+                look = {**line, **palette.mark(len(rows)), "color": palette.PARTS[part]}
+                axes.plot(*zip(*rows, strict=True), label=part, **look)
+        palette.style(axes, title)
+        palette.epoch_axis(axes, max((row["epoch"] for row in history), default=1))
+        handles, names = axes.get_legend_handles_labels()
+        if handles:
+            axes.legend(handles, names, frameon=False, fontsize=9)
         if kind == "accuracy":
-            axes.yaxis.set_major_formatter(lambda value, _: f"{100 * value:.3g} %")
+            axes.yaxis.set_major_formatter(palette.percent)
     return figure
 
 
 def write_curves(history: list[dict], folder: Path) -> None:
-    """Writes `curves.png` into the folder.
+    """Writes `curves.png` and `curves.svg` into the folder.
 
     Raises:
         UserError: It cannot be written.
     """
-    with writing(folder / CURVES):
-        save(draw_curves(history), folder / CURVES)
+    figure = draw_curves(history)
+    for name in CURVES:
+        with writing(folder / name):
+            save(figure, folder / name)

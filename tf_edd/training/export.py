@@ -1,18 +1,17 @@
 """Exports a retrained network for use without this package: raw images in, probabilities and class names out.
 
-export/saved_model/    tf.saved_model.load(...).serve(images); signatures serving_default, serve_uint8 and labels
+export/saved_model/    for TensorFlow alone, and for converters to LiteRT and ONNX; see `tf_edd.training.saved_model`
 export/model.keras     raw images 0..255 to logits, for Keras with tf_edd installed
 export/labels.txt      the class names, one per line, in the order of the outputs
-export/model_card.json what the model is, its accuracy, how to use it, and how it was checked; written last
+export/model_card.json what the model is, its accuracy, how to use and convert it, how it was checked; written last
 """
 
+import os
 import shutil
 import subprocess
 import sys
-import tempfile
 from pathlib import Path
 
-import gin
 import keras
 import numpy as np
 import tensorflow as tf
@@ -20,11 +19,14 @@ from absl import logging
 
 from tf_edd.data import Data, ImageData
 from tf_edd.errors import UserError, require_count
-from tf_edd.runtime import environment, files
+from tf_edd.part import checked
+from tf_edd.runtime import environment, files, folder_lock
+from tf_edd.runtime.local_folder import local_folder
 from tf_edd.runtime.strategy import current
 from tf_edd.training import export_check
-from tf_edd.training.evaluate import check_data, load_trained, read_results
+from tf_edd.training.evaluate import EVALUATION, check_data, load_trained, read_results
 from tf_edd.training.records import BEST
+from tf_edd.training.saved_model import raw_network, write_saved_model
 
 CARD = "model_card.json"
 # Lines that run as they stand, in the folder of the export; `images` are raw images, float32 [B, H, W, C].
@@ -34,17 +36,23 @@ USAGE = {
     "keras": "import keras, tf_edd.networks.blocks, tf_edd.networks.final_network; "
     "model = keras.saving.load_model('model.keras'); logits = model(images)",
 }
+CONVERT = {
+    "tflite": "import pathlib; import tensorflow as tf; "
+    "converter = tf.lite.TFLiteConverter.from_saved_model('saved_model', signature_keys=['logits']); "
+    "pathlib.Path('model.tflite').write_bytes(converter.convert())",
+    "onnx": "python -m tf2onnx.convert --saved-model saved_model --signature_def logits --output model.onnx",
+}
 
 
-@gin.configurable(module="tf_edd")
+@checked(module="tf_edd")
 def export(
-    model_dir,
+    model_dir: str | os.PathLike,
     *,
     data: Data,
     which: str = BEST,
     check_images: int = 10_000,
     tolerance: float = 1e-3,
-    data_dir: str | None = None,
+    data_dir: str | os.PathLike | None = None,
     overwrite: bool = False,
 ) -> keras.Model:
     """Writes `model_dir/export/`, reloads the SavedModel in a new process and compares; call it outside any strategy.
@@ -68,21 +76,24 @@ def export(
     """
     require_count(check_images=check_images)
     current()  # memory of a GPU is taken as it is needed: the check in a new process needs some too
+    model_dir = local_folder(model_dir)
     results = read_results(model_dir)
     images = data.load(data_dir)
     check_data(results, images)
-    folder = Path(model_dir) / "export"
+    folder = model_dir / "export"
     if (folder / CARD).exists() and not overwrite:
         raise UserError(f"Expected no earlier export. Received: {folder}, which is complete; --overwrite replaces it")
     network = in_float32(load_trained(model_dir, which))
-    files.make_folder(folder)
-    files.remove_leftovers(folder)
-    (folder / CARD).unlink(missing_ok=True)  # from here on the folder is not complete
-    model = _write(folder, network, images)
-    check = _check(folder / "saved_model", network, images, check_images)
-    if not max(check["max_logit_difference"], check["max_probability_difference"]) <= tolerance:
-        raise UserError(f"Expected the reloaded model to agree within {tolerance}. Received: {check}")
-    files.write_json(folder / CARD, _card(results, images, which, check))
+    with folder_lock.locked(model_dir):
+        files.make_folder(folder)
+        files.remove_leftovers(folder)
+        (folder / CARD).unlink(missing_ok=True)  # from here on the folder is not complete
+        (folder / EVALUATION).unlink(missing_ok=True)  # of the earlier export
+        model = _write(folder, network, images)
+        check = _check(folder / "saved_model", network, images, check_images)
+        if not max(check["max_logit_difference"], check["max_probability_difference"]) <= tolerance:
+            raise UserError(f"Expected the reloaded model to agree within {tolerance}. Received: {check}")
+        files.write_json(folder / CARD, _card(results, images, which, check))
     logging.info("Exported to %s; reloaded: accuracy %.4f", folder, check["accuracy"])
     return model
 
@@ -101,16 +112,6 @@ def in_float32(network: keras.Model) -> keras.Model:
     return copy
 
 
-def raw_network(network: keras.Model, images: ImageData) -> keras.Model:
-    """The network with the normalization in front: raw images [B, H, W, C], 0..255, to logits [B, classes]."""
-    mean, std = np.array(images.mean), np.array(images.std)
-    raw = keras.Input(images.image_shape, name="images", dtype="float32")
-    rescale = keras.layers.Rescaling(
-        (1 / (255 * std)).tolist(), (-mean / std).tolist(), dtype="float32", name="normalize"
-    )
-    return keras.Model(raw, network(rescale(raw)), name="raw_network")
-
-
 def _write(folder: Path, network: keras.Model, images: ImageData) -> keras.Model:
     """Writes all but the card; returns the model in `model.keras`."""
     model = raw_network(network, images)
@@ -119,48 +120,17 @@ def _write(folder: Path, network: keras.Model, images: ImageData) -> keras.Model
         if saved.exists():
             shutil.rmtree(saved)
         model.save(folder / "model.keras")
-        _archive(model, images).write_out(str(saved), verbose=False)
+        write_saved_model(saved, model, images)
     except (OSError, tf.errors.OpError) as error:
         raise files.write_error(folder, error) from error
     files.write_lines(folder / "labels.txt", images.class_names)
     return model
 
 
-def _archive(model, images: ImageData) -> keras.export.ExportArchive:
-    names = tf.constant(images.class_names)
-
-    def answer(raw):
-        logits = model(_checked(raw, images.image_shape), training=False)
-        return {
-            "probabilities": tf.nn.softmax(logits),
-            "class_name": tf.gather(names, tf.argmax(logits, -1)),
-            "logits": logits,
-        }
-
-    archive = keras.export.ExportArchive()
-    archive.track(model)
-    # The shape is free here and checked inside: one clear error, where a signature's own would list its internals.
-    for name, dtype in (("serve", tf.float32), ("serve_uint8", tf.uint8)):
-        signature = [tf.TensorSpec(None, dtype, name="images")]
-        archive.add_endpoint(name, lambda images: answer(images), input_signature=signature)
-    archive.add_endpoint("labels", lambda: {"labels": tf.identity(names)}, input_signature=[])
-    return archive
-
-
-def _checked(raw, image_shape):
-    """The images as float32 [B, H, W, C], after a check of their shape."""
-    expected = f"Expected raw images of shape [batch, {', '.join(map(str, image_shape))}]. Received shape:"
-    shape = tf.shape(raw)
-    sides = tf.concat([shape, [-1] * 4], 0)[1:4]  # of any rank, so that the comparison itself cannot fail
-    good = tf.logical_and(tf.equal(tf.rank(raw), 4), tf.reduce_all(tf.equal(sides, image_shape)))
-    with tf.control_dependencies([tf.debugging.Assert(good, [expected, shape], summarize=9)]):
-        return tf.ensure_shape(tf.cast(raw, tf.float32), [None, *image_shape])
-
-
 def _check(saved_model: Path, network, images: ImageData, count: int) -> dict:
     """Measures the written model in a new process against the network and the data pipeline of this one."""
     arrays = _arrays(network, images, count)
-    with tempfile.TemporaryDirectory() as folder:
+    with files.temporary_folder(saved_model.resolve().parent) as folder:
         given, result = Path(folder) / "arrays.npz", Path(folder) / "result.json"
         np.savez(given, **arrays)
         # Its text, not its path: Python would put the folder of the package on the new process's path.
@@ -201,7 +171,9 @@ def _card(results: dict, images: ImageData, which: str, check: dict) -> dict:
         "input": {
             "name": "images",
             "shape": shape,
-            "values": "raw pixels 0..255; float32 (serve) or uint8 (serve_uint8)",
+            "values": "raw pixels 0..255; float32 (serve, logits, model.keras) or uint8 (serve_uint8)",
+            "not_finite": "serve: probabilities NaN and an empty class name for an image with NaN or infinite pixels; "
+            "logits and model.keras do not check",
         },
         "outputs": {
             "probabilities": ["batch", len(images.class_names)],
@@ -210,6 +182,7 @@ def _card(results: dict, images: ImageData, which: str, check: dict) -> dict:
         },
         "normalization": {"mean": list(images.mean), "std": list(images.std), "where": "inside the model"},
         "usage": USAGE,
+        "convert": CONVERT,
         "reloaded": check,
         "versions": environment.describe()["versions"],
     }

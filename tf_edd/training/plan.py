@@ -2,8 +2,10 @@
 
 import dataclasses
 from collections.abc import Sequence
+from pathlib import Path
 
 import tensorflow as tf
+from absl import logging
 
 from tf_edd.analysis.counting import count
 from tf_edd.architectures.genotype import Genotype
@@ -14,10 +16,11 @@ from tf_edd.networks.check_images import check_images
 from tf_edd.networks.final_network import build_final_network, inference_model
 from tf_edd.runtime import config, seeds
 from tf_edd.runtime.checkpoint import Checkpointer
-from tf_edd.runtime.model_dir import check_model_dir, open_model_dir
+from tf_edd.runtime.model_dir import RECORD, check_model_dir, open_model_dir
+from tf_edd.runtime.progress import announce, describe_images
 from tf_edd.runtime.record import describe
 from tf_edd.runtime.run_numbers import run_numbers
-from tf_edd.runtime.strategy import current, is_chief
+from tf_edd.runtime.strategy import current, has_workers, is_chief, replica_batches
 from tf_edd.spaces import Space
 from tf_edd.training.recipe import TrainingRecipe
 from tf_edd.training.records import Records, RetrainState
@@ -83,6 +86,7 @@ class RetrainPlan:
         epochs, batch_size, seed = run_numbers(epochs, batch_size, seed)
         space = searched_space(model_dir) if space is None else space
         genotype = find_genotype(genotype, model_dir, space)
+        _check_connected(genotype, space)
         recipe = recipe.complete(epochs)
         augmentation = (*as_augmentations(augmentation), *recipe.extra_augmentation)
         images = data.load(data_dir)
@@ -90,7 +94,9 @@ class RetrainPlan:
         check_images(space, images.image_shape, recipe.auxiliary_weight > 0)
         if batch_size > train.size:
             raise UserError(f"batch_size must not exceed the {train.size} images. Received: batch_size={batch_size}")
-        train.batches(batch_size, seed, 0, augment=augmentation)  # what cannot treat these images says so now
+        next(
+            iter(train.batches(batch_size, seed, 0, augment=augmentation))
+        )  # what cannot treat these images says so now
         record = {
             "seed": seed,
             **current().record(),
@@ -124,23 +130,37 @@ class RetrainPlan:
             "multiply_adds": counts.multiply_adds,
         }
 
-    def summary(self) -> dict[str, str | int]:
-        """Sizes and steps."""
+    def summary(self) -> dict[str, str | int | list[str]]:
+        """Sizes and steps, what is left out of an epoch, and the notes of the loader."""
         steps = {"epochs": self.epochs, "steps_per_epoch": self.steps_per_epoch}
-        return {**self.sizes, **steps, "steps": self.epochs * self.steps_per_epoch, **self.split}
+        left_out = self.train.left_out(self.batch_size)
+        note = {"left_out": left_out} if left_out else {}
+        files = {"files": list(self.images.notes)} if self.images.notes else {}
+        return {**self.sizes, **steps, "steps": self.epochs * self.steps_per_epoch, **self.split, **note, **files}
 
     def start(self, model_dir, overwrite: bool) -> "RetrainRun":
-        """Builds everything, opens the folder and restores the newest checkpoint, if there is one."""
+        """Builds everything, opens the folder and restores the newest checkpoint, if there is one.
+
+        A new training is traced first: what a part refuses must not be in the record that binds the folder.
+        """
         if not overwrite:
             check_model_dir(model_dir, PHASE, self.record)
-        chief = is_chief(tf.distribute.get_strategy())
+        announce(PHASE, describe_images(self.record["images"]))
+        strategy = tf.distribute.get_strategy()
+        chief = is_chief(strategy)
+        self.images.log_notes()
+        if left_out := self.train.left_out(self.batch_size):
+            logging.info("%s.", left_out)
         seeds.set_seed(self.seed)
         branches = {"drop_path": self.recipe.drop_path_rate > 0, "auxiliary": self.recipe.auxiliary_weight > 0}
         shape, classes = self.images.image_shape, self.images.num_classes
         model = build_final_network(self.space, self.genotype, shape, classes, **branches)
         network = inference_model(model)
         step = TrainStep(model, self.recipe, current().jit_compile, self.seed)
-        # Written only now: what the network or the optimizer refuses must not be the record that binds the folder.
+        # All workers trace the same functions in the same order, whether they see the chief's files already or not.
+        if overwrite or has_workers(strategy) or not (Path(model_dir) / PHASE / RECORD).is_file():
+            batches = self.train.batches(self.batch_size, self.seed, 0, augment=self.augmentation)
+            step.trace(*next(iter(replica_batches(batches, strategy))), drop_path=branches["drop_path"])
         text = config.config_text((PHASE, "evaluate", "export", "configure"))
         folder = open_model_dir(model_dir, PHASE, self.record, text, overwrite, chief)
         state = RetrainState()
@@ -170,6 +190,25 @@ class RetrainRun:
     scorer: Scorer
     records: Records
     checkpointer: Checkpointer
+
+
+def _check_connected(genotype: Genotype, space: Space) -> None:
+    """Refuses a cell through which nothing of the image passes, such as one of `none` alone.
+
+    Raises:
+        UserError: It does not.
+    """
+    for cell in space.cells:
+        reached = set(range(cell.num_inputs))
+        for node, edges in zip(cell.intermediate_nodes, genotype.nodes(cell.cell_type), strict=True):
+            if any(operation != "none" and source in reached for operation, source in edges):
+                reached.add(node)
+        ends = {cell.num_nodes - 1} if cell.output == "last" else set(cell.intermediate_nodes)
+        if not cell.residual and not reached & ends:
+            raise UserError(
+                f"Expected a cell that leads from its input to its output. Received: {genotype}, whose cell "
+                f"{cell.cell_type!r} leads nowhere: every way passes `none`"
+            )
 
 
 def _hold_out(images: Images, valid, seed) -> tuple[Images, Images | None, dict]:

@@ -1,19 +1,18 @@
 """How the weights of a final network are trained."""
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
-import gin
 import keras
 
 from tf_edd.data import Augmentation, as_augmentations
 from tf_edd.errors import UserError, require_positive, require_share
 from tf_edd.optimizers import SGD
-from tf_edd.schedules import CosineRate, Rate
+from tf_edd.part import part, shown
+from tf_edd.schedules import CosineRate, Rate, check_rate
 
 
-@gin.register(module="tf_edd.training")
-@dataclasses.dataclass(frozen=True)
+@part(module="tf_edd.training")
 class TrainingRecipe:
     """The loss, its optimizer and what regularizes them; a recipe can be used for many trainings.
 
@@ -44,13 +43,13 @@ class TrainingRecipe:
     auxiliary_weight: float = 0.0
     drop_path_rate: float = 0.0
     weight_gradient_clip: float | None = None
-    extra_augmentation: Sequence[Augmentation] = ()
+    extra_augmentation: Sequence[Augmentation | Callable] = ()
 
     def __post_init__(self):
-        if not isinstance(self.optimizer, (keras.optimizers.Optimizer, type(None))):
-            raise UserError(f"optimizer must be a Keras optimizer or None. Received: optimizer={self.optimizer!r}")
-        if self.rate is not None and not callable(self.rate):
-            raise UserError(f"rate must be a learning-rate schedule or None. Received: rate={self.rate!r}")
+        if isinstance(self.rate, keras.optimizers.schedules.LearningRateSchedule):
+            raise UserError(
+                f"rate must count epochs, as CosineRate does. Received: {shown(self.rate)}, which counts steps"
+            )
         require_share(below_one=True, label_smoothing=self.label_smoothing, drop_path_rate=self.drop_path_rate)
         if self.auxiliary_weight != 0:
             require_positive(" or 0", auxiliary_weight=self.auxiliary_weight)
@@ -59,7 +58,13 @@ class TrainingRecipe:
         object.__setattr__(self, "extra_augmentation", as_augmentations(self.extra_augmentation))
 
     def complete(self, epochs: int) -> "TrainingRecipe":
-        """This recipe for a training of so many epochs, with the defaults in place of `None`."""
+        """This recipe for a training of so many epochs, with the defaults in place of `None`.
+
+        Raises:
+            UserError: What is no schedule of rates for that length.
+        """
+        if self.rate is not None:
+            check_rate("TrainingRecipe.rate", self.rate, epochs)
         optimizer = self.optimizer or SGD(momentum=0.9, nesterov=True, weight_decay=5e-4)
         return dataclasses.replace(self, optimizer=optimizer, rate=self.rate or CosineRate(base=0.1, epochs=epochs))
 

@@ -8,10 +8,12 @@ from pathlib import Path
 import keras
 import tensorflow as tf
 
+from tf_edd.actions import hparams
 from tf_edd.architectures.genotype import Genotype
 from tf_edd.errors import UserError
 from tf_edd.networks import blocks, final_network  # noqa: F401 (register the layers that a saved network names)
 from tf_edd.runtime import files
+from tf_edd.runtime.event_files import open_events
 from tf_edd.runtime.file_names import GENOTYPE, RESULTS
 from tf_edd.runtime.writing import writing
 from tf_edd.training.curves import write_curves
@@ -19,6 +21,7 @@ from tf_edd.training.curves import write_curves
 BEST, LAST = "best", "last"
 NETWORK = "model.keras"
 HISTORY = "history.jsonl"
+PARTS = ("train", "valid", "test")  # of the images; each is a run of TensorBoard
 
 
 @dataclasses.dataclass
@@ -32,6 +35,8 @@ class RetrainState:
         best_accuracy: Its accuracy on the held-out images.
         best_loss: Its loss there, which decides between equal accuracies.
         history: One flat dict of metrics for each finished epoch.
+        position: Finished steps of the epoch that has begun; 0 except where a signal has ended the training.
+        scalars: Tag -> its values in these steps.
     """
 
     epoch: int = 0
@@ -40,10 +45,19 @@ class RetrainState:
     best_accuracy: float = -1.0
     best_loss: float = float("inf")
     history: list[dict] = dataclasses.field(default_factory=list)
+    position: int = 0
+    scalars: dict[str, list[float]] = dataclasses.field(default_factory=dict)
+
+    def add_steps(self, steps: list[dict[str, float]]) -> None:
+        """Adds the scalars of some steps of an epoch."""
+        self.position += len(steps)
+        for values in steps:
+            for tag, value in values.items():
+                self.scalars.setdefault(tag, []).append(value)
 
     def end_epoch(self, metrics: dict, seconds: float) -> bool:
         """Adds an epoch; returns whether its network is the best so far on held-out images."""
-        self.epoch += 1
+        self.epoch, self.position, self.scalars = self.epoch + 1, 0, {}
         self.seconds += seconds
         self.history.append({"epoch": self.epoch, **metrics})
         return "accuracy/valid" in metrics and self.take_best(metrics["accuracy/valid"], metrics["loss/valid"])
@@ -66,7 +80,11 @@ class RetrainState:
 
 
 class Summaries:
-    """TensorBoard scalars of the runs `train` and `eval` in a folder; the step is the epoch.
+    """TensorBoard scalars of the runs `train`, `valid` and `test` in a folder; the step is the epoch.
+
+    `loss/retrain` and `accuracy/retrain` are one chart of all runs each; what else is measured goes to `train`. A
+    training that continues replaces what a killed process wrote after its last checkpoint. The run `test` is also a
+    session of the HParams page, in the row of the search in the same `model_dir`.
 
     Args:
         folder: The folder of the retraining.
@@ -74,22 +92,37 @@ class Summaries:
     """
 
     def __init__(self, folder: Path, chief: bool):
-        self._folder = folder
-        with writing(folder):
-            self._writers = {
-                name: tf.summary.create_file_writer(str(folder / name)) if chief else tf.summary.create_noop_writer()
-                for name in ("train", "eval")
-            }
+        self._folder, self._chief = folder, chief
+        self._writers: dict[str, tf.summary.SummaryWriter] = {}
 
     def write(self, metrics: dict, epoch: int) -> None:
-        """Writes the metrics of an epoch: those of validation and test images to `eval`, all others to `train`."""
+        """Writes the metrics of an epoch."""
+        if not self._chief:
+            return
         with writing(self._folder):
-            for tag, value in metrics.items():
-                run = "eval" if tag.endswith(("/valid", "/test")) else "train"
-                with self._writers[run].as_default(step=epoch):
+            for name, value in metrics.items():
+                run, tag = _place(name)
+                with self._writer(run, epoch).as_default(step=epoch):
                     tf.summary.scalar(tag, value)
             for writer in self._writers.values():
                 writer.flush()
+
+    def _writer(self, run: str, epoch: int) -> tf.summary.SummaryWriter:
+        if run not in self._writers:
+            self._writers[run] = open_events(self._folder / run, epoch if epoch > 1 else 0)
+            if run == "test" and epoch == 1:
+                with self._writers[run].as_default(step=0):
+                    root = self._folder.parent
+                    hparams.write(hparams.of_phase(root, "search") or hparams.of_phase(root, "retrain"), root)
+        return self._writers[run]
+
+
+def _place(name: str) -> tuple[str, str]:
+    """Run and tag of a metric: `accuracy/test` is `accuracy/retrain` of the run `test`."""
+    kind, _, part = name.rpartition("/")
+    if part in PARTS:
+        return part, f"{kind}/retrain"
+    return "train", f"retrain/{part}"
 
 
 class Records:

@@ -6,19 +6,23 @@
 The test split is measured for the curves only: nothing is chosen by it.
 """
 
+import os
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
-import gin
 import numpy as np
 import tensorflow as tf
 from absl import logging
 
 from tf_edd.architectures.genotype import Genotype
 from tf_edd.data import Augmentation, Data
+from tf_edd.part import checked
+from tf_edd.runtime import termination
 from tf_edd.runtime.check_finite import check_losses, check_variables
+from tf_edd.runtime.folder_lock import released_after
+from tf_edd.runtime.local_folder import local_folder
 from tf_edd.runtime.progress import Progress
-from tf_edd.runtime.strategy import replica_batches, strategy_scope
+from tf_edd.runtime.strategy import has_workers, is_chief, replica_batches, strategy_scope
 from tf_edd.spaces import Space
 from tf_edd.training.plan import PHASE, RetrainPlan, RetrainRun
 from tf_edd.training.recipe import DEFAULT_RECIPE, TrainingRecipe
@@ -26,9 +30,9 @@ from tf_edd.training.recipe import DEFAULT_RECIPE, TrainingRecipe
 SHOWN = ("loss/train", "accuracy/train", "accuracy/test")
 
 
-@gin.configurable(module="tf_edd")
+@checked(module="tf_edd")
 def retrain(
-    model_dir,
+    model_dir: str | os.PathLike,
     genotype: Genotype | str | None = None,
     *,
     space: Space | None = None,
@@ -36,9 +40,9 @@ def retrain(
     recipe: TrainingRecipe = DEFAULT_RECIPE,
     epochs: int,
     batch_size: int = 64,
-    augmentation: Sequence[Augmentation] = (),
+    augmentation: Sequence[Augmentation | Callable] | None = (),
     valid: int | float = 0.0,
-    data_dir: str | None = None,
+    data_dir: str | os.PathLike | None = None,
     seed: int = 0,
     overwrite: bool = False,
     dry_run: bool = False,
@@ -74,18 +78,23 @@ def retrain(
             from the one of the retraining in `model_dir`, a loss that is not finite, or a full disk. Checkpoints are
             kept.
     """
+    model_dir = local_folder(model_dir)
     parts = {"space": space, "data": data, "recipe": recipe, "augmentation": augmentation, "valid": valid}
     sizes = {"epochs": epochs, "batch_size": batch_size}
     with strategy_scope():
         plan = RetrainPlan.make(model_dir, genotype, **parts, **sizes, data_dir=data_dir, seed=seed)
-        return plan.summary() if dry_run else _run(plan.start(model_dir, overwrite))
+        if dry_run:
+            return plan.summary()
+        with released_after(model_dir, is_chief(tf.distribute.get_strategy())):
+            return _run(plan.start(model_dir, overwrite))
 
 
 def _run(run: RetrainRun) -> dict:
     """All epochs that are left, and the results."""
     plan, state, steps = run.plan, run.state, run.plan.steps_per_epoch
     run.records.begin(plan.genotype)
-    with Progress(PHASE, plan.epochs, steps, state.epoch * steps) as progress:
+    progress = Progress(PHASE, plan.epochs, steps, first_step=state.epoch * steps + state.position)
+    with progress, termination.finishing(not has_workers(tf.distribute.get_strategy())):
         while state.epoch < plan.epochs:
             began = time.perf_counter()
             metrics = {**_train_epoch(run, progress), **_scores(run)}
@@ -94,6 +103,8 @@ def _run(run: RetrainRun) -> dict:
             run.records.end_epoch(metrics, state.epoch, best)
             run.checkpointer.save(state.epoch * steps)
             progress.end_epoch({tag: metrics[tag] for tag in SHOWN})
+            if termination.requested():
+                termination.stop(state.epoch * steps)
     state.best_epoch = state.best_epoch or state.epoch  # without held-out images the last network is the best
     logging.info("Retrained %s: test accuracy %.4f", plan.genotype, state.history[-1]["accuracy/test"])
     results = _results(run)
@@ -102,21 +113,35 @@ def _run(run: RetrainRun) -> dict:
 
 
 def _train_epoch(run: RetrainRun, progress: Progress) -> dict[str, float]:
-    """One step for each batch; means over the steps, learning rate and speed."""
-    plan, step, epoch = run.plan, run.step, run.state.epoch
+    """One step for each batch that is left; means over the steps, learning rate and speed."""
+    plan, state, step, epoch = run.plan, run.state, run.step, run.state.epoch
     learning_rate, drop_path_rate = plan.recipe.rate(epoch), plan.recipe.drop_path_rate
-    step.begin(
-        epoch * plan.steps_per_epoch, learning_rate, drop_path_rate * epoch / plan.epochs if drop_path_rate else None
-    )
+    number = epoch * plan.steps_per_epoch + state.position
+    step.begin(number, learning_rate, drop_path_rate * epoch / plan.epochs if drop_path_rate else None)
     scalars = []
-    batches = plan.train.batches(plan.batch_size, plan.seed, epoch, augment=plan.augmentation)
+    batches = plan.train.batches(plan.batch_size, plan.seed, epoch, state.position, augment=plan.augmentation)
     for images, labels in replica_batches(batches, tf.distribute.get_strategy()):
         scalars.append(step(images, labels))
         progress.step(plan.batch_size, lambda last=scalars[-1]: {"loss": float(last["loss/train"])})
-    means = {tag: float(np.mean([float(values[tag]) for values in scalars])) for tag in scalars[0]}
-    check_losses(means, epoch)
-    check_variables({"weights": step.variables}, epoch)  # the last update comes after the last loss
-    return {**means, "learning_rate": learning_rate, "speed/images_per_second": progress.images_per_second}
+        if termination.requested() and state.position + len(scalars) < plan.steps_per_epoch:
+            _means(run, scalars)
+            number = epoch * plan.steps_per_epoch + state.position
+            run.checkpointer.save(number)
+            termination.stop(number)
+    return {
+        **_means(run, scalars),
+        "learning_rate": learning_rate,
+        "speed/images_per_second": progress.images_per_second,
+    }
+
+
+def _means(run: RetrainRun, scalars: Sequence[dict[str, tf.Tensor]]) -> dict[str, float]:
+    """Means over the steps of the epoch so far; the scalars of its latest steps are read and go into the state."""
+    run.state.add_steps([{tag: float(value) for tag, value in values.items()} for values in scalars])
+    means = {tag: float(np.mean(values)) for tag, values in run.state.scalars.items()}
+    check_losses(means, run.state.epoch)
+    check_variables({"weights": run.step.variables}, run.state.epoch)  # the last update comes after the last loss
+    return means
 
 
 def _scores(run: RetrainRun) -> dict[str, float]:

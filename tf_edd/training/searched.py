@@ -6,8 +6,8 @@ from tf_edd.architectures import genotype as genotypes
 from tf_edd.architectures.genotype import Genotype
 from tf_edd.errors import UserError
 from tf_edd.runtime import files
-from tf_edd.runtime.file_names import GENOTYPE, GENOTYPES, RESULTS, SPACE
-from tf_edd.runtime.model_dir import RECORD, read_record
+from tf_edd.runtime.file_names import GENOTYPE, GENOTYPES, SPACE
+from tf_edd.runtime.model_dir import RECORD, has_results, read_record
 from tf_edd.spaces import Space, space_from_json
 
 SEARCH = "search"
@@ -44,7 +44,7 @@ def find_genotype(given: Genotype | str | None, model_dir, space: Space) -> Geno
 
 
 def _check_finished(folder: Path) -> None:
-    if (folder / RESULTS).is_file() or not (folder / RECORD).is_file():
+    if has_results(folder) or not (folder / RECORD).is_file():
         return
     history = folder / GENOTYPES
     done = len(files.read_lines(history)) if history.is_file() else 0

@@ -49,6 +49,11 @@ class TrainStep:
         self._number += 1
         return self.function(images, labels, drop_path)
 
+    def trace(self, images, labels, drop_path: bool) -> None:
+        """Traces a step on such a batch, of a network with or without drop path; the first call is spared it."""
+        moment = (tf.constant(0.0), tf.constant(0)) if drop_path else None
+        self.function.get_concrete_function(images, labels, moment)
+
     def _step(self, images, labels, drop_path):
         if drop_path is not None:
             rate, number = drop_path
