@@ -19,13 +19,15 @@ def test_draws_every_so_many_epochs_and_at_the_end(tmp_path):
     advance(state, [action])
     assert names(tmp_path) == set()
     advance(state, [action])
-    assert names(tmp_path) == {"cells/epoch_002.svg", "trajectories.png"}
+    course = {"cells/epoch_002.svg", "trajectories.png", "trajectories.svg"}
+    assert names(tmp_path) == course
     advance(state, [action])
     action.end(state)
-    final = {"cell.png", "cell.svg", "heat_map.png", "cells/epoch_003.svg"}
-    assert names(tmp_path) == {"cells/epoch_002.svg", "trajectories.png"} | final
+    final = {"cell.png", "cell.svg", "heat_map.png", "heat_map.svg", "cells/epoch_003.svg"}
+    assert names(tmp_path) == course | final
     for name in ("cell.png", "heat_map.png", "trajectories.png"):
-        assert min(Image.open(tmp_path / name).size) > 100
+        with Image.open(tmp_path / name) as image:
+            assert min(image.size) > 100
     assert ElementTree.parse(tmp_path / "cells/epoch_002.svg").getroot().tag.endswith("svg")
 
 
@@ -41,7 +43,7 @@ def test_a_chain_is_drawn_as_a_whole(tmp_path):
     state, action = new_state(tmp_path, proxyless((4, 6), (2, 2), (1, 2), 4, 1, 4, 8)), Drawings(every=1)
     advance(state, [action])
     action.end(state)
-    final = {"cell.png", "cell.svg", "heat_map.png", "trajectories.png"}
+    final = {f"{stem}.{suffix}" for stem in ("cell", "heat_map", "trajectories") for suffix in ("png", "svg")}
     assert names(tmp_path) == final | {"cells/epoch_001.svg"}
 
 

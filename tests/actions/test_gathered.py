@@ -46,7 +46,7 @@ def test_from_python():
 
 
 def test_what_is_no_action_is_refused():
-    with pytest.raises(UserError, match="sharpness must be an action.* Received: 0.1"):
+    with pytest.raises(UserError, match="actions.sharpness must be an action.* Received: sharpness=0.1"):
         actions(sharpness=0.1)
 
 

@@ -54,4 +54,4 @@ def test_the_real_table(tmp_path, nb201_table_path):
 
 def test_another_space_is_refused_before_the_search(tmp_path):
     with pytest.raises(UserError, match="nas_bench_201.*Received: space 'two_kinds'"):
-        TableLookup(Table({0: "x"}, {0: {}}, "fake")).begin(new_state(tmp_path, two_kinds()))
+        TableLookup(Table({0: "x"}, {0: {}}, "fake")).check(new_state(tmp_path, two_kinds()))

@@ -26,7 +26,7 @@ def history(folder):
 
 
 def events(folder, tag):
-    read = EventAccumulator(str(folder / "search" / "train"), size_guidance={"tensors": 0}).Reload()
+    read = EventAccumulator(str(folder / "search"), size_guidance={"tensors": 0}).Reload()
     return [float(tensor_util.make_ndarray(event.tensor_proto)) for event in read.Tensors(tag)]
 
 
@@ -86,12 +86,12 @@ def test_more_images_than_there_are_end_the_search_at_its_beginning(tmp_path):
 def test_half_precision_is_refused():
     supernet = types.SimpleNamespace(compute_dtype="bfloat16")
     with pytest.raises(UserError, match="configure.precision = 'float32'.* bfloat16"):
-        Sharpness().begin(types.SimpleNamespace(learns_logits=True, supernet=supernet))
+        Sharpness().check(types.SimpleNamespace(learns_logits=True, supernet=supernet))
 
 
 def test_a_search_without_logits_is_refused():
     with pytest.raises(UserError, match="learns none"):
-        Sharpness().begin(types.SimpleNamespace(learns_logits=False))
+        Sharpness().check(types.SimpleNamespace(learns_logits=False))
 
 
 def test_gradients_that_are_not_derivatives_end_the_search_at_its_beginning(tmp_path):

@@ -1,16 +1,19 @@
 import io
 import json
+import re
 
 import numpy as np
 import pytest
-from fake_search import RECORD, STEPS, advance, begin, metrics_at, new_state, probabilities, resumed, two_kinds
+from fake_search import RECORD, advance, begin, metrics_at, new_state, probabilities, resumed, two_kinds
 from PIL import Image
 from tensorboard.backend.event_processing.plugin_event_accumulator import EventAccumulator
+from tensorboard.plugins.custom_scalar import layout_pb2
 from tensorboard.plugins.hparams import plugin_data_pb2
 from tensorboard.util import tensor_util
 
 from tf_edd.actions import TableLookup, TensorBoard
-from tf_edd.actions.hparams import columns
+from tf_edd.actions.event_tags import RUNS, place
+from tf_edd.actions.hparams import trial
 from tf_edd.architectures.table import Table
 from tf_edd.errors import UserError
 from tf_edd.spaces import proxyless
@@ -45,46 +48,57 @@ def searched(tmp_path_factory):
     return folder, run(folder)
 
 
-def test_each_metric_goes_to_its_writer_at_the_global_step(searched):
+def test_each_metric_stands_at_its_epoch(searched):
+    folder, state = searched
+    events = {run: read(folder / run) for run in RUNS}
+    for run, values in place(metrics_at(1), state.space).items():
+        for tag in values:
+            found = scalars(events[run], tag)
+            assert [step for step, _ in found] == [1, 2, 3]
+            expected = [place(metrics_at(epoch), state.space)[run][tag] for epoch in (1, 2, 3)]
+            np.testing.assert_allclose([value for _, value in found], expected, rtol=1e-6)
+    assert events["discretized"].Tags()["tensors"] == ["accuracy/search"]
+
+
+def test_supernet_and_discretized_accuracy_are_one_chart(searched):
     folder, _ = searched
-    train, valid = read(folder / "train"), read(folder / "valid")
-    of_valid = {"accuracy/valid", "accuracy/discretized", "loss/valid"}
-    assert set(valid.Tags()["tensors"]) == of_valid
-    for tag in metrics_at(1):
-        found = scalars(valid if tag in of_valid else train, tag)
-        assert [step for step, _ in found] == [STEPS, 2 * STEPS, 3 * STEPS]
-        np.testing.assert_allclose([value for _, value in found], [metrics_at(e)[tag] for e in (1, 2, 3)], rtol=1e-6)
-    assert not of_valid & set(train.Tags()["tensors"])
+    supernet, discretized = (scalars(read(folder / run), "accuracy/search") for run in RUNS)
+    np.testing.assert_allclose(supernet, [(epoch, metrics_at(epoch)["accuracy/valid"]) for epoch in (1, 2, 3)])
+    np.testing.assert_allclose(discretized, [(e, metrics_at(e)["accuracy/discretized"]) for e in (1, 2, 3)])
 
 
 def test_entropy_of_each_edge_is_that_of_scipy(searched):
     stats = pytest.importorskip("scipy.stats")
     folder, state = searched
-    train = read(folder / "train")
-    for place, edge in enumerate(state.space.cells[0].edges):
-        found = scalars(train, f"arch/entropy/cell/edge{edge.source}_{edge.target}")
-        expected = [stats.entropy(probabilities(state.space, epoch)["cell"][place]) for epoch in (1, 2, 3)]
+    events = read(folder)
+    names = ("input-1", "input-2", "1-2", "input-output", "1-output", "2-output")
+    for row, name in enumerate(names):
+        found = scalars(events, f"search_edges/cell/{name}")
+        expected = [stats.entropy(probabilities(state.space, epoch)["cell"][row]) for epoch in (1, 2, 3)]
         np.testing.assert_allclose([value for _, value in found], expected, rtol=1e-5)
 
 
 def test_images_decode_and_differ_between_epochs(searched):
-    train = read(searched[0] / "train")
-    for tag in ("arch/heat_map/cell", "arch/cell/cell"):
-        found = strings(train, tag)
-        assert [step for step, _ in found] == [STEPS, 2 * STEPS, 3 * STEPS]
+    events = read(searched[0])
+    for tag in ("search_cell/heat_map/cell", "search_cell/drawing/cell"):
+        found = strings(events, tag)
+        assert [step for step, _ in found] == [1, 2, 3]
         pictures = [np.asarray(Image.open(io.BytesIO(value[2]))) for _, value in found]
         assert [picture.shape for picture in pictures] == [(int(v[1]), int(v[0]), 3) for _, v in found]
         assert not np.array_equal(pictures[0], pictures[2])
 
 
 def test_histogram_counts_every_probability(searched):
-    for _, buckets in strings(read(searched[0] / "train"), "arch/probs/cell"):
+    for _, buckets in strings(read(searched[0]), "search_cell/probabilities/cell"):
         assert buckets[:, 2].sum() == 6 * 5
 
 
 def test_texts_hold_the_genotype_and_once_the_configuration(searched):
     folder, state = searched
-    train = read(folder / "train")
+    train = read(folder)
+    ((step, about),) = strings(train, "about")
+    about = about.item().decode()
+    assert step == 0 and "| method | Argmax |" in about and "`accuracy/search`" in about
     genotypes = strings(train, "genotype")
     assert len(genotypes) == 3 and str(state.genotype) in genotypes[-1][1].item().decode()
     ((step, text),) = strings(train, "gin/config")
@@ -95,45 +109,50 @@ def test_a_search_from_python_shows_its_record(tmp_path):
     state = new_state(tmp_path)
     state.config = ""
     TensorBoard().begin(state).end(state)
-    train = read(tmp_path / "train")
+    train = read(tmp_path)
     assert "gin/config" not in train.Tags()["tensors"]
     ((step, text),) = strings(train, "record")
     text = text.item().decode()
     assert step == 0 and json.loads(text.removeprefix("```json").removesuffix("```")) == RECORD
 
 
-def test_hparams_hold_the_record_and_declare_metrics_that_are_written(searched):
-    folder, _ = searched
+def hparams_of(folder):
+    """Tag -> what the HParams page reads."""
     contents = read(folder).summary_metadata
-    parsed = {
+    return {
         tag: plugin_data_pb2.HParamsPluginData.FromString(metadata.plugin_data.content)
         for tag, metadata in contents.items()
+        if tag.startswith("_hparams_")
     }
-    start = parsed["_hparams_/session_start_info"].session_start_info.hparams
-    assert start["epochs"].number_value == 3 and start["seed"].number_value == 7
-    assert start["method.discretizer"].string_value == "Argmax"
-    assert start["method.weight_optimizer.nesterov"].bool_value is False
+
+
+def test_hparams_hold_the_record_and_declare_metrics_that_are_written(searched):
+    folder, _ = searched
+    parsed = hparams_of(folder)
+    start = parsed["_hparams_/session_start_info"].session_start_info
+    assert start.group_name == trial(folder.parent)
+    assert start.hparams["epochs"].number_value == 3 and start.hparams["seed"].number_value == 7
+    assert start.hparams["discretizer"].string_value == "Argmax"
     experiment = parsed["_hparams_/experiment"].experiment
-    assert {info.name for info in experiment.hparam_infos} == set(start)
+    assert {info.name for info in experiment.hparam_infos} == set(start.hparams)
+    assert {info.name for info in experiment.hparam_infos if info.differs} == {"data", "method", "seed"}
     declared = [(metric.name.tag, metric.name.group) for metric in experiment.metric_infos]
     written = [(tag, group) for tag, group in declared if tag in read(folder / group).Tags()["tensors"]]
-    assert set(declared) - set(written) == {("table/cifar10_test", "train")}  # this search has no table
+    # This search has no table, and the retraining has another folder.
+    assert set(declared) - set(written) == {("table/cifar10_test", ""), ("accuracy/retrain", "")}
 
 
-def test_columns_are_the_values_of_the_record_parts_first_and_long_texts_left_out():
-    assert columns(RECORD) == {
-        "seed": 7,
-        "epochs": 3,
-        "split": "[0.5, 0.5]",
-        "method": "Method",
-        "data": "Digits",
-        "method.arch_rate": "None",
-        "method.discretizer": "Argmax",
-        "method.weight_optimizer": "SGD",
-        "method.weight_optimizer.nesterov": False,
-        "method.weight_optimizer.momentum": 0.9,
-    }
-    assert list(columns(RECORD))[:5] == ["seed", "epochs", "split", "method", "data"]
+def test_the_layout_shows_tags_that_are_written(searched):
+    folder, _ = searched
+    ((step, text),) = strings(read(folder), "custom_scalars__config__")
+    layout = layout_pb2.Layout.FromString(text.item())
+    patterns = [tag for category in layout.category for chart in category.chart for tag in chart.multiline.tag]
+    tags = {tag for run in RUNS for tag in read(folder / run).Tags()["tensors"]}
+    unseen = [pattern for pattern in patterns if not any(re.match(pattern, tag) for tag in tags)]
+    # `metrics_at` has neither the loss of the logits nor counts, and nothing is retrained.
+    assert step == 0 and [category.title for category in layout.category] == ["accuracy", "loss", "architecture"]
+    of_others = ["accuracy/retrain", "loss/arch", "loss/retrain", "search/(skip|none|noise)_count"]
+    assert unseen == [f"^{tag}$" for tag in of_others]
 
 
 def test_an_epoch_done_again_after_a_kill_stands_there_once(tmp_path):
@@ -148,40 +167,37 @@ def test_an_epoch_done_again_after_a_kill_stands_there_once(tmp_path):
     for _ in range(2):
         advance(state, [second])
     second.end(state)
-    train, valid = read(tmp_path / "train"), read(tmp_path / "valid")
-    steps = [STEPS, 2 * STEPS, 3 * STEPS]
-    assert [step for step, _ in scalars(train, "loss/weights")] == steps
-    assert [step for step, _ in scalars(valid, "accuracy/valid")] == steps
-    assert [step for step, _ in strings(train, "arch/cell/cell")] == steps
-    assert len(strings(train, "gin/config")) == 1
-    assert len(read(tmp_path).Tensors("_hparams_/session_start_info")) == 1
+    events = read(tmp_path)
+    for tag in ("loss/weights", "accuracy/search", "search_cell/drawing/cell"):
+        assert [step for step, _ in strings(events, tag)] == [1, 2, 3]
+    assert [step for step, _ in scalars(read(tmp_path / "discretized"), "accuracy/search")] == [1, 2, 3]
+    assert len(strings(events, "gin/config")) == len(strings(events, "about")) == 1
+    assert len(events.Tensors("_hparams_/session_start_info")) == 1
 
 
 def test_a_kill_in_the_first_epoch_leaves_one_configuration(tmp_path):
     for _ in range(2):
         state = new_state(tmp_path)
         advance(state, begin(state, TensorBoard()))
-    assert [step for step, _ in scalars(read(tmp_path / "train"), "loss/weights")] == [STEPS]
-    assert len(strings(read(tmp_path / "train"), "gin/config")) == 1
+    assert [step for step, _ in scalars(read(tmp_path), "loss/weights")] == [1]
+    assert len(strings(read(tmp_path), "gin/config")) == 1
     assert len(read(tmp_path).Tensors("_hparams_/session_start_info")) == 1
 
 
 def test_several_cell_kinds_have_tags_of_their_own(tmp_path):
     run(tmp_path, epochs=1, space=two_kinds())
-    tags = set(read(tmp_path / "train").Tags()["tensors"])
+    tags = set(read(tmp_path).Tags()["tensors"])
     for cell_type in ("normal", "reduce"):
-        assert {f"arch/cell/{cell_type}", f"arch/heat_map/{cell_type}", f"arch/probs/{cell_type}"} <= tags
-        assert f"arch/entropy/{cell_type}/edge0_2" in tags
+        assert {f"search_cell/{name}/{cell_type}" for name in ("drawing", "heat_map", "probabilities")} <= tags
+        assert f"search_edges/{cell_type}/c_{{k-2}}-0" in tags
 
 
 def test_a_chain_is_one_picture(tmp_path):
     run(tmp_path, epochs=1, space=proxyless((4, 6), (2, 1), (1, 2), 4, 1, 4, 8))
-    tags = set(read(tmp_path / "train").Tags()["tensors"])
-    assert {tag for tag in tags if tag.startswith(("arch/cell", "arch/heat_map"))} == {
-        "arch/cell/network",
-        "arch/heat_map/network",
-    }
-    assert {"arch/probs/block_02", "arch/entropy/block_03/edge0_1"} <= tags
+    tags = set(read(tmp_path).Tags()["tensors"])
+    pictures = {tag for tag in tags if tag.startswith(("search_cell/drawing", "search_cell/heat_map"))}
+    assert pictures == {"search_cell/drawing/network", "search_cell/heat_map/network"}
+    assert {"search_cell/probabilities/block_02", "search_edges/block_03/input-output"} <= tags
 
 
 def test_accuracies_of_a_table_are_written(tmp_path):
@@ -189,7 +205,7 @@ def test_accuracies_of_a_table_are_written(tmp_path):
     advance(state, [])
     table = Table({0: str(state.genotype)}, {0: {"cifar10_test": 91.5}}, "fake")
     run(tmp_path, epochs=1, others=[TableLookup(table)])
-    assert scalars(read(tmp_path / "train"), "table/cifar10_test") == [(STEPS, 91.5)]
+    assert scalars(read(tmp_path), "table/cifar10_test") == [(1, 91.5)]
 
 
 def test_a_folder_that_cannot_be_made_is_told(tmp_path):

@@ -4,9 +4,10 @@ import json
 
 import pytest
 
-from tf_edd.analysis import comparison
+from tf_edd.analysis import comparison, comparison_figure
 from tf_edd.architectures.table import open_table
 from tf_edd.errors import UserError
+from tf_edd.runtime import files
 
 
 class Lookup:
@@ -109,6 +110,32 @@ def test_labels_are_no_markup():
     assert line.startswith("| a\\|&lt;b&gt; 0 | 1 |")
 
 
+@pytest.mark.parametrize(
+    ("label", "shown"),
+    [
+        ("a\\|b", "a\\\\\\|b"),
+        ("one\ntwo", "one two"),
+        ("[x](y) *z* `c`", "\\[x\\](y) \\*z\\* \\`c\\`"),
+        ("edd_darts _x_", "edd_darts \\_x\\_"),
+        ("$t$ of $5", "\\$t\\$ of \\$5"),
+        ("<img onerror=1> & so", "&lt;img onerror=1&gt; &amp; so"),
+    ],
+)
+def test_every_kind_of_markup_in_a_label_is_shown(label, shown):
+    lines = comparison.markdown_table({label: [[epoch(1, "|a~0|", 0.5)]]}).splitlines()
+    assert len(lines) == 3 and lines[2].startswith(f"| {shown} 0 | 1 |")
+
+
+def test_labels_are_no_mathematics(tmp_path):
+    """As matplotlib draws them: `$` begins mathematics, and a label that begins with `_` has no place in a legend."""
+    labels = [r"$\frac$", "$a$ and $b$", "_x", r"\$"]
+    one = write(tmp_path / "0", epoch(1, "|a~0|", 0.5))
+    comparison.report({label: [one] for label in labels}, figure=tmp_path / "figure.svg")
+    figure = comparison_figure.compare({label: [comparison.read_history(one)] for label in labels})
+    figure.draw_without_rendering()
+    assert len(figure.legends[0].get_texts()) == 4
+
+
 def test_a_search_in_its_first_epoch_is_refused(tmp_path):
     (tmp_path / "genotypes.jsonl").write_text("")
     with pytest.raises(UserError, match="first epoch is not finished"):
@@ -118,3 +145,19 @@ def test_a_search_in_its_first_epoch_is_refused(tmp_path):
 def test_a_folder_without_search_is_refused(tmp_path):
     with pytest.raises(UserError, match="genotypes.jsonl"):
         comparison.read_history(tmp_path)
+
+
+def test_the_figure_ends_with_the_selected_cell_and_its_accuracy_in_the_table(tmp_path, monkeypatch):
+    folder = tmp_path / "search"
+    files.write_lines(folder / "genotypes.jsonl", [epoch(1, "|a~0|", 0.5)])
+    metrics = {"accuracy/discretized": 0.75}
+    results = {"genotype": "|b~0|", "metrics": metrics, "selection": {"selector": "RandomSearch"}}
+    files.write_json(folder / "results.json", results)
+    drawn = []
+    monkeypatch.setattr(comparison.comparison_figure, "compare", lambda *_, **given: drawn.append(given))
+    monkeypatch.setattr(comparison.figure_files, "save", lambda *_: None)
+    monkeypatch.setattr(comparison, "open_table", lambda _: Lookup())
+    comparison.report({"EDD": [tmp_path]}, table="table", figure="figure.png")
+    ((end,),) = drawn[0]["ends"].values()
+    assert drawn[0]["table_tag"] == "table/cifar10_test"
+    assert (end["genotype"], end["accuracy/discretized"], end["table/cifar10_test"]) == ("|b~0|", 0.75, 94.0)

@@ -1,21 +1,18 @@
-"""Pictures of cells: what is drawn, where labels lie, and the files that are written."""
+"""Pictures of cells: what is drawn, and where labels lie."""
 
 import sys
-import xml.etree.ElementTree as ElementTree
 
 import numpy as np
 import pytest
 from matplotlib.colors import to_hex
 from matplotlib.patches import FancyArrowPatch
 
-from tf_edd.analysis import drawing
+from tf_edd.analysis import drawing, figure_files, palette
 from tf_edd.architectures.genotype import Genotype, from_text, load
 from tf_edd.errors import UserError
-from tf_edd.runtime import files
 from tf_edd.spaces import CellSpec, Edge, Space, darts, nas_bench_201
 
 SPACE = nas_bench_201()
-CELL = SPACE.cells[0]
 TEXT = "|nor_conv_3x3~0|+|none~0|avg_pool_3x3~1|+|skip_connect~0|nor_conv_3x3~1|nor_conv_1x1~2|"
 LONGEST = "|avg_pool_3x3~0|+|avg_pool_3x3~0|avg_pool_3x3~1|+|avg_pool_3x3~0|avg_pool_3x3~1|avg_pool_3x3~2|"
 PROBS = np.random.default_rng(0).dirichlet(np.ones(5), 6)
@@ -61,17 +58,9 @@ def test_every_edge_and_node_is_named():
 def test_none_is_faint_and_others_have_their_family_color():
     received = sorted(to_hex(arrow.get_edgecolor()) for arrow in arrows(draw(TEXT)))
     operations = ("nor_conv_3x3", "none", "avg_pool_3x3", "skip_connect", "nor_conv_3x3", "nor_conv_1x1")
-    assert received == sorted(drawing.color(name) for name in operations)
+    assert received == sorted(palette.color(name) for name in operations)
     dashed = [arrow for arrow in arrows(draw(TEXT)) if arrow.get_linestyle() not in ("-", "solid")]
-    assert len(dashed) == 1 and to_hex(dashed[0].get_edgecolor()) == drawing.FAINT
-
-
-def test_families_differ_in_color():
-    names = ("none", "skip_connect", "nor_conv_1x1", "nor_conv_3x3", "avg_pool_3x3")
-    assert len({drawing.color(name) for name in names}) == 5
-    assert drawing.family("sep_conv_5x5") == "convolution" and drawing.label("sep_conv_5x5") == "sep conv 5×5"
-    assert drawing.family("max_pool_3x3") == "pooling" and drawing.family("noise") == "noise"
-    assert drawing.color("dil_conv_3x3") != drawing.color("sep_conv_3x3") != drawing.color("noise")
+    assert len(dashed) == 1 and to_hex(dashed[0].get_edgecolor()) == palette.FAINT
 
 
 def test_probabilities_set_widths_and_labels():
@@ -80,7 +69,24 @@ def test_probabilities_set_widths_and_labels():
     chosen = np.sort(PROBS[:, 4])
     assert np.all(np.diff(widths) > 0)
     np.testing.assert_allclose(np.diff(widths) / np.diff(chosen), (widths[-1] - widths[0]) / np.ptp(chosen))
-    assert {f"avg pool 3×3\n{p:.2f}" for p in chosen} <= set(texts(figure))
+    assert {f"avg pool 3×3\n{100 * p:.0f} %" for p in chosen} <= set(texts(figure))
+
+
+def test_undecided_edges_are_dashed_and_explained():
+    probs = np.zeros((6, 5))
+    # Below 50 %; below twice the next; exactly twice the next and decided; decided.
+    probs[0, 4], probs[0, :4] = 0.48, 0.13
+    probs[1, 4], probs[1, 0] = 0.6, 0.4
+    probs[2, 4], probs[2, :2] = 0.5, 0.25
+    probs[3:, 4] = 1.0
+    figure = draw(LONGEST, probs)
+    dashed = [arrow.get_alpha() for arrow in arrows(figure) if arrow.get_linestyle() not in ("-", "solid")]
+    assert dashed == [0.55, 0.55]
+    muted = {text.get_text() for text in figure.axes[0].texts if text.get_color() == palette.MUTED}
+    assert muted == {"avg pool 3×3\n48 %", "avg pool 3×3\n60 %"}
+    assert drawing.WEAK in [text.get_text() for legend in figure.legends for text in legend.get_texts()]
+    decided = draw(LONGEST, np.eye(5)[[4] * 6])
+    assert drawing.WEAK not in [text.get_text() for legend in decided.legends for text in legend.get_texts()]
 
 
 @pytest.mark.parametrize("probs", [None, PROBS])
@@ -93,87 +99,41 @@ def test_cell_with_two_inputs_and_concatenated_output():
     space, genotype = darts_like()
     figure = drawing.draw_cell(genotype, space, "normal")
     assert_labels_apart(figure)
-    assert {"input\n1", "input\n2", "2", "3", "4", "5", "output"} <= set(texts(figure))
-    assert len(arrows(figure)) == 8 + 4
+    assert {"$c_{k-2}$", "$c_{k-1}$", "0", "1", "2", "3", "$c_{k}$"} <= set(texts(figure))
+    assert len(arrows(figure)) == 8 + 1  # the last one leads from all nodes to the output
 
 
+@pytest.mark.parametrize("upright", [False, True])
 @pytest.mark.parametrize("cell_type", ["normal", "reduce"])
 @pytest.mark.parametrize("with_probs", [False, True])
-def test_published_cells_of_the_darts_space(cell_type, with_probs):
+def test_published_cells_of_the_darts_space(cell_type, with_probs, upright):
     space = darts()
     probs = np.random.default_rng(0).dirichlet(np.ones(8), 14) if with_probs else None
     for name in ("DARTS_V1", "DARTS_V2", "PC_DARTS_cifar"):
-        figure = drawing.draw_cell(load(name, space), space, cell_type, probs)
+        figure = drawing.draw_cell(load(name, space), space, cell_type, probs, upright)
         assert_labels_apart(figure)
-        assert len(arrows(figure)) == 8 + 4
+        assert len(arrows(figure)) == 8 + 1
 
 
-def test_image_is_nine_hundred_pixels_wide_and_has_colors():
-    image = drawing.to_image(draw(TEXT))
-    assert image.dtype == np.uint8 and image.ndim == 3 and image.shape[1:] == (900, 3)
-    assert 250 < image.shape[0] < 600
+@pytest.mark.parametrize("text", [TEXT, LONGEST])
+def test_an_upright_cell_is_readable_when_it_is_small(text):
+    """Shown 230 pixels wide, letters of 11 points keep at least 8 of their pixels."""
+    figure = drawing.draw_cell(from_text(text, SPACE), SPACE, "cell", PROBS, upright=True)
+    assert_labels_apart(figure)
+    height, width, _ = figure_files.to_image(figure).shape
+    assert 11 / 72 * 100 * 230 / max(width, height) >= 8
+    assert not figure.legends
+
+
+def test_the_picture_has_the_colors_of_the_operations():
+    image = figure_files.to_image(draw(TEXT))
+    assert 700 < image.shape[1] < 900 and 250 < image.shape[0] < 600
     pixels = {tuple(pixel) for pixel in image.reshape(-1, 3)}
     for name in ("nor_conv_3x3", "avg_pool_3x3", "skip_connect", "nor_conv_1x1"):
-        assert tuple(bytes.fromhex(drawing.color(name)[1:])) in pixels
-    # A figure does not change by being looked at.
-    figure = draw(TEXT)
-    np.testing.assert_array_equal(drawing.to_image(figure), drawing.to_image(figure))
-
-
-def test_writes_png_and_svg_without_leftovers(tmp_path):
-    figure = draw(TEXT)
-    assert drawing.save(figure, tmp_path / "new" / "cell.png").read_bytes()[:8] == b"\x89PNG\r\n\x1a\n"
-    svg = drawing.save(figure, tmp_path / "new" / "cell.svg")
-    assert ElementTree.parse(svg).getroot().tag.endswith("svg")
-    assert sorted(path.name for path in (tmp_path / "new").iterdir()) == ["cell.png", "cell.svg"]
-
-
-def test_failed_write_keeps_the_old_file(tmp_path, monkeypatch):
-    path = drawing.save(draw(TEXT), tmp_path / "cell.png")
-    before = path.read_bytes()
-    figure = draw(LONGEST)
-
-    def full_disk(temporary, **_):
-        assert temporary.name.startswith(files.TEMPORARY)  # what a kill leaves is known by it
-        temporary.write_bytes(b"half")
-        raise OSError("No space left on device")
-
-    monkeypatch.setattr(figure, "savefig", full_disk)
-    with pytest.raises(OSError, match="No space"):
-        drawing.save(figure, path)
-    assert path.read_bytes() == before
-    assert list(tmp_path.iterdir()) == [path]
-
-
-def test_refuses_other_suffix(tmp_path):
-    with pytest.raises(UserError, match="Received: .*cell.pdf"):
-        drawing.save(draw(TEXT), tmp_path / "cell.pdf")
-
-
-def test_heat_map_writes_every_probability():
-    figure = drawing.draw_heat_map(PROBS, CELL)
-    assert texts(figure) == [f"{value:.2f}" for value in PROBS.ravel()]
-    axes = figure.axes[0]
-    assert [tick.get_text() for tick in axes.get_yticklabels()] == [
-        "0 → 1",
-        "0 → 2",
-        "1 → 2",
-        "0 → 3",
-        "1 → 3",
-        "2 → 3",
-    ]
-    assert [tick.get_text() for tick in axes.get_xticklabels()][1:3] == ["skip", "conv 1×1"]
-    np.testing.assert_array_equal(axes.images[0].get_array(), PROBS)
-    assert drawing.to_image(figure).shape[2] == 3
-
-
-def test_heat_map_of_float32():
-    assert texts(drawing.draw_heat_map(PROBS.astype(np.float32), CELL)) == [f"{p:.2f}" for p in PROBS.ravel()]
+        assert tuple(bytes.fromhex(palette.color(name)[1:])) in pixels
 
 
 def test_refuses_probabilities_of_another_shape():
-    with pytest.raises(UserError, match=r"shape \(6, 5\). Received: \(5, 6\)"):
-        drawing.draw_heat_map(PROBS.T, CELL)
     with pytest.raises(UserError, match=r"shape \(6, 5\). Received: \(6, 4\)"):
         draw(TEXT, PROBS[:, :4])
 
@@ -185,6 +145,6 @@ def test_refuses_genotype_of_another_space():
 
 
 def test_leaves_no_global_figures():
-    drawing.to_image(draw(TEXT))
+    figure_files.to_image(draw(TEXT))
     pyplot = sys.modules.get("matplotlib.pyplot")
     assert pyplot is None or not pyplot.get_fignums()

@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from tf_edd.analysis import drawing, ranking
+from tf_edd.analysis import figure_files, ranking
 from tf_edd.architectures.genotype import from_text
 from tf_edd.architectures.table import open_table
 from tf_edd.errors import UserError
@@ -92,4 +92,27 @@ def test_the_figure_has_a_point_for_each_cell():
     accuracy, rank = (axes.collections[0].get_offsets() for axes in figure.axes[:2])
     np.testing.assert_allclose(accuracy, np.stack([first, second], 1) * 100)
     assert sorted(rank[:, 0]) == sorted(rank[:, 1]) == list(range(1, 26))
-    assert np.ptp(drawing.to_image(figure)) > 100
+    assert np.ptp(figure_files.to_image(figure)) > 100
+
+
+def test_cells_far_below_all_others_do_not_squeeze_the_rest():
+    random = np.random.default_rng(2)
+    first, second = random.random(100), 90 + 5 * random.random(100)
+    second[7] = 10.0
+    tau = ranking.kendall_tau(first, second, resamples=50)
+    axes = ranking.draw_ranking(first, second, tau, np.full(100, 1_000_000), "cifar10_test").axes[0]
+    assert 85 < axes.get_ylim()[0] < 90 and axes.get_ylim()[1] > second.max()
+    assert axes.get_title(loc="left") == "A  accuracy (1 below the axis: triangles)"
+    (triangle,) = axes.get_lines()
+    np.testing.assert_allclose(triangle.get_xdata(), [100 * first[7]])
+
+
+def test_the_title_of_the_ranks_does_not_reach_the_color_bar():
+    first, second = np.random.default_rng(2).random((2, 25))
+    tau = ranking.kendall_tau(first, second, resamples=50)
+    figure = ranking.draw_ranking(first, second * 100, tau, np.full(25, 1_000_000), "cifar10_test")
+    figure.canvas.draw()
+    bar = figure.axes[2].get_window_extent()
+    titles = [axes._left_title.get_window_extent() for axes in figure.axes[:2]]
+    assert max(title.x1 for title in titles) < bar.x0
+    assert str(tau) in figure.get_suptitle()

@@ -2,33 +2,11 @@
 
 import numpy as np
 import pytest
+from made_histories import make_history, without
 
-from tf_edd.analysis import drawing, trajectories
+from tf_edd.analysis import figure_files, palette, trajectories
 from tf_edd.architectures.genotype import from_text
 from tf_edd.spaces import proxyless
-
-FIRST = "|nor_conv_3x3~0|+|none~0|avg_pool_3x3~1|+|skip_connect~0|nor_conv_3x3~1|nor_conv_1x1~2|"
-SECOND = "|nor_conv_3x3~0|+|skip_connect~0|skip_connect~1|+|skip_connect~0|nor_conv_3x3~1|nor_conv_1x1~2|"
-
-
-def make_history(epochs: int = 4, shift: float = 0.0, **tags) -> list[dict]:
-    rows = []
-    for epoch in range(1, epochs + 1):
-        row = {
-            "epoch": epoch,
-            "genotype": FIRST if epoch < 3 else SECOND,
-            "arch/entropy": 1.6 / epoch + shift,
-            "arch/temperature": 10.0**-epoch,
-            "accuracy/valid": 0.2 * epoch,
-            "accuracy/discretized": 0.15 * epoch + shift,
-            "table/cifar10_test": 90.0 + epoch,
-        }
-        rows.append({**row, **tags})
-    return rows
-
-
-def without(history: list[dict], *tags: str) -> list[dict]:
-    return [{key: value for key, value in row.items() if key not in tags} for row in history]
 
 
 def lines(figure) -> dict[str, np.ndarray]:
@@ -137,57 +115,27 @@ def test_missing_tags_are_not_drawn(missing, gone):
     figure = trajectories.draw_trajectories(without(make_history(), *missing))
     assert gone not in lines(figure)
     assert len(lines(figure)) == 4
-    assert drawing.to_image(figure).shape[1] == 900
+    assert figure_files.to_image(figure).shape[1] == 900
 
 
 @pytest.mark.parametrize("history", [[], [{"epoch": 1}], make_history(1), make_history(200)])
 def test_any_length_can_be_drawn(history):
-    assert drawing.to_image(trajectories.draw_trajectories(history)).shape[1] == 900
+    assert figure_files.to_image(trajectories.draw_trajectories(history)).shape[1] == 900
 
 
-def test_mean_over_seeds_of_different_length():
-    seeds = [trajectories.series(make_history(n, shift), "arch/entropy") for n, shift in ((4, 0.0), (2, 0.3))]
-    epochs, mean = trajectories.mean_over_seeds(seeds)
-    assert epochs.tolist() == [1, 2]
-    np.testing.assert_allclose(mean, [1.75, 0.95])
+def test_panels_use_the_whole_width_and_label_their_epochs():
+    figure = trajectories.draw_trajectories(make_history(12))
+    figure.canvas.draw()
+    for axes in figure.axes:
+        assert axes.get_position().x1 > 0.88
+    for axes in figure.axes[:3]:
+        labels = [tick.label1 for tick in axes.xaxis.get_major_ticks()]
+        assert [label.get_text() for label in labels][-1] == "12" and all(label.get_visible() for label in labels)
 
 
-def test_compare_draws_mean_and_every_seed():
-    edd = [make_history(4, shift) for shift in (0.0, 0.1, 0.2)]
-    figure = trajectories.compare({"EDD-DARTS": edd, "DARTS-V1": [make_history(3)]})
-    assert len(figure.axes) == 3
-    for axes, tag in zip(figure.axes, ("arch/entropy", "accuracy/discretized"), strict=False):
-        drawn = {line.get_label(): line.get_ydata() for line in axes.get_lines()}
-        np.testing.assert_allclose(drawn["EDD-DARTS (3 seeds)"], [row[tag] for row in edd[1]])
-        assert "DARTS-V1" in drawn
-        faint = [line for line in axes.get_lines() if line.get_alpha() and line.get_alpha() < 0.5]
-        assert len(faint) == 3
-    assert drawing.to_image(figure).shape[1] == 1260
-
-
-def test_compare_shows_how_many_edges_collapse_and_the_entropy_of_no_preference():
-    cells = ["('skip_connect', 0), ('sep_conv_3x3', 1)", "('skip_connect', 0), ('noise', 1)"]
-    history = [
-        {"epoch": i + 1, "genotype": f"Genotype(normal=[{cell}])", "probs": {"normal": [[0.2, 0.8], [0.1, 0.2, 0.7]]}}
-        for i, cell in enumerate(cells)
-    ]
-    entropy, _, collapse = trajectories.compare({"a": [history]}).axes
-    assert [text.get_text() for text in entropy.texts] == ["ln 3"]
-    assert {line.get_label(): line.get_ydata().tolist() for line in collapse.get_lines()} == {"a": [1, 2]}
-
-
-def test_compare_leaves_out_a_method_without_the_tag():
-    runs = {"a": [make_history()], "b": [without(make_history(), "accuracy/discretized")]}
-    left, right, _ = trajectories.compare(runs).axes
-    assert {"a", "b"} <= {line.get_label() for line in left.get_lines()}
-    assert {line.get_label() for line in right.get_lines()} == {"a"}
-
-
-def test_compare_has_a_fourth_panel_where_sharpness_was_measured():
-    sharp = [{**row, "sharpness/eigenvalue": 0.1 * row["epoch"]} for row in make_history(3)]
-    del sharp[1]["sharpness/eigenvalue"]
-    figure = trajectories.compare({"a": [sharp], "b": [make_history(3)]})
-    assert len(figure.axes) == 4
-    drawn = {line.get_label(): line.get_xydata() for line in figure.axes[3].get_lines()}
-    assert drawn.keys() == {"a"}
-    np.testing.assert_allclose(drawn["a"], [(1, 0.1), (3, 0.3)])
+def test_a_measure_has_its_color():
+    figure = trajectories.draw_trajectories(make_history())
+    colors = {line.get_label(): line.get_color() for axes in figure.axes for line in axes.get_lines()}
+    assert colors["supernet"] == palette.SUPERNET and colors["discretized"] == palette.DISCRETIZED
+    assert palette.SUPERNET not in (colors["mean entropy"], colors["temperature (right)"])
+    assert palette.DISCRETIZED not in (colors["mean entropy"], colors["temperature (right)"])

@@ -35,6 +35,13 @@ class Action(RunningAction):
     so that one action serves any number of searches. An action that keeps nothing overrides the other methods itself.
     """
 
+    def check(self, state: SearchState) -> None:
+        """Raises UserError for a search that it cannot serve; called before anything is written, with no history yet.
+
+        What takes long is left to `begin`.
+        """
+        return None
+
     def begin(self, state: SearchState) -> RunningAction:
         """Called before the first step of this process; `state.history` is not empty when a search is resumed.
 

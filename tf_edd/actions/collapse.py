@@ -1,9 +1,7 @@
 """Warnings for cells that collapse to operations without weights, and for searches that stand still."""
 
-import dataclasses
 from collections.abc import Mapping, Sequence
 
-import gin
 import numpy as np
 from absl import logging
 
@@ -12,13 +10,13 @@ from tf_edd.actions.records import rounded
 from tf_edd.actions.search_state import SearchState
 from tf_edd.architectures.genotype import COLLAPSE_OPERATIONS, Genotype
 from tf_edd.errors import require_count, require_positive, require_share
+from tf_edd.part import part
 from tf_edd.runtime.file_names import GENOTYPES
 
 DIGITS = 2
 
 
-@gin.register(module="tf_edd.actions")
-@dataclasses.dataclass(frozen=True)
+@part(module="tf_edd.actions")
 class CollapseWarning(Action):
     """Warns, once each time it begins, of a cell that collapses or of a search that stands still.
 
@@ -132,5 +130,5 @@ def _unchanged(state: SearchState, epochs: int) -> str:
     return (
         f"Epoch {state.epoch}: cell and probabilities have not changed for {epochs} epochs ({state.genotype}). With an "
         "entropy near 0 the search has converged and can end. Otherwise the logits do not move: look at "
-        "arch/logit_gradient_norm in TensorBoard and try a higher architecture learning rate"
+        "search/logit_gradient_norm in TensorBoard and try a higher architecture learning rate"
     )

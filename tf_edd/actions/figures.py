@@ -1,21 +1,20 @@
 """Drawings of the cell and of the search as files, to look at while it runs."""
 
-import dataclasses
-
-import gin
 from matplotlib.figure import Figure
 
 from tf_edd.actions.action import Action
 from tf_edd.actions.search_state import SearchState
-from tf_edd.analysis import drawing, pictures, trajectories
+from tf_edd.analysis import figure_files, pictures, trajectories
 from tf_edd.errors import require_count
+from tf_edd.part import part
 from tf_edd.runtime.writing import writing
 
 
-@gin.register(module="tf_edd.actions")
-@dataclasses.dataclass(frozen=True)
+@part(module="tf_edd.actions")
 class Drawings(Action):
-    """Draws `cells/epoch_XXX.svg` and `trajectories.png` while the search runs, and `cell` and `heat_map` at its end.
+    """Draws `cells/epoch_XXX.svg` and `trajectories` while the search runs, and `cell` and `heat_map` at its end.
+
+    The last three are written as PNG and as SVG.
 
     The drawings at the end show the final cell, which a selector may have chosen. A space with several cell types has
     one file per type: `cell_normal.png`, `cell_reduce.png`. A chain of blocks is drawn as a whole.
@@ -39,18 +38,16 @@ class Drawings(Action):
     def end(self, state: SearchState) -> None:
         if state.genotype is None:
             return
-        for name, picture in _named("cell", _architecture(state)).items():
-            _save(picture, state, f"{name}.png")
-            _save(picture, state, f"{name}.svg")
-        for name, picture in _named("heat_map", pictures.draw_probabilities(state.probs, state.space)).items():
-            _save(picture, state, f"{name}.png")
+        heat_maps = pictures.draw_probabilities(state.probs, state.space)
+        for name, picture in {**_named("cell", _architecture(state)), **_named("heat_map", heat_maps)}.items():
+            _save_both(picture, state, name)
 
 
 def _draw_epoch(state: SearchState) -> None:
     for name, picture in _named(f"epoch_{state.epoch:03d}", _architecture(state)).items():
         _save(picture, state, f"cells/{name}.svg")
     operations = max(cell.num_primitives for cell in state.space.cells)
-    _save(trajectories.draw_trajectories(state.history, operations), state, "trajectories.png")
+    _save_both(trajectories.draw_trajectories(state.history, operations), state, "trajectories")
 
 
 def _architecture(state: SearchState) -> dict[str, Figure]:
@@ -61,7 +58,12 @@ def _named(stem: str, figures: dict[str, Figure]) -> dict[str, Figure]:
     return {stem if len(figures) == 1 else f"{stem}_{cell_type}": figure for cell_type, figure in figures.items()}
 
 
+def _save_both(figure: Figure, state: SearchState, name: str) -> None:
+    for suffix in ("png", "svg"):
+        _save(figure, state, f"{name}.{suffix}")
+
+
 def _save(figure: Figure, state: SearchState, name: str) -> None:
     path = state.folder / name
     with writing(path):
-        drawing.save(figure, path)
+        figure_files.save(figure, path)

@@ -8,14 +8,20 @@ from tf_edd.actions.figures import Drawings
 from tf_edd.actions.records import GenotypeLog
 from tf_edd.actions.summaries import TensorBoard
 from tf_edd.errors import UserError
+from tf_edd.part import checked, shown
 
 _DEFAULTS = ("collapse_warning", "drawings", "genotype_log", "tensorboard")
+_CLASSES = (CollapseWarning, Drawings, GenotypeLog, TensorBoard)
 DEFAULT_ACTIONS = (CollapseWarning(), Drawings(), GenotypeLog(), TensorBoard())
 
 
-@gin.register(module="tf_edd.actions")
+@checked(module="tf_edd.actions")
 def actions(
-    collapse_warning=CollapseWarning, drawings=Drawings, genotype_log=GenotypeLog, tensorboard=TensorBoard, **named
+    collapse_warning=CollapseWarning,
+    drawings=Drawings,
+    genotype_log=GenotypeLog,
+    tensorboard=TensorBoard,
+    **named: Action | None,
 ) -> tuple[Action, ...]:
     """The default actions with those of other names added.
 
@@ -43,10 +49,10 @@ def actions(
     kept = {name: _made(action) for name, action in sorted(named.items()) if action is not None}
     for name, action in kept.items():
         if not isinstance(action, Action):
-            raise UserError(f"{name} must be an action, such as @Drawings(), or None. Received: {action!r}")
+            raise UserError(f"actions.{name} must be an action such as @Drawings() or None. Received: {shown(action)}")
     return tuple(kept.values())
 
 
 def _made(action):
     """The defaults are classes: they are made with the values that gin binds for them."""
-    return gin.get_configurable(action)() if isinstance(action, type) else action
+    return gin.get_configurable(action)() if action in _CLASSES else action

@@ -1,17 +1,13 @@
 """The measured accuracy of the current cell, beside the search's own estimate."""
 
-import dataclasses
-
-import gin
-
 from tf_edd.actions.action import Action, RunningAction
 from tf_edd.actions.search_state import SearchState
 from tf_edd.architectures import table as tabular
 from tf_edd.errors import UserError
+from tf_edd.part import part
 
 
-@gin.register(module="tf_edd.actions")
-@dataclasses.dataclass(frozen=True)
+@part(module="tf_edd.actions")
 class TableLookup(Action):
     """Measures `table/<column>`, the accuracies (percent) of the current genotype after full training.
 
@@ -22,17 +18,23 @@ class TableLookup(Action):
         table: The table of NAS-Bench-201, e.g. `@NasBench201Table()`, or one that is already loaded.
 
     Raises:
-        UserError: The search is in another space, or the table cannot be read; both when the search begins.
+        UserError: The search is in another space, or the table cannot be read; both before the search begins.
     """
 
     table: tabular.NasBench201Table | tabular.Table
 
-    def begin(self, state: SearchState) -> RunningAction:
+    def check(self, state: SearchState) -> None:
         if state.space.name != tabular.SPACE:
             raise UserError(
                 f"TableLookup expects a search in the space {tabular.SPACE!r}. Received: space {state.space.name!r}"
             )
-        return _LoadedTable(self.table if isinstance(self.table, tabular.Table) else self.table.load())
+        self._opened()
+
+    def begin(self, state: SearchState) -> RunningAction:
+        return _LoadedTable(self._opened())
+
+    def _opened(self) -> tabular.Table:
+        return self.table if isinstance(self.table, tabular.Table) else self.table.load()
 
 
 class _LoadedTable(RunningAction):

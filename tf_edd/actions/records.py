@@ -1,21 +1,19 @@
 """The record of every epoch's genotype, as files."""
 
-import dataclasses
 from collections.abc import Mapping
 
-import gin
 import numpy as np
 
 from tf_edd.actions.action import Action, RunningAction
 from tf_edd.actions.search_state import SearchState
+from tf_edd.part import part
 from tf_edd.runtime import files
 from tf_edd.runtime.file_names import GENOTYPE, GENOTYPES
 
 DIGITS = 6
 
 
-@gin.register(module="tf_edd.actions")
-@dataclasses.dataclass(frozen=True)
+@part(module="tf_edd.actions")
 class GenotypeLog(Action):
     """Keeps `genotypes.jsonl`, one line per epoch, and `genotype.json`, the current cell.
 

@@ -1,9 +1,7 @@
 """The sharpness of the validation loss around the logits, epoch by epoch."""
 
-import dataclasses
 import math
 
-import gin
 import numpy as np
 
 from tf_edd.actions.action import Action, RunningAction
@@ -11,10 +9,10 @@ from tf_edd.actions.search_state import SearchState
 from tf_edd.analysis import sharpness as analysis
 from tf_edd.errors import UserError, require_count, require_one_of, require_positive
 from tf_edd.networks.supernet import SHARED_FROM, count_edges
+from tf_edd.part import part
 
 
-@gin.register(module="tf_edd.actions")
-@dataclasses.dataclass(frozen=True)
+@part(module="tf_edd.actions")
 class Sharpness(Action):
     """Measures `sharpness/eigenvalue` and `sharpness/loss_difference`.
 
@@ -39,8 +37,8 @@ class Sharpness(Action):
         seed: Seed of the directions and of the start of Lanczos' method.
 
     Raises:
-        UserError: A value is out of range; when the search begins, too few validation images or a second derivative
-            that is missing or not exact.
+        UserError: A value is out of range; before the search begins, too few validation images, half precision or
+            rematerialized edges; when it begins, a second derivative that is missing or not exact.
     """
 
     batches: int = 1
@@ -61,9 +59,12 @@ class Sharpness(Action):
         require_positive(radius=self.radius, tolerance=self.tolerance)
         require_one_of(tuple(analysis.WHICH), which=self.which)
 
-    def begin(self, state: SearchState) -> RunningAction:
+    def check(self, state: SearchState) -> None:
         _check_precision(state)
         _check_edges(state)
+        self._validation_batches(state.batches)
+
+    def begin(self, state: SearchState) -> RunningAction:
         surface = analysis.LossSurface(
             state.supernet, state.relaxation, state.space.logit_shapes, self._validation_batches(state.batches)
         )

@@ -1,36 +1,62 @@
 """The search in TensorBoard."""
 
-import dataclasses
 import json
-from pathlib import Path
 
 import gin
 import tensorflow as tf
-from tensorboard.compat.proto import event_pb2
+from tensorboard.plugins.custom_scalar import layout_pb2
+from tensorboard.plugins.custom_scalar import summary as custom_scalar
 
-from tf_edd.actions import hparams
+from tf_edd.actions import event_tags, hparams
 from tf_edd.actions.action import Action, RunningAction
 from tf_edd.actions.search_state import SearchState
-from tf_edd.analysis import drawing, pictures
+from tf_edd.analysis import figure_files, pictures
+from tf_edd.analysis.cell_layout import edge_name
+from tf_edd.part import part
 from tf_edd.relaxations import entropy
+from tf_edd.runtime.event_files import open_events
 from tf_edd.runtime.writing import writing
 
-VALID_TAGS = ("accuracy/valid", "accuracy/discretized", "loss/valid")
+# The page "Custom Scalars": title of a category -> title of a chart -> tags of its lines.
+LAYOUT = {
+    "accuracy": {"search": ("accuracy/search",), "retraining": ("accuracy/retrain",)},
+    "loss": {"search": ("loss/weights", "loss/arch", "loss/valid"), "retraining": ("loss/retrain",)},
+    "architecture": {
+        "entropy (nats)": ("search/entropy",),
+        "temperature": ("search/temperature",),
+        "entropy of each edge (nats)": ("search_edges/.*",),
+        "edges without weights": ("search/(skip|none|noise)_count",),
+    },
+}
+ABOUT = """\
+A search of tf_edd: one network, the supernet, holds every candidate operation of every edge; the search learns a
+distribution over the candidates, and the cell takes the most probable ones.
+
+{rows}
+
+1. `accuracy/search`: the supernet (run `search`) and the network of the current cell with the same weights (run
+   `search/discretized`), on the validation split. The search has done its work when both are high and close together.
+2. `search/entropy`: how undecided the edges are. `search/temperature` drives it.
+3. Images: `search_cell` shows the probabilities and the current cell.
+
+The unit of every x axis is the epoch.
+"""
 
 
-@gin.register(module="tf_edd.actions")
-@dataclasses.dataclass(frozen=True)
+@part(module="tf_edd.actions")
 class TensorBoard(Action):
-    """Writes event files into the folder of the search, flushed each epoch; the x axis is the global step.
+    """Writes event files into the folder of the search, flushed each epoch; the x axis is the epoch.
 
-    - `train/`: losses, entropies (of each edge: `arch/entropy/<cell_type>/edge<source>_<target>`, nats), temperature
-      and all other metrics; histogram `arch/probs/<cell_type>`, images `arch/heat_map/<cell_type>` (edges by
-      operations) and `arch/cell/<cell_type>`, texts `genotype` and `gin/config` (`record` for a search from Python). A
-      chain of blocks is one picture, its type is `network`.
-    - `valid/`: loss and accuracies on the validation split, of the supernet and of the discretized network.
-    - the folder itself: the record of the search as a trial of the HParams page.
+    - the folder itself, the run `search`: `accuracy/search` of the supernet on the validation split, losses, entropies
+      (of each edge: `search_edges/<cell_type>/<source>-<target>`, nats), temperature and all other metrics; histogram
+      `search_cell/probabilities/<cell_type>`, images `search_cell/heat_map/<cell_type>` (edges by operations) and
+      `search_cell/drawing/<cell_type>`, texts `about`, `genotype` and `gin/config` (`record` for a search from Python).
+      A chain of blocks is one picture, its type is `network`.
+    - `discretized/`: `accuracy/search` of the discretized network.
+    - a layout of the Custom Scalars page, and the record of the search as a row of the HParams page.
 
-    A resumed search replaces what a killed process wrote after its last checkpoint.
+    The names of the metrics in `genotypes.jsonl` become tags by `actions.event_tags`. A resumed search replaces what a
+    killed process wrote after its last checkpoint.
 
     Raises:
         UserError: The files cannot be created. TensorFlow's writer does not report a disk that fills up later; the
@@ -39,10 +65,10 @@ class TensorBoard(Action):
 
     def begin(self, state: SearchState) -> RunningAction:
         with writing(state.folder):
-            writers = {name: _open(state.folder / name, state) for name in ("train", "valid")}
+            first = state.epoch + 1 if state.step else 0
+            writers = {run: open_events(state.folder / run, first) for run in event_tags.RUNS}
             if state.step == 0:  # a resumed search has written its configuration already
-                _write_hparams(state)
-                with writers["train"].as_default(step=0):
+                with writers[event_tags.SUPERNET].as_default(step=0):
                     _write_configuration(state)
             _flush(writers)
         return _EventFiles(writers)
@@ -56,15 +82,17 @@ class _EventFiles(RunningAction):
 
     def epoch(self, state: SearchState, metrics: dict[str, float]) -> None:
         with writing(state.folder):
-            with self._writers["valid"].as_default(step=state.step):
-                _write_scalars({tag: value for tag, value in metrics.items() if tag in VALID_TAGS})
-            with self._writers["train"].as_default(step=state.step):
-                _write_scalars({tag: value for tag, value in metrics.items() if tag not in VALID_TAGS})
+            for run, values in event_tags.place(metrics, state.space).items():
+                with self._writers[run].as_default(step=state.epoch):
+                    for tag, value in values.items():
+                        tf.summary.scalar(tag, value)
+            with self._writers[event_tags.SUPERNET].as_default(step=state.epoch):
                 tf.summary.text("genotype", f"```\n{state.genotype}\n```")
                 for cell_type in state.probs:
                     _write_kind(state, cell_type)
-                _write_images("arch/heat_map", pictures.draw_probabilities(state.probs, state.space))
-                _write_images("arch/cell", pictures.draw_architecture(state.genotype, state.space, state.probs))
+                _write_images("heat_map", pictures.draw_probabilities(state.probs, state.space, small=True))
+                drawings = pictures.draw_architecture(state.genotype, state.space, state.probs, small=True)
+                _write_images("drawing", drawings)
             _flush(self._writers)
 
     def end(self, state: SearchState) -> None:
@@ -78,48 +106,44 @@ def _flush(writers: dict[str, tf.summary.SummaryWriter]) -> None:
         writer.flush()
 
 
-def _open(folder: Path, state: SearchState) -> tf.summary.SummaryWriter:
-    """A writer whose file begins with the mark that makes TensorBoard drop what it has from this step on.
-
-    A kill may come after an epoch was written and before its checkpoint: the epoch is written again.
-    """
-    writer = tf.summary.create_file_writer(str(folder))
-    first = state.step + 1 if state.step else 0
-    mark = event_pb2.Event(step=first, session_log=event_pb2.SessionLog(status=event_pb2.SessionLog.START))
-    # The writers of TF 2 have no public way to write an event that is not a summary.
-    tf.raw_ops.ImportEvent(writer=writer._resource, event=mark.SerializeToString())
-    return writer
-
-
-def _write_hparams(state: SearchState) -> None:
-    """Into the folder of the search, which is the trial; `train` and `valid` below it are the groups of its metrics."""
-    writer = _open(state.folder, state)
-    with writer.as_default(step=0):
-        hparams.write({"seed": state.seed, **hparams.columns(state.record)})
-    writer.close()
-
-
 def _write_configuration(state: SearchState) -> None:
-    """The gin text or, for a search from Python, the record."""
+    """What does not change: the row of the HParams page, the layout, and texts with the gin text or the record."""
+    values = {"seed": state.seed, **hparams.columns(state.record)}
+    hparams.write(values, state.folder.parent)
+    tf.summary.experimental.write_raw_pb(custom_scalar.pb(_layout()).SerializeToString(), step=0)
+    rows = "\n".join(["| | |", "|---|---|", *(f"| {name} | {values[name]} |" for name in values if "." not in name)])
+    tf.summary.text("about", ABOUT.format(rows=rows))
     if state.config:
         tf.summary.text("gin/config", gin.markdown(state.config))
     else:
         tf.summary.text("record", f"```json\n{json.dumps(state.record, indent=2)}\n```")
 
 
-def _write_scalars(values: dict[str, float]) -> None:
-    for tag, value in values.items():
-        tf.summary.scalar(tag, value)
+def _layout() -> layout_pb2.Layout:
+    return layout_pb2.Layout(
+        category=[
+            layout_pb2.Category(
+                title=category,
+                chart=[
+                    layout_pb2.Chart(
+                        title=title, multiline=layout_pb2.MultilineChartContent(tag=[f"^{tag}$" for tag in tags])
+                    )
+                    for title, tags in charts.items()
+                ],
+            )
+            for category, charts in LAYOUT.items()
+        ]
+    )
 
 
 def _write_kind(state: SearchState, cell_type: str) -> None:
     """Entropy of each edge, histogram of the probabilities."""
     probs, cell = state.probs[cell_type], state.space.cell(cell_type)
     for edge, nats in zip(cell.edges, entropy(probs).numpy(), strict=True):
-        tf.summary.scalar(f"arch/entropy/{cell_type}/edge{edge.source}_{edge.target}", nats)
-    tf.summary.histogram(f"arch/probs/{cell_type}", probs)
+        tf.summary.scalar(f"search_edges/{cell_type}/{edge_name(edge, cell, '-')}", nats)
+    tf.summary.histogram(f"search_cell/probabilities/{cell_type}", probs)
 
 
-def _write_images(tag: str, figures) -> None:
+def _write_images(name: str, figures) -> None:
     for cell_type, figure in figures.items():
-        tf.summary.image(f"{tag}/{cell_type}", drawing.to_image(figure)[None])
+        tf.summary.image(f"search_cell/{name}/{cell_type}", figure_files.to_image(figure)[None])

@@ -1,157 +1,167 @@
-"""Pictures of a network that is a chain of blocks, and of the distribution over their operations."""
+"""Pictures of a network that is a chain of blocks."""
 
 from collections.abc import Mapping
 
 import numpy as np
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
-from matplotlib.patches import FancyBboxPatch, PathPatch
+from matplotlib.patches import FancyArrowPatch, FancyBboxPatch, PathPatch
 from matplotlib.path import Path
 
 from tf_edd import operations
-from tf_edd.analysis.drawing import DPI, FAINT, INK, annotate, color, draw_legend, family, label
+from tf_edd.analysis.drawing import LEGEND, WEAK_DASHES, draw_legend, is_weak
+from tf_edd.analysis.figure_files import new_figure
+from tf_edd.analysis.heat_maps import chain_table
+from tf_edd.analysis.palette import BOX, FAINT, INK, MUTED, color, family, label
 from tf_edd.architectures.genotype import Genotype
-from tf_edd.errors import UserError
 from tf_edd.networks import roles
 from tf_edd.spaces.space import Block, Space
 
-INCHES = 0.52  # from one box to the next
-HALF_WIDTH = 0.3  # of a box, in distances of two boxes
-HALF_HEIGHTS = {3: 0.62, 6: 0.92}  # by the expansion of an operation; others as 6
-LEFT_OUT = 0.48  # half the height of a block that is left out
-SHORTCUT = 1.12  # height of the arcs
+# Lengths in inches.
+FIRST = 1.78  # from the left edge to the middle of the first box of a row, behind its title
+STEP = 1.12  # from one box to the next
+ROW = 0.66  # from one row to the next
+HALF_WIDTH = 0.43
+HALF_HEIGHTS = {3: 0.17, 6: 0.22}  # by the expansion of an operation; others as 6
+FIXED = 0.15  # half the height of a block that is not searched, or that is left out
+SHORTCUT = 0.31  # height of the arcs above the middle of a box
+ABSENT = {"facecolor": "white", "edgecolor": FAINT, "linestyle": (0, (3, 2))}
 LUMINANCE = (0.2126, 0.7152, 0.0722)  # of red, green and blue
 
 
 def draw_chain(genotype: Genotype, space: Space, probs: Mapping[str, np.ndarray] | None = None) -> Figure:
-    """Draws all blocks from left to right: the color is the kernel, the height the expansion, arcs are shortcuts.
+    """Draws all blocks, a row for each stage: the color is the kernel, the height the expansion, arcs are shortcuts.
 
-    Below are the channels of each stage and how much smaller its maps are than the image.
+    Each row begins with the channels of its blocks and how much smaller their maps are than the image. Stages without a
+    searched block share a row. A block that is left out is an empty dashed box. A block whose operation is below 50 %, or
+    below twice the next probable one, has a dashed outline.
 
     Args:
         genotype: a genotype of `space`.
         space: a chain, see `Space.is_chain`.
-        probs: cell type -> distribution [1, O]; if given, the probability of its operation is written below each block.
+        probs: cell type -> distribution [1, O]; if given, each block shows the probability of its operation.
 
     Raises:
         UserError: A genotype of another space.
     """
     genotype.check(space)
-    blocks = space.blocks
-    figure = Figure(figsize=(INCHES * (len(blocks) + 0.6), 2.75), dpi=DPI, facecolor="white")
-    FigureCanvasAgg(figure)
-    axes = figure.add_axes((0, 0.1, 1, 0.9))
-    axes.set(xlim=(-0.8, len(blocks) - 0.2), ylim=(-2.0, 1.3))
+    rows = _rows(space)
+    width = FIRST + STEP * (max(map(len, rows)) - 1) + HALF_WIDTH + 0.27
+    height = ROW * len(rows) + 0.1
+    weak = _weak_cells(genotype, space, probs)
+    foot = 2 * LEGEND if weak else LEGEND
+    figure = new_figure(width, height + foot)
+    axes = figure.add_axes((0, foot / (height + foot), 1, height / (height + foot)))
+    axes.set(xlim=(0, width), ylim=(-height + 0.6 * ROW, 0.6 * ROW))
     axes.axis("off")
     used = set()
-    for place, block in enumerate(blocks):
-        if block.role == "cell":
-            operation = genotype.nodes(block.cell)[0][0][0]
-            used.add(family(operation))
-            _draw_block(axes, place, operation, space.cell(block.cell).residual)
-            if probs is not None:
-                _write_probability(axes, place, probs, space, block.cell, operation)
-        else:
-            _draw_box(axes, place, roles.find(block.role).label, 0.78, "#eef2f7", INK, INK)
-        if place:
-            axes.plot([place - 1 + HALF_WIDTH, place - HALF_WIDTH], [0, 0], color=INK, linewidth=1.1, zorder=1)
-    _draw_stages(axes, space)
-    draw_legend(figure, used)
+    for number, row in enumerate(rows):
+        _draw_title(axes, number, row)
+        for place, (block, _) in enumerate(row):
+            middle = (FIRST + STEP * place, -ROW * number)
+            if block.role == "cell":
+                operation = genotype.nodes(block.cell)[0][0][0]
+                used.add(family(operation))
+                text = label(operation) + _probability(probs, space, block.cell, operation)
+                _draw_block(axes, middle, text, operation, space.cell(block.cell).residual, block.cell in weak)
+            else:
+                _draw_box(axes, middle, roles.find(block.role).label, FIXED, BOX, INK, INK)
+            if place:
+                axes.plot([middle[0] - STEP + HALF_WIDTH, middle[0] - HALF_WIDTH], [middle[1]] * 2, color=INK, lw=1.1)
+        if number:
+            _draw_turn(axes, number, len(rows[number - 1]))
+    draw_legend(figure, used, bool(weak), ABSENT)
     return figure
 
 
-def _draw_block(axes, place: int, operation: str, residual: bool) -> None:
+def _weak_cells(genotype: Genotype, space: Space, probs: Mapping[str, np.ndarray] | None) -> set[str]:
+    """The cells whose operation is undecided; none without probabilities."""
+    found = set()
+    for cell in space.cells if probs is not None else ():
+        column = cell.edges[0].primitives.index(genotype.nodes(cell.cell_type)[0][0][0])
+        if is_weak(np.asarray(chain_table(probs, space, cell.cell_type), np.float64), column):
+            found.add(cell.cell_type)
+    return found
+
+
+def _rows(space: Space) -> list[list[tuple[Block, int]]]:
+    """Blocks and the scales of their maps: a row for neighbors of equal width and size, or without any cell."""
+    rows: list[list[tuple[Block, int]]] = []
+    for block, wire in zip(space.blocks, space.wires, strict=True):
+        scale = wire.scales[-1] * block.stride
+        before = rows[-1][-1] if rows else None
+        fixed = block.role != "cell"
+        joins = before and (
+            (fixed and before[0].role != "cell")
+            or (not fixed and before[0].role == "cell" and (before[0].channels, before[1]) == (block.channels, scale))
+        )
+        if joins:
+            rows[-1].append((block, scale))
+        else:
+            rows.append([(block, scale)])
+    return rows
+
+
+def _draw_title(axes, number: int, row: list[tuple[Block, int]]) -> None:
+    """Channels and size of the blocks of a row; the classifier has neither."""
+    stages = dict.fromkeys((block.channels, scale) for block, scale in row if block.role not in ("classifier", "head"))
+    channels = dict.fromkeys(str(width) for width, _ in stages)
+    scales = dict.fromkeys(f"1/{scale}" for _, scale in stages)
+    settings = {"ha": "left", "fontsize": 9, "color": INK}
+    axes.text(0.12, 0.02 - ROW * number, f"{', '.join(channels)} channels", va="bottom", **settings)
+    axes.text(0.12, -0.02 - ROW * number, f"size {', '.join(scales)}", va="top", **{**settings, "color": MUTED})
+
+
+def _draw_turn(axes, number: int, length: int) -> None:
+    """The line from the end of the row before to the beginning of this one."""
+    right, left = FIRST + STEP * (length - 1) + HALF_WIDTH, FIRST - HALF_WIDTH
+    top, bottom = -ROW * (number - 1), -ROW * number
+    middle, out = bottom + SHORTCUT + 0.035, 0.19
+    corners = [(right, top), (right + out, top), (right + out, middle), (left - out, middle), (left - out, bottom)]
+    axes.add_patch(PathPatch(Path(corners), facecolor="none", edgecolor=FAINT, linewidth=1.1, zorder=0))
+    head = "-|>,head_length=4,head_width=2"
+    ends = (left - out, bottom), (left, bottom)
+    axes.add_patch(FancyArrowPatch(*ends, arrowstyle=head, shrinkA=0, shrinkB=0, color=FAINT, linewidth=1.1))
+
+
+def _draw_block(axes, middle: tuple[float, float], text: str, operation: str, residual: bool, weak: bool) -> None:
     """A block of the genotype, with the arc of its shortcut; a block that is left out is an empty dashed box."""
     absent = operation == "none"
-    height = LEFT_OUT if absent else HALF_HEIGHTS.get(operations.find(operation).expansion, HALF_HEIGHTS[6])
-    face = "white" if absent else color(operation)
-    ink = "#8a94a0" if absent else INK if np.dot(to_rgb(face), LUMINANCE) > 0.5 else "white"
-    _draw_box(axes, place, label(operation), height, face, FAINT if absent else INK, ink)
+    height = FIXED if absent else HALF_HEIGHTS.get(operations.find(operation).expansion, HALF_HEIGHTS[6])
+    face = ABSENT["facecolor"] if absent else color(operation)
+    dashes = WEAK_DASHES if weak else ABSENT["linestyle"] if absent else "-"
+    ink = MUTED if absent else INK if np.dot(to_rgb(face), LUMINANCE) > 0.5 else "white"
+    _draw_box(axes, middle, text, height, face, ABSENT["edgecolor"] if absent else INK, ink, dashes)
     if residual:
-        left, right, corner = place - 0.42, place + 0.42, 0.14
-        points = [(left, 0), (left, SHORTCUT - corner), (left, SHORTCUT), (left + corner, SHORTCUT)]
-        points += [(right - corner, SHORTCUT), (right, SHORTCUT), (right, SHORTCUT - corner), (right, 0)]
+        corner, (x, y) = 0.08, middle
+        left, right, top = x - STEP / 2 + 0.03, x + STEP / 2 - 0.03, y + SHORTCUT
+        points = [(left, y), (left, top - corner), (left, top), (left + corner, top)]
+        points += [(right - corner, top), (right, top), (right, top - corner), (right, y)]
         codes = [Path.MOVETO, Path.LINETO, Path.CURVE3, Path.CURVE3, Path.LINETO, Path.CURVE3, Path.CURVE3, Path.LINETO]
         axes.add_patch(PathPatch(Path(points, codes), facecolor="none", edgecolor=INK, linewidth=1.1, zorder=0))
+        axes.plot([left, x - HALF_WIDTH], [y, y], color=INK, lw=1.1, zorder=0)
+        axes.plot([x + HALF_WIDTH, right], [y, y], color=INK, lw=1.1, zorder=0)
 
 
-def _draw_box(axes, place: int, text: str, half_height: float, face: str, edge: str, ink: str) -> None:
+def _draw_box(axes, middle, text: str, half_height: float, face: str, edge: str, ink: str, dashes="-") -> None:
     patch = FancyBboxPatch(
-        (place - HALF_WIDTH + 0.06, -half_height + 0.06),
-        2 * HALF_WIDTH - 0.12,
-        2 * half_height - 0.12,
-        boxstyle="round,pad=0.06,rounding_size=0.1",
+        (middle[0] - HALF_WIDTH, middle[1] - half_height),
+        2 * HALF_WIDTH,
+        2 * half_height,
+        boxstyle="round,pad=0,rounding_size=0.06",
         facecolor=face,
         edgecolor=edge,
         linewidth=1.1,
-        linestyle=(0, (3, 2)) if face == "white" else "-",
+        linestyle=dashes,
         zorder=3,
     )
     axes.add_patch(patch)
-    axes.text(place, 0, text, rotation=90, ha="center", va="center", fontsize=10, color=ink, zorder=4)
+    settings = {"ha": "center", "va": "center", "fontsize": 9, "linespacing": 1.0}
+    axes.text(*middle, text, color=ink, zorder=4, **settings)
 
 
-def _write_probability(axes, place, probs, space: Space, cell_type: str, operation: str) -> None:
-    table = _table(probs, space, cell_type)
-    value = table[space.cell(cell_type).edges[0].primitives.index(operation)]
-    axes.text(place, -1.06, f"{value:.2f}", ha="center", va="top", fontsize=8, color=INK)
-
-
-def _draw_stages(axes, space: Space) -> None:
-    """A line below neighbors of equal width and size, with both numbers; below the classifier what they are."""
-    end = len(space.blocks) - 1
-    axes.text(end, -1.52, "channels", ha="center", va="top", fontsize=9, color=INK)
-    axes.text(end, -1.78, "size", ha="center", va="top", fontsize=8, color="#8a94a0")
-    for first, last, block, scale in _stages(space):
-        axes.plot([first - 0.38, last + 0.38], [-1.42, -1.42], color=FAINT, linewidth=2, solid_capstyle="butt")
-        axes.text((first + last) / 2, -1.52, f"{block.channels}", ha="center", va="top", fontsize=9, color=INK)
-        axes.text((first + last) / 2, -1.78, f"1/{scale}", ha="center", va="top", fontsize=8, color="#8a94a0")
-
-
-def _stages(space: Space) -> list[tuple[int, int, Block, int]]:
-    """First and last place, block and scale of neighbors with equal width and size, without the classifier."""
-    stages = []
-    for place, (block, wire) in enumerate(zip(space.blocks[:-1], space.wires, strict=False)):
-        scale = wire.scales[-1] * block.stride
-        if stages and (stages[-1][2].channels, stages[-1][3]) == (block.channels, scale):
-            stages[-1] = (stages[-1][0], place, block, scale)
-        else:
-            stages.append((place, place, block, scale))
-    return stages
-
-
-def draw_chain_heat_map(probs: Mapping[str, np.ndarray], space: Space) -> Figure:
-    """Draws the distributions of all blocks: one column per block, one row per operation.
-
-    Operations that are no candidates of a block stay empty.
-
-    Raises:
-        UserError: Probabilities of another shape.
-    """
-    names = list(dict.fromkeys(name for cell in space.cells for name in cell.edges[0].primitives))
-    grid = np.full((len(names), len(space.cells)), np.nan)
-    for column, cell in enumerate(space.cells):
-        rows = [names.index(name) for name in cell.edges[0].primitives]
-        grid[rows, column] = _table(probs, space, cell.cell_type)
-    figure = Figure(figsize=(2.4 + 0.5 * grid.shape[1], 1.2 + 0.36 * len(names)), dpi=DPI, layout="constrained")
-    FigureCanvasAgg(figure)
-    axes = figure.add_subplot()
-    picture = axes.imshow(grid, cmap="Blues", vmin=0, vmax=1, aspect="auto")
-    axes.set_yticks(range(len(names)), [label(name) for name in names], fontsize=10)
-    axes.set_xticks(range(grid.shape[1]), [str(column + 1) for column in range(grid.shape[1])], fontsize=10)
-    axes.set_xlabel("block")
-    axes.tick_params(length=0)
-    axes.spines[:].set_visible(False)
-    for row, column in zip(*np.nonzero(np.isfinite(grid)), strict=True):
-        annotate(axes, grid[row, column], row, column, grid[row, column] == np.nanmax(grid[:, column]), size=8)
-    figure.colorbar(picture, ax=axes, pad=0.01, label="probability").outline.set_visible(False)
-    return figure
-
-
-def _table(probs, space: Space, cell_type: str) -> np.ndarray:
-    """The distribution [O] of one block."""
-    expected, received = space.logit_shapes[cell_type], np.shape(probs.get(cell_type, ()))
-    if received != expected:
-        raise UserError(f"Expected probabilities of shape {expected} for cell type {cell_type!r}. Received: {received}")
-    return np.asarray(probs[cell_type], np.float64)[0]
+def _probability(probs, space: Space, cell_type: str, operation: str) -> str:
+    if probs is None:
+        return ""
+    table = chain_table(probs, space, cell_type)
+    return f"\n{100 * table[space.cell(cell_type).edges[0].primitives.index(operation)]:.0f} %"

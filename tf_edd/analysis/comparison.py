@@ -1,11 +1,12 @@
 """Several searches side by side: every seed, mean, standard deviation and best, as a Markdown table and a figure."""
 
 import html
+import re
 import statistics
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from tf_edd.analysis import drawing, trajectories
+from tf_edd.analysis import comparison_figure, figure_files, trajectories
 from tf_edd.architectures.table import Table, open_table
 from tf_edd.errors import UserError
 from tf_edd.runtime import files
@@ -28,7 +29,7 @@ def report(
     The table has a row per search: validation accuracy of the supernet and of the discretized network in percent, mean
     entropy in nats, edges that choose skip, none or noise, and the accuracy in `table`. Labels of several seeds are
     followed by mean and sample standard deviation. A search with a selector is shown with the selected cell and its
-    accuracy with inherited weights. See `tf_edd.analysis.trajectories.compare` for the figure.
+    accuracy with inherited weights. See `tf_edd.analysis.comparison_figure.compare` for the figure.
 
     Args:
         searches: Label -> the model_dir of each seed.
@@ -45,8 +46,20 @@ def report(
     selections = {label: [read_selection(folder) for folder in folders] for label, folders in searches.items()}
     text = markdown_table(histories, lookup, column, selections)
     if figure:
-        drawing.save(trajectories.compare(histories), figure)
+        ends = _ends(histories, selections, lookup, column)
+        figure_files.save(comparison_figure.compare(histories, ends=ends, table_tag=f"table/{column}"), figure)
     return text
+
+
+def _ends(histories, selections, lookup, column: str) -> dict[str, list[dict]]:
+    """Label -> the last epoch of each seed, with the selected cell and the accuracy in the table."""
+    ends = {}
+    for label, seeds in histories.items():
+        rows = [{**history[-1], **chosen} for history, chosen in zip(seeds, selections[label], strict=True)]
+        if lookup:
+            rows = [{**row, f"table/{column}": _accuracy(lookup.query(row["genotype"]), column)} for row in rows]
+        ends[label] = rows
+    return ends
 
 
 def read_history(folder) -> list[dict]:
@@ -56,7 +69,7 @@ def read_history(folder) -> list[dict]:
         UserError: There is no such file, or no epoch in it.
     """
     path = _searched(folder) / GENOTYPES
-    history = files.read_lines(path)
+    history = files.read_history(path)
     if not history:
         raise UserError(f"Expected a search of at least one epoch. Received: {path}, whose first epoch is not finished")
     return history
@@ -69,7 +82,7 @@ def read_selection(folder) -> dict:
         "genotype" and the metrics that replace those of the last epoch; empty without a selector, and before the end.
     """
     path = _searched(folder) / RESULTS
-    results = files.read_json(path) if path.is_file() else {}
+    results = files.read_object(path) if path.is_file() else {}
     return {"genotype": results["genotype"], **results["metrics"]} if "selection" in results else {}
 
 
@@ -112,7 +125,7 @@ def markdown_table(
         chosen = selections[label] if selections else [{}] * len(seeds)
         ends = [{**history[-1], **selection} for history, selection in zip(seeds, chosen, strict=True)]
         rows = [_values(end, lookup, column) for end in ends]
-        label = _escaped(html.escape(label, quote=False))
+        label = plain_text(label)
         for number, (history, end, values) in enumerate(zip(seeds, ends, rows, strict=True)):
             minutes = f"{end['speed/seconds'] / 60:.1f}"
             cell = _escaped(f"`{end['genotype']}`")
@@ -140,6 +153,15 @@ def _accuracy(row: Mapping[str, float], column: str) -> float:
 
 def _texts(values: Sequence[float]) -> list[str]:
     return [f"{value:.4g}" for value in values]
+
+
+def plain_text(text: str) -> str:
+    """A text that Markdown shows as it stands, on one line: no markup, HTML or formula, no end of a table's cell.
+
+    An underscore inside a word is no markup, and stays readable in a terminal.
+    """
+    line = " ".join(text.split())
+    return re.sub(r"[\\`*\[\]|~$]|(?<!\w)_|_(?!\w)", r"\\\g<0>", html.escape(line, quote=False))
 
 
 def _escaped(text: str) -> str:

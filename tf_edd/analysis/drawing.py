@@ -1,78 +1,34 @@
-"""Pictures of a cell and of the distribution over its operations, with matplotlib alone.
+"""Pictures of a cell, with matplotlib alone."""
 
-Figures are made with matplotlib's object-oriented interface: no window, no global state, safe in any thread.
-"""
-
-import dataclasses
-import os
-from pathlib import Path
+from collections.abc import Sequence
 
 import numpy as np
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 from matplotlib.patches import FancyArrowPatch, FancyBboxPatch, Patch
 from matplotlib.path import Path as Curve
 
-from tf_edd import operations
+from tf_edd.analysis import palette
+from tf_edd.analysis.cell_layout import LYING, UPRIGHT, UPRIGHT_DENSE, Arrow, Layout, Point, node_names
+from tf_edd.analysis.figure_files import new_figure
+from tf_edd.analysis.palette import FAINT, FAMILIES, INK, MUTED, OTHER, color, family, label
 from tf_edd.architectures.genotype import Genotype
 from tf_edd.errors import UserError
-from tf_edd.runtime.files import TEMPORARY
 from tf_edd.spaces.space import CellSpec, Space
 
-INK = "#1f2933"
-FAINT = "#b8c1cc"
-OTHER = "#7f7f7f"
-# Colors of Okabe and Ito (https://jfly.uni-koeln.de/color/), which people with any color vision can tell apart. Other
-# families of operations get `OTHER`.
-FAMILIES = {
-    "none": FAINT,
-    "skip": "#009e73",
-    "pooling": "#e69f00",
-    "convolution": "#0072b2",
-    "convolution 1×1": "#56b4e9",
-    "dilated convolution": "#cc79a7",
-    "noise": "#d55e00",
-    "MBConv 3×3": "#56b4e9",
-    "MBConv 5×5": "#0072b2",
-    "MBConv 7×7": "#cc79a7",
-}
-FIGURE_WIDTH = 9.0
-DPI = 100
+LEGEND = 0.3  # inches of a row
+WEAK = "undecided: below 50 % or twice the next"
+CERTAIN = 0.5  # a less probable operation is weak
+WEAK_DASHES = (0, (2.5, 1.2))
 
 
-def label(operation: str) -> str:
-    """A short readable name of an operation, `conv 3×3` for `nor_conv_3x3`, `MB6 5×5` for `mbconv_k5_e6`."""
-    row = operations.PRIMITIVES.get(operation)
-    return row.label if row else operation
+def draw_cell(
+    genotype: Genotype, space: Space, cell_type: str, probs: np.ndarray | None = None, upright: bool = False
+) -> Figure:
+    """Draws the cell of one type: nodes, and edges colored by operation; `none` edges are faint.
 
-
-def family(operation: str) -> str:
-    """The family of an operation, which gives its color; "other" if this process does not know the operation.
-
-    A report reads what a run has written, and that run may have had operations of its own.
-    """
-    row = operations.PRIMITIVES.get(operation)
-    return row.family if row else "other"
-
-
-def color(operation: str) -> str:
-    """The color of an operation's family."""
-    return FAMILIES.get(family(operation), OTHER)
-
-
-@dataclasses.dataclass(frozen=True)
-class _Arrow:
-    """An edge to draw; `bend` is the height of its arc in units of the node distance, signed."""
-
-    source: int
-    target: int
-    operation: str
-    probability: float | None
-    bend: float = 0.0
-
-
-def draw_cell(genotype: Genotype, space: Space, cell_type: str, probs: np.ndarray | None = None) -> Figure:
-    """Draws the cell of one type: nodes from left to right, edges colored by operation, `none` edges faint.
+    An edge whose operation is below 50 %, or below twice the next probable one, is dashed and pale. A shaded band joins
+    the nodes whose outputs are concatenated.
 
     Args:
         genotype: a genotype of `space`.
@@ -80,47 +36,36 @@ def draw_cell(genotype: Genotype, space: Space, cell_type: str, probs: np.ndarra
         cell_type: which cell.
         probs: [E, O] distribution over the operations; if given, edges show the probability of their operation, also as
             their width.
+        upright: from top to bottom and without a legend: about square, readable when it is shown small.
 
     Raises:
         UserError: A genotype of another space, probabilities of another shape, or an operation without a row.
     """
     genotype.check(space)
     cell = space.cell(cell_type)
-    arrows = _bent(_arrows(genotype, cell, probs))
-    heights = [arrow.bend for arrow in arrows] + [0.0]
-    low, high = min(heights) - 0.34, max(heights) + 0.34
-    units = len(_places(cell)) - 1
-    width = max(FIGURE_WIDTH, _NODE_INCHES * (units + 0.6))
-    scale = width / (units + 0.6)
-    figure = Figure(figsize=(width, scale * (high - low) * _FLAT + 0.45), dpi=DPI, facecolor="white")
-    box = _BOX_INCHES / scale
-    FigureCanvasAgg(figure)
-    height = figure.get_figheight()
-    axes = figure.add_axes((0, 0.4 / height, 1, 1 - 0.4 / height))
-    axes.set(xlim=(-0.3, units + 0.3), ylim=(low, high))
+    measures = LYING if not upright else UPRIGHT if cell.num_inputs == 1 else UPRIGHT_DENSE
+    layout = Layout(cell, _arrows(genotype, cell, probs), measures)
+    (first, last), (low, high) = layout.extent
+    foot = 0.0 if upright else 2 * LEGEND if any(arrow.weak for arrow in layout.arrows) else LEGEND
+    width, height = (high - low, last - first) if upright else (last - first, high - low)
+    figure = new_figure(width, height + foot)
+    axes = figure.add_axes((0, foot / (height + foot), 1, height / (height + foot)))
+    axes.set(xlim=(-high, -low) if upright else (first, last), ylim=(-last, -first) if upright else (low, high))
     axes.axis("off")
-    for arrow in sorted(arrows, key=lambda arrow: arrow.operation != "none"):
-        _draw_arrow(axes, arrow, box)
-    for node, name in enumerate(_places(cell)):
-        _draw_node(axes, node, name, box)
-    draw_legend(figure, {family(arrow.operation) for arrow in arrows if arrow.operation})
+    if cell.output == "concat":
+        _draw_band(axes, layout, cell)
+    for arrow in sorted(layout.arrows, key=lambda arrow: arrow.operation != "none"):
+        _draw_arrow(axes, layout, arrow)
+    for box, name in zip(layout.boxes, node_names(cell), strict=True):
+        _draw_node(axes, layout, box, name)
+    if not upright:
+        draw_legend(
+            figure, {family(arrow.operation) for arrow in layout.arrows}, any(arrow.weak for arrow in layout.arrows)
+        )
     return figure
 
 
-# Height of one unit of bend over the distance of two nodes: arcs drawn in proportion would waste space.
-_FLAT = 0.62
-_NODE_INCHES = 2.2  # least distance of neighbors: room for a box and the longest name of an operation
-_BOX_INCHES = 0.325  # half the width of a box
-
-
-def _places(cell: CellSpec) -> list[str]:
-    """Names of the boxes from left to right; a concatenated output is one more box."""
-    inputs = ["input"] if cell.num_inputs == 1 else [f"input {i + 1}" for i in range(cell.num_inputs)]
-    inner = [str(node) for node in cell.intermediate_nodes]
-    return [*inputs, *inner[:-1], "output"] if cell.output == "last" else [*inputs, *inner, "output"]
-
-
-def _arrows(genotype: Genotype, cell: CellSpec, probs: np.ndarray | None) -> list[_Arrow]:
+def _arrows(genotype: Genotype, cell: CellSpec, probs: np.ndarray | None) -> list[Arrow]:
     if probs is not None and np.shape(probs) != (len(cell.edges), cell.num_primitives):
         raise UserError(
             f"Expected probabilities of shape {(len(cell.edges), cell.num_primitives)}. Received: {np.shape(probs)}"
@@ -131,171 +76,103 @@ def _arrows(genotype: Genotype, cell: CellSpec, probs: np.ndarray | None) -> lis
         for operation, source in edges:
             row = places[source, node]
             column = cell.edges[row].primitives.index(operation)
-            probability = None if probs is None else float(probs[row][column])
-            arrows.append(_Arrow(source, node, operation, probability))
-    if cell.output == "concat":
-        arrows.extend(_Arrow(node, cell.num_nodes, "", None) for node in cell.intermediate_nodes)
+            table = None if probs is None else np.asarray(probs[row], np.float64)
+            probability = None if table is None else float(table[column])
+            arrows.append(Arrow(source, node, operation, probability, table is not None and is_weak(table, column)))
     return arrows
 
 
-def _bent(arrows: list[_Arrow]) -> list[_Arrow]:
-    """Gives each edge its own arc: straight between neighbors, longer ones alternately above and below, nested."""
-    taken: dict[int, list[tuple[int, int, int]]] = {1: [], -1: []}
-    bent = []
-    for arrow in sorted(arrows, key=lambda arrow: (arrow.target - arrow.source, arrow.source)):
-        if arrow.target - arrow.source == 1:
-            bent.append(arrow)
-            continue
-        levels = {side: _free_level(arrow, taken[side]) for side in (1, -1)}
-        side = min((1, -1), key=lambda side: (levels[side], len(taken[side])))
-        taken[side].append((arrow.source, arrow.target, levels[side]))
-        bent.append(dataclasses.replace(arrow, bend=side * (0.12 + 0.48 * levels[side])))
-    return bent
+def is_weak(table: np.ndarray, column: int) -> bool:
+    """Whether an operation is less probable than 50 %, or than twice the next one."""
+    others = np.delete(table, column)
+    return bool(table[column] < CERTAIN or (len(others) and table[column] < 2 * others.max()))
 
 
-def _free_level(arrow: _Arrow, taken: list[tuple[int, int, int]]) -> int:
-    """The first level above every arc that shares a stretch with this one."""
-    below = [level for source, target, level in taken if source < arrow.target and arrow.source < target]
-    return max(below, default=0) + 1
+def _on_page(layout: Layout, points: Sequence[Point]) -> list[Point]:
+    """(along, across) -> (x, y)."""
+    return [(-across, -along) if layout.measures.upright else (along, across) for along, across in points]
 
 
-def _draw_arrow(axes, arrow: _Arrow, box: float) -> None:
-    faint = arrow.operation in ("none", "")
-    tint = color(arrow.operation) if arrow.operation else FAINT
-    width = 1.2 if faint else 2.2 if arrow.probability is None else 0.8 + 4.2 * arrow.probability
+def _draw_band(axes, layout: Layout, cell: CellSpec) -> None:
+    """Shades the intermediate nodes, and leads from there to the output: their outputs are concatenated."""
+    pad, half = 0.09, layout.measures.box
+    first, last, output = (layout.boxes[node][0] for node in (cell.num_inputs, cell.num_nodes - 1, cell.num_nodes))
+    corners = [(first - half[0] - pad, -half[1] - pad), (last + half[0] + pad, half[1] + pad)]
+    (left, y), (right, other) = _on_page(layout, corners)
+    x, width, bottom, height = min(left, right), abs(right - left), min(y, other), abs(other - y)
+    shape = {"boxstyle": "round,pad=0,rounding_size=0.12", "facecolor": "#f6f8fa", "edgecolor": FAINT}
+    axes.add_patch(FancyBboxPatch((x, bottom), width, height, linewidth=0.8, zorder=0, **shape))
+    start, stop = _on_page(layout, [(last + half[0] + pad, 0.0), (output - half[0], 0.0)])
+    head = "-|>,head_length=6,head_width=3"
+    axes.add_patch(FancyArrowPatch(start, stop, arrowstyle=head, shrinkA=0, shrinkB=0, color=FAINT, linewidth=1.2))
+
+
+def _draw_arrow(axes, layout: Layout, arrow: Arrow) -> None:
+    absent = arrow.operation == "none"
+    tint = color(arrow.operation)
+    width = 1.2 if absent else 2.2 if arrow.probability is None else 0.8 + 4.2 * arrow.probability
     patch = FancyArrowPatch(
-        path=_curve(arrow, box),
+        path=_curve(layout, arrow),
         arrowstyle="-|>,head_length=7,head_width=3.5",
         mutation_scale=1,
         linewidth=width,
-        linestyle=(0, (4, 3)) if faint else "-",
+        linestyle=(0, (4, 3)) if absent else WEAK_DASHES if arrow.weak else "-",
         color=tint,
+        alpha=0.55 if arrow.weak and not absent else None,
         joinstyle="miter",
-        zorder=1 if faint else 2,
+        zorder=1 if absent else 2,
     )
     axes.add_patch(patch)
-    if arrow.operation:
-        _draw_label(axes, arrow, tint, faint)
+    _draw_label(axes, layout, arrow, tint)
 
 
-def _curve(arrow: _Arrow, box: float) -> Curve:
+def _curve(layout: Layout, arrow: Arrow) -> Curve:
     """A straight line between neighbors, otherwise a cubic arc that leaves and enters the boxes on their edge."""
-    start, stop = arrow.source, arrow.target
-    if not arrow.bend:
-        return Curve([(start + box, 0), (stop - box, 0)], [Curve.MOVETO, Curve.LINETO])
-    # A cubic arc with both controls at height h tops out at 3/4 h (plus 1/4 of the height of its ends).
-    edge = np.sign(arrow.bend) * 0.16
-    control = (arrow.bend - edge / 4) * 4 / 3
-    reach = 0.22 * (stop - start)
-    leave, enter = start + 0.05, stop - 0.05
-    points = [(leave, edge), (start + reach, control), (stop - reach, control), (enter, edge)]
-    return Curve(points, [Curve.MOVETO, Curve.CURVE4, Curve.CURVE4, Curve.CURVE4])
+    points = _on_page(layout, layout.curve(arrow))
+    return Curve(points, [Curve.MOVETO, *([Curve.LINETO] if len(points) == 2 else [Curve.CURVE4] * 3)])
 
 
-def _draw_label(axes, arrow: _Arrow, tint: str, faint: bool) -> None:
+def _draw_label(axes, layout: Layout, arrow: Arrow, tint: str) -> None:
     text = label(arrow.operation)
     if arrow.probability is not None:
-        text += f"\n{arrow.probability:.2f}"
-    axes.text(
-        (arrow.source + arrow.target) / 2,
-        arrow.bend,
-        text,
-        ha="center",
-        va="center",
-        fontsize=11,
-        linespacing=1.1,
-        color="#8a94a0" if faint else INK,
-        zorder=4,
-        bbox={"boxstyle": "round,pad=0.25", "facecolor": "white", "edgecolor": tint, "linewidth": 1.0},
-    )
+        text += f"\n{100 * arrow.probability:.0f} %"
+    faint = arrow.weak or arrow.operation == "none"
+    frame = {"boxstyle": "round,pad=0.2", "facecolor": "white", "edgecolor": tint, "linewidth": 1.0}
+    if arrow.weak:
+        frame["linestyle"] = WEAK_DASHES
+    ((x, y),) = _on_page(layout, [layout.labels[arrow]])
+    settings = {"ha": "center", "va": "center", "fontsize": 11, "linespacing": 1.1, "zorder": 4}
+    axes.text(x, y, text, color=MUTED if faint else INK, bbox=frame, **settings)
 
 
-def _draw_node(axes, place: int, name: str, box: float) -> None:
-    patch = FancyBboxPatch(
-        (place - box + 0.03, -0.12),
-        2 * box - 0.06,
-        0.24,
-        boxstyle="round,pad=0.03,rounding_size=0.05",
-        mutation_aspect=1 / _FLAT,
-        facecolor="#eef2f7",
-        edgecolor=INK,
-        linewidth=1.3,
-        zorder=5,
-    )
-    axes.add_patch(patch)
-    axes.text(place, 0, name.replace(" ", "\n"), ha="center", va="center", fontsize=11, color=INK, zorder=6)
+def _draw_node(axes, layout: Layout, box: Point, name: str) -> None:
+    half = layout.measures.box
+    ((x, y),) = _on_page(layout, [box])
+    wide, high = (half[1], half[0]) if layout.measures.upright else half
+    shape = {"boxstyle": "round,pad=0,rounding_size=0.07", "facecolor": palette.BOX, "edgecolor": INK}
+    axes.add_patch(FancyBboxPatch((x - wide, y - high), 2 * wide, 2 * high, linewidth=1.3, zorder=5, **shape))
+    text = f"${name}$" if "_" in name else name
+    axes.text(x, y, text, ha="center", va="center", fontsize=11, color=INK, zorder=6)
 
 
-def draw_legend(figure: Figure, families: set[str]) -> None:
-    """The colors of these families, in the order of `FAMILIES`."""
+def draw_legend(figure: Figure, families: set[str], weak: bool = False, none: dict | None = None) -> None:
+    """The colors of these families, in the order of `FAMILIES`, and what a dashed edge is.
+
+    Args:
+        figure: The picture, with one or two rows of `LEGEND` at its foot.
+        families: Those that it shows.
+        weak: Whether it shows an undecided edge.
+        none: How it shows `none`, as settings of a patch; None for the color alone.
+    """
     names = [*(name for name in FAMILIES if name in families), *sorted(families - FAMILIES.keys())]
-    handles = [Patch(color=FAMILIES.get(name, OTHER), label=name) for name in names]
-    figure.legend(handles=handles, loc="lower center", ncols=len(handles), frameon=False, fontsize=10, handlelength=1.2)
-
-
-def draw_heat_map(probs: np.ndarray, cell: CellSpec) -> Figure:
-    """Draws a distribution [E, O] as a grid of edges by operations, with its values.
-
-    Raises:
-        UserError: Probabilities of another shape.
-    """
-    probs = np.asarray(probs, np.float64)
-    shape = (len(cell.edges), cell.num_primitives)
-    if probs.shape != shape:
-        raise UserError(f"Expected probabilities of shape {shape}. Received: {probs.shape}")
-    figure = Figure(figsize=(2.0 + 1.1 * shape[1], 1.0 + 0.5 * shape[0]), dpi=DPI, layout="constrained")
-    FigureCanvasAgg(figure)
-    axes = figure.add_subplot()
-    picture = axes.imshow(probs, cmap="Blues", vmin=0, vmax=1, aspect="auto")
-    axes.set_xticks(range(shape[1]), [label(name) for name in cell.edges[0].primitives], fontsize=10)
-    axes.set_yticks(range(shape[0]), [f"{edge.source} → {edge.target}" for edge in cell.edges], fontsize=10)
-    axes.tick_params(length=0)
-    axes.set_xticks(np.arange(shape[1] - 1) + 0.5, minor=True)
-    axes.set_yticks(np.arange(shape[0] - 1) + 0.5, minor=True)
-    axes.grid(which="minor", color="white", linewidth=2)
-    axes.tick_params(which="minor", length=0)
-    axes.spines[:].set_visible(False)
-    for row, column in np.ndindex(*shape):
-        annotate(axes, probs[row, column], row, column, column == probs[row].argmax())
-    figure.colorbar(picture, ax=axes, pad=0.02, label="probability").outline.set_visible(False)
-    return figure
-
-
-def annotate(axes, value: float, row: int, column: int, largest: bool, size: int = 10) -> None:
-    """Writes a probability into its cell of a heat map."""
-    axes.text(
-        column,
-        row,
-        f"{value:.2f}",
-        ha="center",
-        va="center",
-        fontsize=size,
-        fontweight="bold" if largest else "normal",
-        color="white" if value > 0.55 else INK,
-    )
-
-
-def to_image(figure: Figure) -> np.ndarray:
-    """The picture of a figure, uint8 [H, W, 3]."""
-    canvas = FigureCanvasAgg(figure)
-    canvas.draw()
-    return np.asarray(canvas.buffer_rgba())[..., :3].copy()
-
-
-def save(figure: Figure, path: str | Path) -> Path:
-    """Writes a figure as PNG or SVG, by the suffix; readers never see a partial file.
-
-    Raises:
-        UserError: Another suffix.
-    """
-    path = Path(path)
-    if path.suffix not in (".png", ".svg"):
-        raise UserError(f"Expected a file that ends in .png or .svg. Received: {path}")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f"{TEMPORARY}{os.getpid()}-{path.name}")
-    try:
-        figure.savefig(temporary, format=path.suffix[1:])
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
-    return path
+    shown = {name: {"color": FAMILIES.get(name, OTHER)} for name in names}
+    if none and "none" in shown:
+        shown["none"] = none
+    rows = [[Patch(label=name, **settings) for name, settings in shown.items()]]
+    if weak:
+        rows.insert(0, [Line2D([], [], color=OTHER, linestyle=WEAK_DASHES, linewidth=2, label=WEAK)])
+    height = figure.get_figheight()
+    for place, handles in enumerate(rows):
+        middle = (len(rows) - place - 0.5) * LEGEND / height if len(rows) > 1 else 0.5 * LEGEND / height
+        settings = {"ncols": len(handles), "frameon": False, "fontsize": 10, "handlelength": 1.2, "borderaxespad": 0}
+        figure.legend(handles=handles, loc="center", bbox_to_anchor=(0.5, middle), **settings)

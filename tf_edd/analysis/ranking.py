@@ -9,15 +9,17 @@ import dataclasses
 import functools
 import json
 import numbers
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import scipy.stats
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from tf_edd.analysis.drawing import DPI, FIGURE_WIDTH, INK
+from tf_edd.analysis import palette
+from tf_edd.analysis.figure_files import new_figure
+from tf_edd.analysis.palette import FIGURE_WIDTH, INK
 from tf_edd.errors import UserError
 
 CELLS = Path(__file__).with_name("ranking_cells.json")
@@ -85,15 +87,17 @@ def kendall_tau(
     for name, values in (("inherited", first), ("measured", second)):
         if np.ptp(values) == 0:
             raise UserError(f"A ranking needs accuracies that differ. Received: {name} accuracies all {values[0]:g}")
-    result = scipy.stats.bootstrap(
-        (first, second),
-        _tau,
-        paired=True,
-        vectorized=False,
-        n_resamples=resamples,
-        confidence_level=confidence,
-        random_state=np.random.default_rng(seed),
-    )
+    with warnings.catch_warnings(), np.errstate(invalid="ignore"):
+        warnings.simplefilter("ignore", scipy.stats.DegenerateDataWarning)  # all resamples alike; see below
+        result = scipy.stats.bootstrap(
+            (first, second),
+            _tau,
+            paired=True,
+            vectorized=False,
+            n_resamples=resamples,
+            confidence_level=confidence,
+            random_state=np.random.default_rng(seed),
+        )
     low, high = result.confidence_interval
     if not np.isfinite([low, high]).all():  # all resamples alike, as where both orders are the same
         low, high = np.nanquantile(result.bootstrap_distribution, [(1 - confidence) / 2, (1 + confidence) / 2])
@@ -123,26 +127,38 @@ def draw_ranking(
         parameters: of the network of each cell at the size of the supernet's, for the color.
         column: what `measured` is.
     """
-    figure = Figure(figsize=(FIGURE_WIDTH * 1.15, 4.6), dpi=DPI, layout="constrained", facecolor="white")
-    FigureCanvasAgg(figure)
+    figure = new_figure(FIGURE_WIDTH * 1.2, 4.8, layout="constrained")
     panels = figure.subplots(1, 2)
     figure.get_layout_engine().set(w_pad=0.1, h_pad=0.08)
     tint = {"c": np.asarray(parameters) / 1e6, "cmap": "viridis_r", "s": 30, "alpha": 0.85, "linewidths": 0}
     panels[0].scatter(np.asarray(inherited) * 100, measured, **tint)
+    left_out = _zoom(panels[0], np.asarray(measured, float))
     ranks = [scipy.stats.rankdata(values) for values in (inherited, measured)]
     points = panels[1].scatter(*ranks, **tint)
     panels[1].axline((1, 1), slope=1, color=INK, linewidth=0.8, linestyle=":")
     name = column.replace("_", " ")
-    _style(panels[0], "A  accuracy", "with inherited weights (%)", f"{name}, trained by itself (%)")
-    _style(panels[1], f"B  rank, tau = {tau}", "rank with inherited weights", f"rank by {name}")
+    _style(panels[0], "A  accuracy" + left_out, "with inherited weights (%)", f"{name}, trained by itself (%)")
+    _style(panels[1], "B  rank", "rank with inherited weights", f"rank by {name}")
+    figure.suptitle(f"Kendall's tau {tau}", x=0.01, ha="left", fontsize=11, color=INK)
     figure.colorbar(points, ax=panels, pad=0.02, label="parameters (millions)").outline.set_visible(False)
     return figure
 
 
+def _zoom(axes, measured: np.ndarray) -> str:
+    """Ends the axis above a few cells that are far below all others, as those that cannot learn; says how many."""
+    low, high = np.quantile(measured, [0.05, 1.0])
+    bottom = low - max(high - low, 1e-9) / 2
+    hidden = int((measured < bottom).sum())
+    if not hidden:
+        return ""
+    axes.set_ylim(bottom, high + (high - bottom) * 0.05)
+    for place in axes.collections[0].get_offsets()[measured < bottom]:
+        mark = {"marker": "v", "color": INK, "markersize": 5, "clip_on": False, "linestyle": ""}
+        axes.plot(place[0], bottom, zorder=3, **mark)
+    return f" ({hidden} below the axis: triangles)"
+
+
 def _style(axes, title: str, x: str, y: str) -> None:
-    axes.set_title(title, loc="left", fontsize=10.5, color=INK)
-    axes.set_xlabel(x)
-    axes.set_ylabel(y)
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.grid(color="#e4e8ed", linewidth=0.8)
-    axes.set_axisbelow(True)
+    palette.style(axes, title)
+    axes.set_xlabel(x, color=INK)
+    axes.set_ylabel(y, color=INK)
