@@ -8,6 +8,7 @@
 """
 
 import importlib
+import os
 import sys
 
 import tf_edd
@@ -23,6 +24,7 @@ PROGRAMS = {
     "rank": "Kendall's tau of a one-shot supernet against a table",
     "query": "look a cell up in a NAS-Bench-201 table",
     "count": "parameters and multiply-adds of a cell",
+    "list": "the recipes, methods, data sets and spaces that --gin_file takes",
 }
 
 
@@ -34,6 +36,8 @@ def usage() -> str:
 
 def run() -> None:
     """Runs the program that the first argument names, with the other arguments."""
+    if os.getcwd() not in sys.path and not getattr(sys.flags, "safe_path", False):
+        sys.path.insert(0, os.getcwd())  # as with `python -m`: a gin file may import a module that lies there
     name = sys.argv[1] if len(sys.argv) > 1 else ""
     if name in ("--version", "version"):
         sys.stdout.write(f"tf_edd {tf_edd.__version__}\n")

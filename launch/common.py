@@ -7,6 +7,7 @@ wait for that.
 from __future__ import annotations
 
 import itertools
+import os
 import re
 import sys
 from collections.abc import Callable, Sequence
@@ -15,8 +16,9 @@ from typing import TYPE_CHECKING
 
 from absl import app, flags, logging
 
+from launch.log_format import ShortFormatter
 from tf_edd.errors import UserError
-from tf_edd.runtime import STRATEGIES
+from tf_edd.runtime import STRATEGIES, termination
 
 if TYPE_CHECKING:
     from tf_edd.runtime.strategy import Runtime
@@ -41,6 +43,7 @@ _DEFINITIONS = {
 GIN_FLAGS = ("gin_file", "gin_param", "gin_search_path")
 MACHINE_FLAGS = ("seed", "strategy", "logical_cpus", "deterministic")
 
+_PATHS = ("model_dir", "data_dir", "saved_model", "figure")  # flags whose ~ is the home folder; no shell replaces it
 _CHATTY = {"tensorflow", "tensorflow_datasets", "keras"}  # packages whose INFO lines say nothing about the run
 _INSTALLED = ("site-packages", "dist-packages")  # where Python and Debian put packages
 _GIN_CONTEXT = re.compile(r"\n\s*In call to configurable '[^\n]*")
@@ -77,13 +80,47 @@ def parse_gin(roots: Sequence[str], default_files: Sequence[str] = (), recorded:
     from tf_edd.runtime import config
 
     given = FLAGS.gin_file or list(default_files)
-    config.parse([*recorded, *given], FLAGS.gin_param, FLAGS.gin_search_path, roots)
+    config.parse(given, FLAGS.gin_param, FLAGS.gin_search_path, roots, recorded)
+
+
+def require_gin(example: str) -> None:
+    """Refuses a command line without any gin; `example` is a file to begin with.
+
+    Raises:
+        UserError: There is neither a file nor a binding.
+    """
+    if not (FLAGS.gin_file or FLAGS.gin_param):
+        raise UserError(
+            f"The program needs --gin_file, such as --gin_file={example} (`tf_edd list` shows what there is)"
+        )
 
 
 def recorded_config(model_dir: str | None, phase: str) -> list[str]:
     """The gin file that a phase in `model_dir` was started with, if there is one, as `parse_gin` takes it."""
-    path = Path(model_dir or "") / phase / "config.gin"
-    return [str(path)] if model_dir and path.is_file() else []
+    path = os.path.join(model_dir or "", phase, "config.gin")
+    return [path] if model_dir and os.path.isfile(path) else []
+
+
+def needed_config(model_dir: str, phase: str, kind: str) -> list[str]:
+    """The gin file that a phase in `model_dir` was started with; without it there must be a --gin_file.
+
+    Args:
+        model_dir: The folder of the run.
+        phase: "search" or "retrain".
+        kind: What the phase is called in an error.
+
+    Raises:
+        UserError: There is neither.
+    """
+    recorded = recorded_config(model_dir, phase)
+    if FLAGS.gin_file or (recorded and (FLAGS.gin_param or os.path.getsize(recorded[0]))):
+        return recorded
+    if recorded:
+        raise UserError(
+            f"Expected --gin_file with the data set, such as datasets/cifar10.gin. Received: none, and the {kind} in "
+            f"{model_dir} was started from Python: it has recorded no gin"
+        )
+    raise UserError(f"Expected the folder of a {kind}. Received: {model_dir} (it has no {phase}/config.gin)")
 
 
 def setup(roots: Sequence[str], default_files: Sequence[str] = (), recorded: Sequence[str] = ()) -> Runtime:
@@ -97,13 +134,23 @@ def setup(roots: Sequence[str], default_files: Sequence[str] = (), recorded: Seq
     Raises:
         UserError: a bad configuration, or a machine without what the flags ask for.
     """
+    if sys.stderr.isatty():
+        logging.info("Loading TensorFlow and the configuration ...")
     parse_gin(roots, default_files, recorded)
     from tf_edd.runtime import seeds
     from tf_edd.runtime.strategy import configure
 
-    runtime = configure(strategy=FLAGS.strategy, logical_cpus=FLAGS.logical_cpus, deterministic=FLAGS.deterministic)
+    machine = {"strategy": FLAGS.strategy, "logical_cpus": FLAGS.logical_cpus, "deterministic": FLAGS.deterministic}
+    runtime = bound(configure)(**machine)
     seeds.set_seed(FLAGS.seed)
     return runtime
+
+
+def bound(function: Callable) -> Callable:
+    """`function` of the package, which takes what it is not given from the gin files."""
+    import gin
+
+    return gin.get_configurable(function)
 
 
 def run_arguments() -> dict:
@@ -125,14 +172,23 @@ def launch(main: Callable[[], None], required: Sequence[str] = (), resumable: bo
         resumable: whether the same command continues after an interruption.
     """
     _adopt(main)
+    termination.install()
     logging.get_absl_handler().addFilter(_worth_showing)
+    logging.get_absl_handler().setFormatter(ShortFormatter())
 
     def guarded(argv):
         if len(argv) > 1:
             raise app.UsageError(f"Expected flags only. Received: {' '.join(argv[1:])}")
+        _expand_home()
         sys.exit(_guard(lambda: (_check_required(required), main()), resumable))
 
     app.run(guarded)
+
+
+def _expand_home() -> None:
+    for name in _PATHS:
+        if name in FLAGS and FLAGS[name].value:
+            FLAGS[name].value = os.path.expanduser(FLAGS[name].value)
 
 
 def _check_required(required: Sequence[str]) -> None:
@@ -147,11 +203,38 @@ def _guard(main: Callable[[], None], resumable: bool = False) -> int:
     except UserError as error:
         sys.stderr.write(f"error: {_GIN_CONTEXT.sub('', str(error))}\n")
         return 2
+    except termination.Stopped as end:
+        sys.stderr.write(f"\n{end.message(resumable)}\n")
+        return end.status
     except KeyboardInterrupt:
         advice = "; the same command continues from the last checkpoint" if resumable else ""
         sys.stderr.write(f"\nInterrupted{advice}.\n")
         return 130
+    except Exception as error:
+        if not _worker_lost(error):
+            raise
+        advice = "; the same command on all workers continues from the last checkpoint" if resumable else ""
+        sys.stderr.write(f"error: A worker has stopped answering{advice}. Received: {_lost_workers(error)}\n")
+        return 2
     return 0
+
+
+def _worker_lost(error: Exception) -> bool:
+    """Whether the error is what TensorFlow raises in a worker when another one has ended."""
+    if "tensorflow" not in sys.modules:
+        return False
+    from tensorflow import errors
+
+    from tf_edd.runtime.strategy import current, has_workers
+
+    lost = (errors.UnavailableError, errors.AbortedError, errors.CancelledError, errors.DeadlineExceededError)
+    return isinstance(error, lost) and has_workers(current().strategy)
+
+
+def _lost_workers(error: Exception) -> str:
+    """The kind of the error, and the tasks of the cluster that it names."""
+    tasks = dict.fromkeys(re.findall(r"/job:\w+(?:/replica:\d+)?/task:\d+", str(error)))
+    return " ".join([type(error).__name__, *tasks])
 
 
 def _worth_showing(record) -> bool:

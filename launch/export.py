@@ -9,7 +9,9 @@ writes model_dir/export with saved_model/, model.keras, labels.txt and model_car
   model.serve_uint8(images)    # uint8
   model.labels()["labels"]     # the class names
 
-and returns probabilities [B, classes], class_name [B] and logits. Images of another shape are refused with one message.
+and returns probabilities [B, classes], class_name [B] and logits. Images of another shape are refused with one message;
+an image with NaN or infinite pixels has NaN probabilities and an empty class name. The signature "logits" converts to
+LiteRT and ONNX, see "convert" in model_card.json.
 The written model is loaded in a new process and compared with the network; model_card.json records the largest
 difference and the accuracy. Without --gin_file the data set is the one in the configuration of the retraining.
 """
@@ -25,10 +27,13 @@ FLAGS = flags.FLAGS
 
 def main() -> None:
     """Exports and checks."""
-    common.parse_gin(("export",), common.recorded_config(FLAGS.model_dir, "retrain"))
+    recorded = [] if FLAGS.gin_file else common.needed_config(FLAGS.model_dir, "retrain", "finished retraining")
+    common.parse_gin(("export",), recorded=recorded)
+    from tf_edd.runtime.strategy import configure
     from tf_edd.training.export import CARD, export
 
-    export(FLAGS.model_dir, data_dir=FLAGS.data_dir, overwrite=FLAGS.overwrite)
+    common.bound(configure)(precision=None)
+    common.bound(export)(FLAGS.model_dir, data_dir=FLAGS.data_dir, overwrite=FLAGS.overwrite)
     check = files.read_json(f"{FLAGS.model_dir}/export/{CARD}")["reloaded"]
     print(f"Reloaded in a new process: accuracy {check['accuracy']:.4f} on {check['images']} test images, largest")
     print(f"difference of a logit {check['max_logit_difference']:.2g}. Written to: {FLAGS.model_dir}/export")

@@ -8,8 +8,10 @@ The cell is a genotype file (or the folder of a search that holds genotype.json)
       --genotype="|nor_conv_3x3~0|+|none~0|skip_connect~1|+|skip_connect~0|nor_conv_3x3~1|nor_conv_1x1~2|"
 
 The table is a CSV (gzipped or not), or the folder or .pickle.pbz2 file of NATS-Bench, which needs the package
-nats_bench. Accuracies are percent, means over the benchmark's seeds. Parameters and multiply-adds are those of the
-benchmark's network on CIFAR-10: 16 channels, 5 cells per stage, 32x32 images, 10 classes.
+nats_bench. Those files are pickles, which can run code when they are opened: open only those you trust.
+
+Accuracies are percent, means over the benchmark's seeds. Parameters and multiply-adds are those of the benchmark's
+network on CIFAR-10: 16 channels, 5 cells per stage, 32x32 images, 10 classes.
 """
 
 from absl import flags

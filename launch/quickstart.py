@@ -6,12 +6,15 @@ embedded, in under three minutes on two CPU cores. Any gin files that bind both 
   python -m launch.quickstart --gin_file=recipes/nb201_cifar10_small.gin \\
       --gin_file=recipes/nb201_retrain_200_epochs.gin --data_dir=$TFDS --model_dir=runs/cifar10
 
-The same command continues after an interruption, at the phase and the epoch where it stopped.
+The same command continues after an interruption, at the phase and the epoch where it stopped; with --overwrite every
+phase starts anew.
 """
 
 import itertools
 from pathlib import Path
 
+import gin
+import numpy as np
 from absl import flags, logging
 
 from launch import common
@@ -20,7 +23,7 @@ from tf_edd.errors import UserError
 from tf_edd.runtime import config, files
 from tf_edd.runtime.file_names import GENOTYPE, RESULTS
 
-common.define_flags("model_dir", "data_dir", "gin", "machine", "dry_run")
+common.define_flags("model_dir", "data_dir", "gin", "machine", "dry_run", "overwrite")
 FLAGS = flags.FLAGS
 # The configurables whose bindings each phase records.
 RECORDED = {"search": ("search", "configure"), "retrain": ("retrain", "evaluate", "export", "configure")}
@@ -40,10 +43,46 @@ The model       {folder}/export/saved_model   (Keras: {folder}/export/model.kera
 TensorBoard     tensorboard --logdir {folder}"""
 
 
+def description() -> str:
+    """What the four phases would do."""
+    from tf_edd.discretizers import Argmax  # behind the flags, see `common`
+    from tf_edd.search.search import search
+    from tf_edd.training.retrain import retrain
+
+    folder, data_dir = FLAGS.model_dir, FLAGS.data_dir
+    told = {"data_dir": data_dir, "seed": FLAGS.seed, "dry_run": True}
+    facts, _, gin_text = common.bound(search)(folder, **told).partition("\n\n")
+    space = gin.get_bindings("retrain").get("space") or gin.get_bindings("search")["space"]
+    # A retraining needs a cell, and the searched one is not known yet: any that leads from its input to its output.
+    weights = {c.cell_type: np.array([[name != "none" for name in e.primitives] for e in c.edges]) for c in space.cells}
+    sizes = common.bound(retrain)(folder, Argmax()(weights, space), space=space, **told)
+    sizes = {name: value for name, value in sizes.items() if name != "files" and not name.endswith("sha256")}
+    of_the_cell = {name: "of the searched cell" for name in ("genotype", "parameters", "multiply_adds")}
+    paragraphs = (
+        f"1. search -> {folder}/search\n{facts}",
+        f"2. retrain -> {folder}/retrain\n{_aligned({**sizes, **of_the_cell})}",
+        f"3. evaluate -> {folder}/retrain/evaluation.json\nthe test images, with the retrained network",
+        f"4. export -> {folder}/export\na Keras model and a SavedModel, which another process loads again and measures",
+        gin_text,
+    )
+    return "\n\n".join(filter(None, paragraphs))
+
+
+def _aligned(values: dict) -> str:
+    """Names and values, one pair a line."""
+    width = max(map(len, values))
+    return "\n".join(f"{name:<{width}}  {value}" for name, value in values.items())
+
+
 def unfinished() -> list[str]:
-    """The phases of --model_dir that are left; a finished one of another configuration is refused."""
+    """The phases of --model_dir that are left; a finished one of another configuration is refused.
+
+    With --overwrite all are left, and nothing is compared.
+    """
     from tf_edd.runtime.model_dir import finished  # behind the flags, see `common`
 
+    if FLAGS.overwrite:
+        return list(RECORDED)
     run = {"seed": FLAGS.seed, "deterministic": FLAGS.deterministic}
     texts = {phase: config.config_text(roots) for phase, roots in RECORDED.items()}
     return [phase for phase, text in texts.items() if not finished(FLAGS.model_dir, phase, text, **run)]
@@ -80,17 +119,18 @@ def main() -> None:
 
     folder, where, phases = FLAGS.model_dir, {"data_dir": FLAGS.data_dir}, {"search": search, "retrain": retrain}
     if FLAGS.dry_run:
-        print(search(folder, **where, seed=FLAGS.seed, dry_run=True))
+        print(description())
         return
     left = unfinished()
     for phase, call in phases.items():
         if phase in left:
-            call(folder, **where, seed=FLAGS.seed)
-        check_cells(folder)
-    evaluate(folder, **where)
+            common.bound(call)(folder, **where, seed=FLAGS.seed, overwrite=FLAGS.overwrite)
+        if not FLAGS.overwrite:  # a later phase may hold another cell until it is overwritten in its turn
+            check_cells(folder)
+    common.bound(evaluate)(folder, **where)
     if runtime.chief:
-        if not (Path(folder) / "export" / CARD).exists():
-            export(folder, **where)
+        if FLAGS.overwrite or not (Path(folder) / "export" / CARD).exists():
+            common.bound(export)(folder, **where, overwrite=FLAGS.overwrite)
         print(report(folder))
 
 

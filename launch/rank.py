@@ -30,11 +30,12 @@ FLAGS = flags.FLAGS
 
 def main() -> None:
     """Ranks, or describes it."""
-    runtime = common.setup(("rank",), recorded=common.recorded_config(FLAGS.model_dir, "search"))
+    runtime = common.setup(("rank",), recorded=common.needed_config(FLAGS.model_dir, "search", "search"))
     from tf_edd.analysis.ranking import Tau
     from tf_edd.search.rank import FIGURE, RESULT, rank
 
-    result = rank(FLAGS.model_dir, data_dir=FLAGS.data_dir, overwrite=FLAGS.overwrite, dry_run=FLAGS.dry_run)
+    options = {"data_dir": FLAGS.data_dir, "overwrite": FLAGS.overwrite, "dry_run": FLAGS.dry_run}
+    result = common.bound(rank)(FLAGS.model_dir, **options)
     if FLAGS.dry_run:
         print(json.dumps(result, indent=2))
     elif runtime.chief:

@@ -5,8 +5,8 @@
 
 prints a Markdown table of the last epochs (validation accuracy of the supernet and of the discretized network in
 percent, mean entropy in nats, edges that choose skip, none or noise, and the accuracy of the cell in the table) and
-draws entropy, discretized accuracy and the number of those edges over the epochs, and the dominant eigenvalue of the
-Hessian of the validation loss where the action `Sharpness` has measured it. Seeds are reported one by one, with
+draws entropy and discretized accuracy over the epochs, all accuracies after the last epoch, and the dominant eigenvalue
+of the Hessian of the validation loss where the action `Sharpness` has measured it. Seeds are reported one by one, with
 mean and sample standard deviation, and the best accuracy where there is a table: best-of-n is not a mean.
 For a search with a selector, the table shows the selected cell and its accuracy with inherited weights; the curves show
 the cell of each epoch.

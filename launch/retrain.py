@@ -45,10 +45,11 @@ def describe(values: dict) -> str:
 
 def main() -> None:
     """Trains, or describes the training."""
+    common.require_gin("recipes/nb201_retrain_200_epochs.gin")
     runtime = common.setup(("retrain",))
     from tf_edd.training.retrain import retrain
 
-    results = retrain(FLAGS.model_dir, FLAGS.genotype, **common.run_arguments())
+    results = common.bound(retrain)(FLAGS.model_dir, FLAGS.genotype, **common.run_arguments())
     if FLAGS.dry_run:
         print(describe(results))
     elif runtime.chief:

@@ -22,10 +22,11 @@ FLAGS = flags.FLAGS
 
 def main() -> None:
     """Searches, or describes the search."""
+    common.require_gin("recipes/nb201_cifar10_small.gin")
     runtime = common.setup(("search",))
     from tf_edd.search.search import search
 
-    result = search(FLAGS.model_dir, **common.run_arguments())
+    result = common.bound(search)(FLAGS.model_dir, **common.run_arguments())
     if FLAGS.dry_run:
         print(result)
     elif runtime.chief:

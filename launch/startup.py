@@ -6,12 +6,19 @@ import sys
 import tempfile
 
 
+def _notes():
+    """A file for what is muted, in memory: a container may have no folder that can be written."""
+    if hasattr(os, "memfd_create"):  # Linux
+        return os.fdopen(os.memfd_create("notes"), "w+b")
+    return tempfile.TemporaryFile()
+
+
 @contextlib.contextmanager
 def _muted():
     """Keeps what is written to the error stream, C++ included, and shows it only when the imports fail."""
     sys.stderr.flush()
     terminal = os.dup(2)
-    with tempfile.TemporaryFile() as notes:
+    with _notes() as notes:
         os.dup2(notes.fileno(), 2)
         try:
             yield

@@ -39,7 +39,7 @@ def test_usage_names_every_program(call, arguments):
 def test_every_program_can_be_run_and_none_is_left_out():
     for name in command.PROGRAMS:
         assert callable(importlib.import_module(f"launch.{name}").run), name
-    service = {"__init__", "command", "common", "startup"}
+    service = {"__init__", "command", "common", "log_format", "startup"}
     assert {path.stem for path in (ROOT / "launch").glob("*.py")} - service == set(command.PROGRAMS)
 
 
@@ -90,3 +90,10 @@ def test_the_package_is_the_same_command():
     done = in_new_process("-m", "tf_edd", "--version")
     assert (done.returncode, done.stdout, done.stderr) == (0, f"tf_edd {tf_edd.__version__}\n", "")
     assert in_new_process("-m", "tf_edd", "none").returncode == 2
+
+
+def test_modules_of_the_working_directory_are_found(call, monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", ["/usr/bin"])
+    assert call("--version")[0] == 0 and sys.path == [str(tmp_path), "/usr/bin"]
+    assert call("--version")[0] == 0 and sys.path == [str(tmp_path), "/usr/bin"]

@@ -3,6 +3,7 @@
 import contextlib
 import logging
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -10,11 +11,13 @@ from pathlib import Path
 import gin
 import numpy as np
 import pytest
+import tensorflow as tf
 from absl import flags
 from absl.testing import flagsaver
 
 from launch import common
 from tf_edd.runtime import strategy as strategies
+from tf_edd.runtime import termination
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -233,3 +236,119 @@ def test_help_is_the_manual_with_the_shared_flags(program, command):
     for part in ("The manual of this program.", "--model_dir", "--gin_param", "--strategy"):
         assert part in result.stdout
     assert "--overwrite" not in result.stdout
+
+
+def stopped(number, step=None):
+    def main():
+        raise termination.Stopped(number, step)
+
+    return main
+
+
+@pytest.mark.parametrize(
+    "number, step, status, told",
+    [
+        (signal.SIGTERM, 9, 143, "Terminated: checkpoint of step 9 written; the same command continues from it."),
+        (signal.SIGHUP, None, 129, "Terminated; the same command continues from the last checkpoint."),
+        (signal.SIGINT, None, 130, "Interrupted; the same command continues from the last checkpoint."),
+    ],
+)
+def test_a_signal_ends_with_one_line_and_its_status(capsys, number, step, status, told):
+    assert common._guard(stopped(number, step), resumable=True) == status
+    assert capsys.readouterr().err == f"\n{told}\n"
+
+
+class Worker:
+    """The strategy of one of several workers, as far as the end of a program asks."""
+
+    class cluster_resolver:  # noqa: N801
+        task_type = "worker"
+
+
+@pytest.mark.parametrize("kind", ["Unavailable", "Aborted", "Cancelled", "DeadlineExceeded"])
+def test_a_worker_that_is_left_alone_says_so(in_process, kind):
+    text = "Graph execution error:\n\nDetected at node x\nReported from /job:worker/task:1: /job:worker/task:1 is gone"
+    error = getattr(tf.errors, f"{kind}Error")(None, None, text)
+
+    def main():
+        raise error
+
+    strategies._CURRENT[:] = [strategies.Runtime(Worker)]
+    told = f"error: A worker has stopped answering. Received: {kind}Error /job:worker/task:1\n"
+    assert in_process(main) == (2, told)
+    assert common._guard(main, resumable=True) == 2
+    strategies._CURRENT[:] = [strategies.Runtime(tf.distribute.OneDeviceStrategy("/cpu:0"))]
+    with pytest.raises(type(error)):  # alone it is a bug
+        in_process(main)
+
+
+def test_other_errors_of_a_worker_are_shown_whole(in_process):
+    strategies._CURRENT[:] = [strategies.Runtime(Worker)]
+    for error in (tf.errors.InvalidArgumentError(None, None, "a bug"), RuntimeError("a bug")):
+
+        def main(raised=error):
+            raise raised
+
+        with pytest.raises(type(error)):
+            in_process(main)
+
+
+def test_the_home_folder_may_be_written_as_a_tilde(in_process, monkeypatch):
+    monkeypatch.setenv("HOME", "/home/me")
+    found = []
+
+    def main():
+        common._expand_home()
+        found.append((common.FLAGS.model_dir, common.FLAGS.data_dir))
+
+    in_process(main, "--model_dir=~/runs/x~")
+    in_process(main, "--model_dir=runs/~", "--data_dir=~")
+    assert found == [("/home/me/runs/x~", None), ("runs/~", "/home/me")]
+
+
+def test_a_program_starts_with_handlers_and_home_folder(in_process, monkeypatch):
+    steps = []
+    monkeypatch.setattr(common.app, "run", lambda main: main(["program"]))
+    monkeypatch.setattr(common.logging, "get_absl_handler", logging.NullHandler)
+    monkeypatch.setattr(termination, "install", lambda: steps.append("handlers"))
+    monkeypatch.setattr(common, "_expand_home", lambda: steps.append("home"))
+
+    def main():
+        steps.append("program")
+
+    with pytest.raises(SystemExit) as end:
+        common.launch(main)
+    assert end.value.code == 0 and steps == ["handlers", "home", "program"]
+
+
+def test_a_command_line_without_gin_is_told_a_file_to_begin_with(in_process):
+    told = "error: The program needs --gin_file, such as --gin_file=recipes/x.gin (`tf_edd list` shows what there is)\n"
+    assert in_process(lambda: common.require_gin("recipes/x.gin")) == (2, told)
+    for argument in ("--gin_file=any.gin", "--gin_param=epochs = 3"):
+        assert in_process(lambda: common.require_gin("recipes/x.gin"), argument) == (0, "")
+
+
+def test_the_configuration_of_a_phase_is_asked_for(in_process, tmp_path):
+    def main():
+        found.append(common.needed_config(str(tmp_path), "retrain", "finished retraining"))
+
+    found, path = [], tmp_path / "retrain" / "config.gin"
+    told = f"error: Expected the folder of a finished retraining. Received: {tmp_path} (it has no retrain/config.gin)\n"
+    assert in_process(main) == (2, told)
+    path.parent.mkdir()
+    path.write_text("")
+    status, error = in_process(main)
+    assert status == 2 and "Expected --gin_file with the data set" in error and "started from Python" in error
+    assert in_process(main, "--gin_file=datasets/digits.gin") == (0, "")
+    path.write_text("retrain.epochs = 3\n")
+    assert in_process(main) == (0, "") and found == [[str(path)]] * 2
+
+
+def test_what_a_run_has_recorded_loads_no_code(in_process, tmp_path):
+    (tmp_path / "config.gin").write_text("import a_module_of_a_stranger\n")
+    status, error = in_process(lambda: common.parse_gin(("configure",), recorded=[str(tmp_path / "config.gin")]))
+    assert status == 2 and "add --gin_param='import a_module_of_a_stranger'" in error
+
+
+def test_a_name_of_no_folder_has_no_configuration():
+    assert common.recorded_config("x" * 300, "search") == []

@@ -7,7 +7,9 @@ import sys
 from pathlib import Path
 
 import pytest
+from absl.testing import flagsaver
 
+from launch import common, evaluate
 from tf_edd.runtime import files
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -34,3 +36,23 @@ def test_a_folder_without_a_retraining_is_one_clear_error(tmp_path):
     done = launch(f"--model_dir={tmp_path}", "--gin_file=datasets/digits.gin", cwd=tmp_path)
     assert done.returncode == 2
     assert "Expected the folder of a finished retraining" in done.stderr and "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    "arguments, told",
+    [
+        ((), "The program needs --model_dir, or --saved_model with --gin_file"),
+        (("--saved_model=export/saved_model",), "--saved_model needs --gin_file with its data set"),
+        (("--model_dir=nowhere",), "Expected the folder of a finished retraining. Received: nowhere"),
+        (("--model_dir=nowhere", "--saved_model=x"), "Expected the folder of a finished retraining"),
+        (("--model_dir=" + "x" * 300,), "Expected the folder of a finished retraining"),
+    ],
+)
+def test_what_is_missing_is_named(capsys, arguments, told):
+    if "saved_model" not in common.FLAGS:
+        evaluate.define_flags()
+    with flagsaver.flagsaver():
+        common.FLAGS(["program", *arguments])
+        assert common._guard(evaluate.main) == 2
+    error = capsys.readouterr().err
+    assert error.startswith(f"error: {told}") and len(error.splitlines()) == 1

@@ -1,5 +1,7 @@
 """The quickstart: every phase in one call, and a second call that only reports."""
 
+from types import SimpleNamespace
+
 import gin
 import pytest
 from absl.testing import flagsaver
@@ -32,21 +34,28 @@ def launched(capsys):
     gin.clear_config()
 
 
-def test_dry_run_describes_the_search(launched, tmp_path):
+def test_dry_run_describes_all_phases(launched, tmp_path):
     status, out = launched(f"--model_dir={tmp_path / 'run'}", "--dry_run")
-    assert status == 0 and "1 epochs x 2 steps" in out and not (tmp_path / "run").exists()
+    assert status == 0 and not (tmp_path / "run").exists()
+    facts, _, gin_text = out.partition("Configuration in gin")
+    search, retrain, evaluate, export = facts.strip().split("\n\n")
+    assert search.startswith("1. search") and "1 epoch x 2 steps" in search
+    assert retrain.startswith("2. retrain") and "steps_per_epoch  22" in retrain
+    assert "parameters       of the searched cell" in retrain
+    assert evaluate.startswith("3. evaluate") and export.startswith("4. export")
+    assert "epochs = 1" in gin_text
 
 
 @pytest.mark.parametrize("phase", ["search", "retrain"])
 def test_a_finished_phase_of_another_configuration_is_refused(launched, tmp_path, phase):
     record = {"seed": 1, "deterministic": False}
     folder = model_dir.open_model_dir(tmp_path, phase, record, "search.epochs = 99\n")
-    files.write_json(folder / "results.json", {})
+    files.write_json(folder / "results.json", {"epochs": 99})
     status, error = launched(f"--model_dir={tmp_path}", "--seed=2")
     assert status == 2 and f"that {folder} was started with" in error
     lines = error.splitlines()
     assert "  seed: started with 1, received 2" in lines
-    assert any("search.epochs = 99: started with" in line and "received nothing" in line for line in lines)
+    assert any(line.startswith("  search.epochs: started with '99', received ") for line in lines)
 
 
 SKIP, CONV = "|skip_connect~0|+|none~1|", "|skip_connect~0|+|nor_conv_1x1~1|"
@@ -96,6 +105,25 @@ def test_the_program_refuses_before_it_reports(launched, tmp_path, monkeypatch):
     monkeypatch.setattr(quickstart, "unfinished", lambda: [])
     status, error = launched(f"--model_dir={tmp_path}")
     assert status == 2 and SKIP in error and CONV in error
+
+
+def test_overwrite_runs_every_phase_anew(launched, tmp_path, monkeypatch):
+    """Phases that are finished, of another configuration and of different cells."""
+    for phase in ("search", "retrain"):
+        folder = model_dir.open_model_dir(tmp_path, phase, {"seed": 1}, "search.epochs = 99\n", overwrite=True)
+        files.write_json(folder / "results.json", {"genotype": CONV})
+    kept(tmp_path, search=SKIP, retrain=CONV, export=SKIP)
+    calls = []
+
+    def bound(function):
+        return lambda folder, **named: calls.append((function.__name__, named.get("overwrite")))
+
+    monkeypatch.setattr(common, "setup", lambda *arguments: SimpleNamespace(chief=True))
+    monkeypatch.setattr(common, "bound", bound)
+    monkeypatch.setattr(quickstart, "report", lambda folder: "all phases")
+    status, out = launched(f"--model_dir={tmp_path}", "--overwrite")
+    assert (status, out) == (0, "all phases\n")
+    assert calls == [("search", True), ("retrain", True), ("evaluate", None), ("export", True)]
 
 
 @pytest.mark.slow

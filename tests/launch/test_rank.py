@@ -1,5 +1,6 @@
 """The ranking of a supernet: what it measures and writes, how it continues, and what it refuses."""
 
+import fcntl
 import os
 import shutil
 import subprocess
@@ -22,6 +23,7 @@ from tf_edd.evaluation.inherited_accuracy import InheritedAccuracy
 from tf_edd.evaluation.supernet_evaluator import SupernetEvaluator
 from tf_edd.networks.supernet import Supernet
 from tf_edd.runtime import config, files
+from tf_edd.runtime.folder_lock import LOCK
 from tf_edd.search import parts  # noqa: F401 (registers what the gin files name)
 from tf_edd.search.rank import rank
 from tf_edd.search.search import search
@@ -44,11 +46,11 @@ def plain_machine():
 
 @pytest.fixture(scope="module")
 def searched(tmp_path_factory):
-    """A model_dir of a search on digits, and a table in which the n-th cell of the sample has n per cent."""
+    """A model_dir of a search on digits, and a table in which the n-th cell of the sample has n / 2 per cent."""
     folder = tmp_path_factory.mktemp("searched")
     config.parse(FILES, TINY, roots=("search",))
-    search(folder, seed=3)
-    rows = [f"{i},{cell}" + f",{i}" * len(ACCURACIES) for i, cell in enumerate(ranking_cells())]
+    gin.get_configurable(search)(folder, seed=3)
+    rows = [f"{i},{cell}" + f",{i / 2}" * len(ACCURACIES) for i, cell in enumerate(ranking_cells())]
     files.write_lines(folder / "table.csv", [",".join(COLUMNS), *rows])
     return folder
 
@@ -60,7 +62,7 @@ def table_of(folder):
 def run(folder, *more, **arguments):
     gin_files = [*recorded_config(folder, "search"), "tables/nb201_rank.gin"]
     config.parse(gin_files, [table_of(folder), *RANK, *more], roots=("rank",))
-    return rank(folder, **arguments)
+    return gin.get_configurable(rank)(folder, **arguments)
 
 
 def restored(folder):
@@ -82,7 +84,7 @@ def test_the_pairs_are_inherited_accuracies_and_those_of_the_table(searched, ran
     evaluate, test = SupernetEvaluator(restored(searched)), data.Digits().load().test
     for place, pair in enumerate(ranked["pairs"]):
         cell = from_text(ranking_cells()[place], nas_bench_201())
-        assert pair["cell"] == str(cell) and pair["cifar10_test"] == place
+        assert pair["cell"] == str(cell) and pair["cifar10_test"] == place / 2
         accuracy = evaluate(cell.one_hot(nas_bench_201()), test, 150, tf.distribute.get_strategy())[1]
         assert pair["inherited"] == pytest.approx(accuracy, abs=1e-6)
     assert len(ranked["pairs"]) == CELLS and len({pair["inherited"] for pair in ranked["pairs"]}) > 3
@@ -108,8 +110,18 @@ def test_it_continues_where_it_stopped(searched, ranked, monkeypatch):
     assert run(searched) == ranked and len(asked) == CELLS - 4
 
 
+def test_one_process_at_a_time_ranks(searched, ranked):
+    log = (searched / "search" / "ranking.jsonl").read_bytes()
+    with open(searched / "search" / LOCK, "w") as other:  # a second opening stands for a second process
+        fcntl.flock(other, fcntl.LOCK_EX)
+        with pytest.raises(UserError, match="in which no other process works"):
+            run(searched, overwrite=True)
+    assert (searched / "search" / "ranking.jsonl").read_bytes() == log
+    assert run(searched) == ranked and not (searched / "search" / LOCK).exists()
+
+
 def test_other_settings_are_refused_until_overwritten(searched, ranked):
-    with pytest.raises(UserError, match="(?s)-batch_size: 150.*[+]batch_size: 100"):
+    with pytest.raises(UserError, match="batch_size: started with 150, received 100"):
         run(searched, "rank.batch_size = 100")
     assert run(searched)["pairs"] == ranked["pairs"]
 

@@ -16,6 +16,7 @@ TINY = [
     f"--gin_param={binding}"
     for binding in (
         "retrain.epochs = 1",
+        "retrain/CosineRate.epochs = 1",
         "retrain/nas_bench_201.init_channels = 4",
         "retrain/nas_bench_201.cells_per_stage = 1",
     )

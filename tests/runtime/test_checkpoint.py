@@ -288,3 +288,29 @@ def test_a_part_of_another_network_is_refused(tmp_path):
         part_of(tmp_path, size=7)
     with pytest.raises(UserError, match="1 variables of logits, the network 0"):
         module.read_part(tmp_path, {"logits": []})
+
+
+@pytest.mark.parametrize("index", [True, False])
+def test_a_folder_whose_checkpoints_are_gone_does_not_start_again(tmp_path, index):
+    filled(tmp_path)
+    for path in [*tmp_path.glob("ckpt-*"), *([] if index else [tmp_path / "checkpoint"])]:
+        path.unlink()
+    if not index:
+        assert restored(tmp_path) is None  # nothing tells that there was one
+        (tmp_path / "genotypes.jsonl").write_text('{"epoch": 1}\n')
+        assert restored(tmp_path) is None  # a kill between the first epoch's log and its checkpoint
+    (tmp_path / "genotypes.jsonl").write_text('{"epoch": 1}\n{"epoch": 2}\n')
+    told = r"had some \(genotypes.jsonl has 2 epochs\). Received: none is left. --overwrite starts anew"
+    with pytest.raises(UserError, match=told):
+        restored(tmp_path)
+    (tmp_path / "genotypes.jsonl").unlink()
+    if index:
+        with pytest.raises(UserError, match="which had some. Received: none is left"):
+            restored(tmp_path)
+
+
+def test_a_worker_without_a_temporary_folder_is_told(tmp_path, monkeypatch):
+    monkeypatch.setattr(files.tempfile, "tempdir", str(tmp_path / "nowhere"))
+    worker, variable, state = simple(tmp_path, chief=False)
+    with pytest.raises(UserError, match="TMPDIR"):
+        save(worker, variable, state, 1)

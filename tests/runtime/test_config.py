@@ -351,3 +351,43 @@ def test_a_configuration_for_a_while_leaves_the_one_before(tmp_path, locked):
     with pytest.raises(ZeroDivisionError), config.parsed([], [], ()):
         raise ZeroDivisionError
     assert gin.config_str() == before and gin.config_is_locked() == locked
+
+
+@pytest.mark.parametrize("chain", [("a",), ("a", "b"), ("a", "b", "c")])
+def test_files_that_include_themselves_are_one_error(tmp_path, chain):
+    for name, other in zip(chain, (*chain[1:], chain[0]), strict=True):
+        (tmp_path / f"{name}.gin").write_text(f"include '{tmp_path / other}.gin'\n")
+    with pytest.raises(
+        UserError, match="Expected gin files that do not include themselves. Received: '.*a.gin'"
+    ) as error:
+        config.parse([str(tmp_path / "a.gin")])
+    assert len(str(error.value).splitlines()) <= 1 + 2 * len(chain)
+
+
+def test_a_file_may_be_included_twice(tmp_path):
+    (tmp_path / "base.gin").write_text("tc_macro = 3\n")
+    for name in ("one", "two"):
+        (tmp_path / f"{name}.gin").write_text(f"include '{tmp_path / 'base.gin'}'\n")
+    with pytest.raises(UserError, match="%tc_macro"):  # and not the circle
+        config.parse([str(tmp_path / "one.gin"), str(tmp_path / "two.gin")])
+
+
+@pytest.mark.parametrize(
+    "bindings, names",
+    [
+        (["a = %a"], "%a"),
+        (["a = %b", "b = %a"], "%a, %b"),
+        (["a = (1, [%b, {'x': %c}])", "b = 2", "c = %d", "d = (%b, %a)"], "%a, %c, %d"),
+    ],
+)
+def test_macros_that_refer_to_themselves_are_one_error(bindings, names):
+    with pytest.raises(UserError, match="Expected macros that do not refer to themselves. Received: ") as error:
+        config.parse((), bindings)
+    assert str(error.value).endswith(names)
+
+
+@pytest.mark.parametrize("value", ["1" * 5000, "[" * 100_000 + "]" * 100_000, "(" * 300, "'" + "x" * 200_000])
+def test_values_that_python_cannot_read_are_one_short_error(value):
+    with pytest.raises(UserError) as error:
+        config.parse((), [f"a = {value}"])
+    assert len(str(error.value)) < 1500

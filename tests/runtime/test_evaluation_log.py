@@ -3,7 +3,7 @@
 import pytest
 
 from tf_edd.errors import UserError
-from tf_edd.runtime.evaluation_log import EvaluationLog
+from tf_edd.runtime.evaluation_log import EvaluationLog, check_accuracies
 
 SETTINGS = {"seed": 0, "sizes": (1, 2)}
 
@@ -51,3 +51,53 @@ def test_files_of_something_else_are_refused(tmp_path, text):
     (tmp_path / "log.jsonl").write_text(text)
     with pytest.raises(UserError, match="log.jsonl.*expected"):
         EvaluationLog(tmp_path / "log.jsonl", SETTINGS)
+
+
+SETTINGS_LINE = '{"settings": {"seed": 0, "sizes": [1, 2]}}'
+
+
+def written(folder, *values):
+    """A log with these texts as fitness."""
+    lines = [f'{{"candidate": "{place}", "fitness": {value}}}' for place, value in enumerate(values)]
+    (folder / "log.jsonl").write_text("\n".join([SETTINGS_LINE, *lines, ""]))
+    return folder / "log.jsonl"
+
+
+@pytest.mark.parametrize("value", ["NaN", "Infinity", "-Infinity", '"0.5"', "null", "true", "[0.5]", f"1{'0' * 400}"])
+def test_a_fitness_that_is_no_finite_number_is_not_believed(tmp_path, value):
+    path = written(tmp_path, 0.5, value)
+    for read in (lambda: EvaluationLog(path, SETTINGS), lambda: check_accuracies(path)):
+        with pytest.raises(UserError, match="log.jsonl, line 3: expected a fitness from"):
+            read()
+
+
+@pytest.mark.parametrize("value", [9.0, -0.1, 1.0001])
+def test_an_accuracy_is_a_share(tmp_path, value):
+    path = written(tmp_path, 0, 1.0, value)
+    assert EvaluationLog(path, SETTINGS).left == 3  # of something else than accuracies
+    with pytest.raises(UserError, match=f"line 4: expected a fitness from 0 to 1. Received: {value}"):
+        check_accuracies(path)
+
+
+def test_accuracies_and_a_log_that_is_not_there_are_accepted(tmp_path):
+    check_accuracies(tmp_path / "log.jsonl")
+    check_accuracies(written(tmp_path, 0, 0.25, 1))
+
+
+def test_more_measurements_than_are_asked_for_are_a_damaged_log(tmp_path):
+    log = EvaluationLog(written(tmp_path, 0.5, 0.25), SETTINGS)
+    log("0", never)
+    with pytest.raises(UserError, match="Expected 1 measurements in .*log.jsonl. Received: 2"):
+        log.check_read()
+    log("1", never)
+    log.check_read()
+
+
+def test_other_settings_are_named(tmp_path):
+    written(tmp_path, 0.5)
+    with pytest.raises(UserError) as refusal:
+        EvaluationLog(tmp_path / "log.jsonl", {"seed": 1, "sizes": (1, 3)})
+    assert str(refusal.value).splitlines()[1:-1] == [
+        "  seed: started with 0, received 1",
+        "  sizes.1: started with 2, received 3",
+    ]

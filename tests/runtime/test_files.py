@@ -3,6 +3,7 @@
 import errno
 import json
 import os
+import stat
 
 import numpy as np
 import pytest
@@ -87,3 +88,55 @@ def test_a_damaged_line_in_the_middle_is_named(tmp_path):
 def test_an_append_that_fails_is_told(tmp_path):
     with pytest.raises(UserError, match="Cannot write"):
         files.append_line(tmp_path / "nowhere" / "log.jsonl", {})
+
+
+@pytest.mark.parametrize("mask", [0o022, 0o077, 0o027, 0o002])
+def test_what_is_written_has_the_mode_that_the_umask_gives(tmp_path, mask):
+    before = os.umask(mask)
+    try:
+        files.write_text(tmp_path / "text", "x")
+        (tmp_path / "plain").write_text("x")
+    finally:
+        os.umask(before)
+    modes = [stat.S_IMODE((tmp_path / name).stat().st_mode) for name in ("text", "plain")]
+    assert modes == [0o666 & ~mask] * 2
+
+
+@pytest.mark.parametrize(
+    "text", ["[" * 100_000 + "]" * 100_000, "1" * 5000, '{"a": ' + "9" * 5000 + "}", "", "\0", "{"]
+)
+def test_json_that_python_cannot_read_is_one_short_error(tmp_path, text):
+    path = tmp_path / "damaged.json"
+    path.write_text(text)
+    (tmp_path / "damaged.jsonl").write_text(f"{{}}\n{text}\n")
+    for read in (lambda: files.read_json(path), lambda: files.read_appended(tmp_path / "damaged.jsonl")):
+        with pytest.raises(UserError, match="damaged.json.*") as error:
+            read()
+        assert len(str(error.value)) < 1000 and "Received: " in str(error.value)
+
+
+@pytest.mark.parametrize("text", ["[]", "null", "3", '"text"'])
+def test_an_object_is_asked_for(tmp_path, text):
+    (tmp_path / "results.json").write_text(text)
+    with pytest.raises(UserError, match="Expected a JSON object.*results.json, which holds"):
+        files.read_object(tmp_path / "results.json")
+
+
+@pytest.mark.parametrize("line", ["{}", "[]", "3", '{"epoch": 1}', '{"genotype": "|none~0|"}'])
+def test_a_history_has_epochs_and_genotypes(tmp_path, line):
+    path = tmp_path / "genotypes.jsonl"
+    good = {"epoch": 1, "genotype": "|none~0|", "loss/weights": 2.5}
+    files.write_lines(path, [good])
+    assert files.read_history(path) == [good]
+    files.write_lines(path, [good, line])
+    with pytest.raises(UserError, match="genotypes.jsonl, line 2: expected the record of an epoch. Received: "):
+        files.read_history(path)
+
+
+def test_a_temporary_folder_is_gone_afterwards_and_its_lack_is_told(tmp_path, monkeypatch):
+    with files.temporary_folder(tmp_path) as folder:
+        assert os.path.dirname(folder) == str(tmp_path) and os.path.isdir(folder)
+    assert not list(tmp_path.iterdir())
+    monkeypatch.setattr(files.tempfile, "tempdir", str(tmp_path / "nowhere"))
+    with pytest.raises(UserError, match="temporary files that can be written .*TMPDIR"), files.temporary_folder():
+        pytest.fail("there is none")

@@ -174,7 +174,7 @@ def test_without_a_call_the_defaults_hold_and_the_precision_stays():
 
 def test_gin_configures_the_process():
     gin.parse_config("configure.precision = 'mixed_bfloat16'\nconfigure.xla = 'on'")
-    assert module.configure().jit_compile and keras.config.dtype_policy().name == "mixed_bfloat16"
+    assert gin.get_configurable(module.configure)().jit_compile and keras.config.dtype_policy().name == "mixed_bfloat16"
 
 
 def test_the_meta_optimizer_is_set():

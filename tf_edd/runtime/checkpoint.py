@@ -14,7 +14,9 @@ from absl import logging
 
 from tf_edd.errors import UserError
 from tf_edd.runtime import files
+from tf_edd.runtime.file_names import GENOTYPES
 
+_INDEX = "checkpoint"  # TensorFlow's file of the names of all checkpoints
 # What TensorFlow raises for truncated, altered or missing files, or for a checkpoint of another network.
 _BROKEN = (tf.errors.OpError, ValueError, LookupError, RuntimeError, AssertionError)
 
@@ -143,8 +145,10 @@ class Checkpointer:
             Its step, or None if the directory has no checkpoint.
 
         Raises:
-            UserError: there are checkpoints and none can be restored.
+            UserError: there are checkpoints and none can be restored, or there were some and none is left.
         """
+        if not self.steps:
+            self._check_new()
         failures = {}
         for step in reversed(self.steps):
             try:
@@ -164,6 +168,18 @@ class Checkpointer:
             )
         return None
 
+    def _check_new(self) -> None:
+        """Refuses a directory whose checkpoints are gone: a run that starts again from zero would be another one."""
+        log = self._directory / GENOTYPES
+        epochs = files.read_text(log).count("\n") if log.is_file() else 0
+        # The log of an epoch is written before its checkpoint, so one epoch alone may be without.
+        if (self._directory / _INDEX).exists() or epochs > 1:
+            told = f" ({GENOTYPES} has {epochs} epochs)" if epochs else ""
+            raise UserError(
+                f"Expected a checkpoint in {self._directory}, which had some{told}. Received: none is left. "
+                "--overwrite starts anew"
+            )
+
     def _prefix(self, step: int) -> Path:
         return self._directory / f"ckpt-{step}"
 
@@ -182,7 +198,7 @@ class Checkpointer:
         folder.rmdir()
 
     def _write_and_forget(self) -> None:
-        with tempfile.TemporaryDirectory() as folder:
+        with files.temporary_folder() as folder:
             self._checkpoint.write(f"{folder}/ckpt")
 
     def _remove_leftovers(self) -> None:
@@ -203,7 +219,7 @@ class Checkpointer:
                 path.unlink()
         lines = [f'model_checkpoint_path: "ckpt-{kept[-1]}"']
         lines += [f'all_model_checkpoint_paths: "ckpt-{step}"' for step in kept]
-        files.write_lines(self._directory / "checkpoint", lines)  # for tf.train.latest_checkpoint; never read here
+        files.write_lines(self._directory / _INDEX, lines)  # for tf.train.latest_checkpoint; never read here
 
     def _set_aside(self, failures: Mapping[int, str]) -> None:
         """Renames broken checkpoints, so that they neither count among the kept ones nor warn again."""

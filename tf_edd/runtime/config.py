@@ -15,6 +15,7 @@ import gin.config as gin_internal  # the registry and the parsed bindings have n
 from tf_edd.errors import UserError
 from tf_edd.runtime import gin_graph
 from tf_edd.runtime.gin_files import FileTracker, bindings, bound_by
+from tf_edd.runtime.recorded import check_recorded
 
 ROOTS = ("search", "retrain", "evaluate", "export", "rank", "configure")
 DEFAULTS = "defaults.gin"  # the macros that recipes bind and methods read, with their defaults
@@ -30,8 +31,9 @@ SUPPLIED = {
     "tf_edd.configure": {name: f"--{name}" for name in ("strategy", "logical_cpus", "deterministic")},
 }
 
+_LONGEST_LINE = 300  # of a gin file that an error shows
 _PARSE_ERRORS = (ValueError, TypeError, LookupError, NameError, AttributeError, SyntaxError, OSError, ImportError)
-_PARSE_ERRORS += (tokenize.TokenError,)  # an open bracket
+_PARSE_ERRORS += (tokenize.TokenError, RecursionError)  # an open bracket; thousands of them
 
 
 def parse(
@@ -39,6 +41,7 @@ def parse(
     gin_params: Sequence[str] = (),
     search_paths: Sequence[str] = (),
     roots: Sequence[str] = (),
+    recorded: Sequence[str] = (),
 ) -> None:
     """Replaces gin's configuration by these files, then these bindings, and locks it.
 
@@ -53,6 +56,8 @@ def parse(
         gin_params: bindings such as "search.batch_size = 64", which override the files.
         search_paths: more folders to look for files and includes in.
         roots: the configurables that this program calls; their required values must be bound.
+        recorded: files that an earlier run has written, which come before the others and import no module by
+            themselves (`runtime.recorded`).
 
     Raises:
         UserError: a missing file or include, a syntax error, an unknown configurable or parameter, a binding that
@@ -63,20 +68,24 @@ def parse(
     gin.clear_config()
     for name in gin_files:
         _require_file(name, folders)
+    check_recorded(recorded, gin_files, gin_params, lambda name: _find(name, folders))
     try:
         with _searching(folders):
             tracker = FileTracker(every_root, default_macros())
             with tracker.following():
                 gin_internal.parse_config_file(str(_defaults_file()))
                 defaults = bindings()
-                for name in gin_files:
+                for name in (*recorded, *gin_files):
                     gin_internal.parse_config_file(name)
             given = bound_by(gin_params)
             gin.parse_config(list(gin_params))
+            if circle := gin_graph.macro_circle():
+                names = ", ".join(f"%{name}" for name in circle)
+                raise UserError(f"Expected macros that do not refer to themselves. Received: {names}")
             open_values = _drop_open_defaults(defaults)
             gin.finalize()
     except _PARSE_ERRORS as error:
-        message = _explain(error, folders)
+        message = str(error) if isinstance(error, UserError) else _explain(error, folders)
         gin.clear_config()
         raise UserError(message) from error
     _check_used(every_root, tracker, given)
@@ -175,8 +184,14 @@ def _drop_open_defaults(defaults: Mapping[gin_graph.Key, Mapping]) -> dict[str, 
     return dropped
 
 
+def _find(name: str, folders: Sequence[str]) -> str | None:
+    """The path of a gin file, if there is one."""
+    paths = (os.path.join(folder, name) for folder in folders)
+    return next(filter(os.path.isfile, paths), None)
+
+
 def _require_file(name: str, folders: Sequence[str]) -> None:
-    if not any(os.path.isfile(os.path.join(folder, name)) for folder in folders):
+    if _find(name, folders) is None:
         raise UserError(_missing_file(name, folders))
 
 
@@ -200,6 +215,8 @@ def _quoted(names: Sequence[str], stop: str = "") -> str:
 
 def _explain(error: Exception, folders: Sequence[str]) -> str:
     """What a user can do about an error of gin's parser; the file and line that gin adds are kept."""
+    if isinstance(error, RecursionError):
+        return "Expected gin values of moderate depth. Received: brackets in brackets, too many to be read"
     text = str(error)
     if found := re.search(r"Unable to open file: (.*?)\. Searched config paths: \[.*?\]\.", text, re.S):
         return text.replace(found.group(0), _missing_file(found.group(1), folders))
@@ -219,7 +236,8 @@ def _explain(error: Exception, folders: Sequence[str]) -> str:
         message = f"Expected an unambiguous name, one of {found.group(2)} or a longer ending of it."
         return text.replace(found.group(0), f"{message} Received: {found.group(1)!r}.")
     hint = " (text needs quotes, a configurable an @)" if "malformed node" in text else ""
-    return f"The gin configuration cannot be read{hint}: {text}"
+    lines = (line if len(line) <= _LONGEST_LINE else f"{line[:_LONGEST_LINE]}..." for line in text.splitlines())
+    return f"The gin configuration cannot be read{hint}: " + "\n".join(lines)
 
 
 def _check_used(roots: Sequence[str], tracker: FileTracker, given: Collection) -> None:

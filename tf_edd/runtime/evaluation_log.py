@@ -6,14 +6,17 @@
 A kill in the middle of a line costs that measurement only.
 """
 
-import difflib
 import json
 import math
+import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from tf_edd.errors import UserError
 from tf_edd.runtime import files
+from tf_edd.runtime.record import differences
+
+_FINITE = (-sys.float_info.max, sys.float_info.max)
 
 
 class EvaluationLog:
@@ -40,7 +43,7 @@ class EvaluationLog:
         if lines:
             self._check_settings(lines[0])
         self._started = bool(lines)
-        self._past = [self._checked(record, number) for number, record in enumerate(lines[1:], start=2)]
+        self._past = _checked(lines[1:], self._path)
         self._position = 0
 
     @property
@@ -68,6 +71,18 @@ class EvaluationLog:
             self._append({"candidate": candidate, "fitness": fitness, **details})
         return fitness
 
+    def check_read(self) -> None:
+        """Refuses a log that has more measurements than the program has asked for.
+
+        Raises:
+            UserError: There are some.
+        """
+        if self.left:
+            raise UserError(
+                f"Expected {self._position} measurements in {self._path}. Received: {len(self._past)} (a damaged log; "
+                "to measure anew, remove it)"
+            )
+
     def _recall(self, candidate: str) -> float:
         record = self._past[self._position]
         self._position += 1
@@ -87,20 +102,34 @@ class EvaluationLog:
     def _check_settings(self, line) -> None:
         if not isinstance(line, dict) or not isinstance(line.get("settings"), dict):
             raise UserError(f"{self._path}: expected settings in the first line. Received: {line}")
-        before, now = _texts(line["settings"]), _texts(self._settings)
-        if before != now:
-            difference = difflib.unified_diff(before, now, "started with", "received", lineterm="", n=0)
+        if lines := differences(line["settings"], self._settings):
             raise UserError(
                 f"Expected the settings that {self._path} was started with. Received: other ones\n"
-                + "\n".join(difference)
+                + "\n".join(lines)
                 + "\nTo start anew, remove that file"
             )
 
-    def _checked(self, record, number: int) -> dict:
+
+def check_accuracies(path) -> None:
+    """Refuses a log whose measurements are no accuracies; one that is not there is none.
+
+    Raises:
+        UserError: A fitness outside [0, 1], or a damaged file.
+    """
+    if Path(path).exists():
+        _checked(files.read_appended(path)[1:], path, (0, 1))
+
+
+def _checked(records: list, path, bounds: tuple[float, float] = _FINITE) -> list[dict]:
+    """The measurements of a file, each with a candidate and a fitness within these bounds."""
+    for number, record in enumerate(records, start=2):
         if not isinstance(record, dict) or not {"candidate", "fitness"} <= record.keys():
-            raise UserError(f"{self._path}, line {number}: expected candidate and fitness. Received: {record}")
-        return record
-
-
-def _texts(settings: Mapping) -> list[str]:
-    return [f"{name}: {json.dumps(value, sort_keys=True)}" for name, value in sorted(settings.items())]
+            raise UserError(f"{path}, line {number}: expected candidate and fitness. Received: {record}")
+        fitness = record["fitness"]
+        good = isinstance(fitness, (int, float)) and not isinstance(fitness, bool)
+        if not good or not bounds[0] <= fitness <= bounds[1]:
+            raise UserError(
+                f"{path}, line {number}: expected a fitness from {bounds[0]:g} to {bounds[1]:g}. Received: {fitness!r} "
+                "(a damaged log; to measure anew, remove it)"
+            )
+    return records

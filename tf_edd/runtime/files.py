@@ -4,9 +4,10 @@ import contextlib
 import errno
 import json
 import os
+import secrets
 import shutil
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ import numpy as np
 from tf_edd.errors import UserError
 
 TEMPORARY = ".tf_edd-tmp-"
+_SHOWN = 200  # characters of what cannot be read
 
 _REASONS = {
     errno.ENOSPC: "the disk is full",
@@ -55,6 +57,26 @@ def make_folder(path) -> Path:
     return Path(path)
 
 
+@contextlib.contextmanager
+def temporary_folder(beside=None) -> Iterator[str]:
+    """A folder that is gone afterwards, in `beside` or where the system has such folders.
+
+    Raises:
+        UserError: it cannot be made.
+    """
+    try:
+        made = tempfile.mkdtemp(prefix=TEMPORARY, dir=beside)
+    except OSError as error:
+        raise UserError(
+            "Expected a folder for temporary files that can be written (the environment variable TMPDIR names one). "
+            f"Received: {error}"
+        ) from error
+    try:
+        yield made
+    finally:
+        shutil.rmtree(made, ignore_errors=True)
+
+
 def remove_leftovers(folder) -> None:
     """Removes the temporary files and folders that killed writes have left in `folder` and below.
 
@@ -81,19 +103,16 @@ def write_text(path, text: str) -> None:
     """
     path = Path(path)
     make_folder(path.parent)
-    temporary = None
+    temporary = path.parent / f"{TEMPORARY}{secrets.token_hex(8)}"
     try:
-        handle, temporary = tempfile.mkstemp(prefix=TEMPORARY, dir=path.parent)
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
+        with open(temporary, "x", encoding="utf-8") as file:  # with the mode that the umask gives, unlike mkstemp
             file.write(text)
             file.flush()
             os.fsync(file.fileno())
-        os.chmod(temporary, 0o644)  # mkstemp's 0600 would hide results from colleagues
         os.replace(temporary, path)
     except OSError as error:
-        if temporary:
-            with contextlib.suppress(FileNotFoundError):
-                os.unlink(temporary)
+        with contextlib.suppress(OSError):
+            os.unlink(temporary)
         raise write_error(path, error) from error
 
 
@@ -144,6 +163,31 @@ def read_json(path) -> Any:
     return _decode(read_text(path), path)
 
 
+def read_object(path) -> dict:
+    """The content of a JSON file that holds one object.
+
+    Raises:
+        UserError: as `read_json`, or something else than an object.
+    """
+    content = read_json(path)
+    if not isinstance(content, dict):
+        raise UserError(f"Expected a JSON object, {{...}}. Received: {path}, which holds {str(content)[:_SHOWN]!r}")
+    return content
+
+
+def read_history(path) -> list[dict]:
+    """The records of the epochs of a search: at least number and genotype.
+
+    Raises:
+        UserError: as `read_lines`, or a line that is no record of an epoch.
+    """
+    rows = read_lines(path)
+    for number, row in enumerate(rows, start=1):
+        if not isinstance(row, dict) or not {"epoch", "genotype"} <= row.keys():
+            raise UserError(f"{path}, line {number}: expected the record of an epoch. Received: {str(row)[:_SHOWN]}")
+    return rows
+
+
 def read_lines(path) -> list:
     """The records of a file of JSON lines.
 
@@ -172,15 +216,18 @@ def read_text(path) -> str:
     """
     try:
         return Path(path).read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
+    except (OSError, ValueError) as error:  # bytes that are no UTF-8, a path that is none
         raise UserError(f"Expected a readable text file. Received: {path} ({error})") from error
 
 
 def _decode(text: str, origin) -> Any:
     try:
         return json.loads(text)
-    except json.JSONDecodeError as error:
-        raise UserError(f"Expected complete JSON, perhaps it was truncated. Received: {origin} ({error})") from error
+    except RecursionError as error:
+        raise UserError(f"Expected JSON of moderate depth. Received: {origin}, which is nested too deeply") from error
+    except ValueError as error:  # an integer of thousands of digits is no JSONDecodeError
+        reason = str(error)[:_SHOWN]
+        raise UserError(f"Expected complete JSON, perhaps it was truncated. Received: {origin} ({reason})") from error
 
 
 def _plain(value: Any) -> Any:

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 import gin
 import gin.config as gin_internal  # the parsed bindings have no public accessor in gin 0.5
 
+from tf_edd.errors import UserError
 from tf_edd.runtime import gin_graph
 
 Bindings = dict[gin_graph.Key, dict]
@@ -51,10 +52,16 @@ class FileTracker:
         """Within it every file that gin parses is followed; gin parses included files by the same function."""
         parse = gin_internal.parse_config_file
 
-        def parse_and_note(*arguments, **options):
+        within = []
+
+        def parse_and_note(name, *arguments, **options):
+            if name in within:
+                raise UserError(f"Expected gin files that do not include themselves. Received: {name!r}, which does")
             before = bindings()
             parts = gin_graph.below(*METHOD)
-            result = parse(*arguments, **options)
+            within.append(name)
+            result = parse(name, *arguments, **options)
+            within.pop()
             if self._method is not _value(gin_internal._CONFIG, *METHOD):  # and no included file has dealt with it
                 self._drop(parts, before)
             self._note()

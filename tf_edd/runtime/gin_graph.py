@@ -32,6 +32,23 @@ def open_macros(value) -> list[str]:
     return [name for name in names if name not in macro_names()]
 
 
+def macro_circle() -> list[str]:
+    """Names of macros each of which refers to the next, the last one to the first; empty if there are none."""
+    passed = set()
+
+    def circle(chain: list[str]) -> list[str]:
+        values = gin_internal._CONFIG.get((chain[-1], _MACRO), {})
+        targets = [_target(reference, "") for reference in _references(list(values.values()))]
+        for name in [name for name, selector in targets if selector == _MACRO and name not in passed]:
+            found = chain[chain.index(name) :] if name in chain else circle([*chain, name])
+            if found:
+                return found
+        passed.add(chain[-1])
+        return []
+
+    return next(filter(None, map(circle, ([name] for name in macro_names()))), [])
+
+
 def parameters(name: str) -> list[str]:
     """Names of the parameters of the configurable `name`."""
     return list(_signature(gin_internal._REGISTRY.get_match(name)))

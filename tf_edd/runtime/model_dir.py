@@ -2,6 +2,7 @@
 
     model_dir/
       environment.json   marks the folder as one of this package; the machine and command of its first program
+      .tf_edd.lock       while a program writes here (`runtime.folder_lock`)
       config.gin         the configuration of that program, for readers
       <phase>/           search, retrain, export ...
         record.json      every part and setting that the phase was started with (`runtime.record`)
@@ -21,8 +22,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from tf_edd.errors import UserError
-from tf_edd.runtime import environment, files
-from tf_edd.runtime.file_names import RESULTS
+from tf_edd.runtime import environment, files, folder_lock
+from tf_edd.runtime.file_names import GENOTYPE, RESULTS
 from tf_edd.runtime.record import differences
 
 MARKER = "environment.json"
@@ -30,12 +31,15 @@ RECORD = "record.json"
 CONFIG = "config.gin"
 
 _FORMAT = "tf_edd model_dir"
+_SHOWN = 100  # characters of a path that cannot be one
 
 
 def open_model_dir(
     path, phase: str, record: Mapping, config: str = "", overwrite: bool = False, chief: bool = True
 ) -> Path:
-    """The folder of `phase` in `path`, new or to be continued.
+    """The folder of `phase` in `path`, new or to be continued; `path` is locked for this process.
+
+    The lock is held until the process ends, or to the end of `folder_lock.released_after(path)` around the call.
 
     Args:
         path: the model_dir.
@@ -49,19 +53,18 @@ def open_model_dir(
         The folder `path/phase`.
 
     Raises:
-        UserError: a folder of something else, a finished phase, another record than the one it was started with (the
-            differences are named), or a folder that cannot be written.
+        UserError: a folder of something else, one in which another process works, a finished phase, another record than
+            the one it was started with (the differences are named), or a folder that cannot be written.
     """
     path = Path(path)
     folder = path / phase
     record = json.loads(json.dumps({"phase": phase, **record}))  # as it will be read back: tuples are lists
-    _check_ours(path)
-    if overwrite and chief:
-        _remove(folder)
-    if not overwrite:
-        _check_unfinished(folder, path)
-        _check_same(folder, record)
+    _check(path, folder, record, overwrite)
     if chief:
+        folder_lock.acquire(path)
+        _check(path, folder, record, overwrite)  # another process may have finished the phase meanwhile
+        if overwrite:
+            _remove(folder)
         files.remove_leftovers(folder)
         _write_records(path, folder, config, record)
     return folder
@@ -74,6 +77,14 @@ def check_model_dir(path, phase: str, record: Mapping) -> None:
         UserError: as `open_model_dir`.
     """
     open_model_dir(path, phase, record, chief=False)
+
+
+def has_results(folder) -> bool:
+    """Whether a phase is finished; a damaged or empty file of results does not count."""
+    try:
+        return bool(files.read_object(Path(folder) / RESULTS))
+    except UserError:
+        return False
 
 
 def finished(path, phase: str, config: str, **settings) -> bool:
@@ -89,10 +100,10 @@ def finished(path, phase: str, config: str, **settings) -> bool:
         UserError: the phase is finished and was started with another configuration (the difference is shown).
     """
     folder = Path(path) / phase
-    if not (folder / RESULTS).is_file():
+    if not has_results(folder):
         return False
-    before = {**read_record(folder), **_lines(files.read_text(folder / CONFIG))}
-    now = {**read_record(folder), **settings, **_lines(config)}
+    before = {**read_record(folder), **_bindings(files.read_text(folder / CONFIG))}
+    now = {**read_record(folder), **settings, **_bindings(config)}
     _refuse(folder, before, now)
     return True
 
@@ -103,28 +114,54 @@ def read_record(folder) -> dict:
     Raises:
         UserError: it was never started, or its record is no longer one.
     """
-    record = files.read_json(Path(folder) / RECORD)
-    if not isinstance(record, dict):
-        raise UserError(f"Expected a record of a run. Received: {Path(folder) / RECORD}, which holds {record!r}")
+    record = files.read_object(Path(folder) / RECORD)
+    if not record:
+        raise UserError(f"Expected the record of a phase. Received: {Path(folder) / RECORD}, which is empty")
     return record
 
 
-def _lines(config: str) -> dict[str, str]:
-    """The lines of a gin text that bind something, as a record to compare."""
-    return {f"config.gin: {line}": "" for line in config.splitlines() if line.strip() and not line.startswith("#")}
+def _bindings(config: str) -> dict[str, str]:
+    """Name -> value of the bindings of a gin text, as a record to compare."""
+    found, name = {}, ""
+    for line in config.splitlines():
+        if line[:1].isspace():  # the value of the last line goes on
+            found[name] = f"{found.get(name, '')} {line.strip()}".strip()
+        elif line and not line.startswith("#"):
+            name, _, value = line.partition(" = ")
+            found[name] = value.rstrip(" \\")
+    return found
+
+
+def _check(path: Path, folder: Path, record: dict, overwrite: bool) -> None:
+    _check_ours(path)
+    if not overwrite:
+        _check_unfinished(folder, path)
+        _check_same(folder, record)
 
 
 def _check_ours(path: Path) -> None:
-    if not path.exists():
+    if not _exists(path):
         return
     if not path.is_dir():
         raise UserError(f"Expected --model_dir to be a folder. Received: {path}, which is a file")
-    names = [name for name in _list(path) if not name.startswith(files.TEMPORARY)]
+    names = [name for name in _list(path) if not name.startswith((files.TEMPORARY, folder_lock.LOCK))]
     if names and not _marked(path):
         raise UserError(
             f"Expected --model_dir to be new, empty or the folder of an earlier run. Received: {path}, which holds "
             f"other files ({', '.join(sorted(names)[:5])}). Nothing was changed; give another --model_dir"
         )
+
+
+def _exists(path: Path) -> bool:
+    try:
+        path.lstat()
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except (OSError, ValueError) as error:  # a name that is too long, or that holds a null byte
+        raise UserError(
+            f"Expected a usable --model_dir. Received: {str(path)[:_SHOWN]!r} ({error.args[-1]})"
+        ) from error
+    return True
 
 
 def _list(path: Path) -> list[str]:
@@ -145,12 +182,19 @@ def _marked(path: Path) -> bool:
 
 
 def _check_unfinished(folder: Path, path: Path) -> None:
-    if (folder / RESULTS).exists():
+    if has_results(folder):
         reader = f" (tf_edd.SearchResult.load({str(path)!r}) reads it)" if folder.name == "search" else ""
         raise UserError(
             f"Expected a new run or one to continue. Received: {path}, whose {folder.name} is finished; its result is "
-            f"{folder / RESULTS}{reader}. For another run give another --model_dir, or --overwrite to start anew here"
+            f"{folder / RESULTS}{reader}. For another run give another --model_dir{_cell(folder)}, or --overwrite to "
+            "start anew here"
         )
+
+
+def _cell(folder: Path) -> str:
+    """What a retraining in another folder needs beside."""
+    cell = folder.parent / "search" / GENOTYPE
+    return f" with --genotype={cell}" if folder.name == "retrain" and cell.is_file() else ""
 
 
 def _check_same(folder: Path, record: dict) -> None:
@@ -164,9 +208,16 @@ def _refuse(folder: Path, before: dict, now: dict) -> None:
         raise UserError(
             f"Expected the configuration that {folder} was started with. Received: another one\n"
             + "\n".join(lines)
-            + "\nTo continue, give the command it was started with; for another run give another --model_dir, or "
-            "--overwrite to start anew here"
+            + "\nTo continue, give the command it was started with; for another run give another --model_dir"
+            f"{_cell(folder)}, or --overwrite to start anew here{_threads(before, now)}"
         )
+
+
+def _threads(before: dict, now: dict) -> str:
+    """How a deterministic run continues with other processors."""
+    if not any(name.endswith("_threads") and before[name] != now.get(name) for name in before):
+        return ""
+    return ". The environment variables TF_NUM_INTRAOP_THREADS and TF_NUM_INTEROP_THREADS set the numbers of threads"
 
 
 def _write_records(path: Path, folder: Path, config: str, record: dict) -> None:

@@ -6,13 +6,13 @@ import json
 import os
 from pathlib import Path
 
-import gin
 import keras
 import tensorflow as tf
 from absl import logging
 
 from tf_edd.errors import UserError
-from tf_edd.runtime import STRATEGIES
+from tf_edd.part import checked
+from tf_edd.runtime import STRATEGIES, threads
 
 PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")
 SWITCH = ("auto", "on", "off")
@@ -26,7 +26,7 @@ class Runtime:
     Attributes:
         strategy: the `tf.distribute` strategy of programs that are called outside any strategy's scope.
         jit_compile: whether XLA compiles the forward and backward pass of a replica.
-        deterministic: whether every operation is deterministic.
+        deterministic: whether every operation is deterministic, for one number of threads.
         meta_optimizer: whether TensorFlow's graph optimizer is on.
     """
 
@@ -40,10 +40,11 @@ class Runtime:
         """Whether this process writes files."""
         return is_chief(self.strategy)
 
-    def record(self) -> dict[str, bool | str]:
+    def record(self) -> dict[str, bool | int | str]:
         """What of it decides the numbers of a run, with the precision of the networks that are built now."""
         return {
             "deterministic": self.deterministic,
+            **(threads.numbers() if self.deterministic else {}),
             "precision": keras.config.dtype_policy().name,
             "xla": self.jit_compile,
             "meta_optimizer": self.meta_optimizer,
@@ -53,7 +54,7 @@ class Runtime:
 _CURRENT: list[Runtime] = []  # the one of this process, once there is one
 
 
-@gin.configurable(module="tf_edd")
+@checked(module="tf_edd")
 def configure(
     *,
     precision: str | None = "float32",
@@ -77,8 +78,8 @@ def configure(
             optimizer matters there); off on a CPU, where it costs 6 s of the first step and gains nothing.
         strategy: see `make_strategy`.
         logical_cpus: into how many devices the CPU is split, to try `MirroredStrategy` without GPUs.
-        deterministic: make every operation deterministic, so that a repetition is equal to the bit; slower. It cannot
-            be taken back: operations stay deterministic until the process ends.
+        deterministic: make every operation deterministic, so that a repetition with as many threads is equal to the
+            bit; slower. It cannot be taken back: operations stay deterministic until the process ends.
 
     Returns:
         The settings, which `current` returns from now on.
@@ -91,6 +92,8 @@ def configure(
         _require("configure.precision", precision, PRECISIONS)
     if logical_cpus > 1:
         use_logical_cpus(logical_cpus)
+    if deterministic:
+        threads.fix()
     made = make_strategy(strategy)
     stays = bool(_CURRENT) and _CURRENT[0].deterministic
     compiled = _xla(xla, made.num_replicas_in_sync)
@@ -233,6 +236,12 @@ def check_compiled(strategy: tf.distribute.Strategy) -> None:
         UserError: `current` has XLA on, and the strategy, usually the caller's own, several replicas.
     """
     _check_xla(current().jit_compile, strategy.num_replicas_in_sync)
+
+
+def has_workers(strategy: tf.distribute.Strategy) -> bool:
+    """Whether this process is one of several workers, or could be: it computes together with others."""
+    resolver = strategy.cluster_resolver
+    return resolver is not None and resolver.task_type is not None
 
 
 def is_chief(strategy: tf.distribute.Strategy) -> bool:

@@ -2,18 +2,17 @@
 
 import dataclasses
 
-import gin
 import numpy as np
 
 from tf_edd.architectures.genotype import Genotype
 from tf_edd.errors import UserError, require_count, require_share
+from tf_edd.part import part
 from tf_edd.runtime.progress import Progress
 from tf_edd.selectors.size_limits import SizeLimits
 from tf_edd.selectors.trials import Trials, generator, open_log
 
 
-@gin.register(module="tf_edd.selectors")
-@dataclasses.dataclass(frozen=True)
+@part(module="tf_edd.selectors")
 class EvolutionarySearch:
     """Evolution: each generation is bred from the best candidates of all generations before it.
 

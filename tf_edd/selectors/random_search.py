@@ -2,10 +2,9 @@
 
 import dataclasses
 
-import gin
-
 from tf_edd.architectures.genotype import Genotype
 from tf_edd.errors import require_count
+from tf_edd.part import part
 from tf_edd.runtime.progress import Progress
 from tf_edd.selectors.size_limits import SizeLimits
 from tf_edd.selectors.trials import Trials, generator, open_log
@@ -13,8 +12,7 @@ from tf_edd.selectors.trials import Trials, generator, open_log
 _ROUND = 50  # evaluations between two reports
 
 
-@gin.register(module="tf_edd.selectors")
-@dataclasses.dataclass(frozen=True)
+@part(module="tf_edd.selectors")
 class RandomSearch:
     """The best of different random cells: the baseline of `EvolutionarySearch`, by default with its budget.
 

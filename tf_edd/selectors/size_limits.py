@@ -3,20 +3,19 @@
 import dataclasses
 from collections.abc import Mapping
 
-import gin
 import numpy as np
 
 from tf_edd.analysis.counting import Counts, count
 from tf_edd.architectures.genes import Genes
 from tf_edd.architectures.genotype import Genotype
 from tf_edd.errors import UserError, require_positive
+from tf_edd.part import part
 from tf_edd.spaces.space import Space
 
 ImageShape = tuple[int, int, int]
 
 
-@gin.register(module="tf_edd.selectors")
-@dataclasses.dataclass(frozen=True)
+@part(module="tf_edd.selectors")
 class FinalSize:
     """The network in which a selector counts parameters and multiply-adds: genotype -> counts.
 
@@ -59,8 +58,7 @@ class FinalSize:
         return f"{self.space.name}, {len(cells)} cells from {cells[0]} channels, {shape}, {self.num_classes} classes"
 
 
-@gin.register(module="tf_edd.selectors")
-@dataclasses.dataclass(frozen=True)
+@part(module="tf_edd.selectors")
 class SizeLimits:
     """Upper limits on the size of a final network; None for no limit.
 

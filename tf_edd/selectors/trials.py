@@ -46,7 +46,12 @@ class Trials:
 
     @property
     def winner(self) -> Genotype:
-        """The best genotype so far."""
+        """The best genotype of a selection that is complete.
+
+        Raises:
+            UserError: the log has more values than the selection has evaluated.
+        """
+        self._log.check_read()
         return self.genes.decode(self.best(1)[0])
 
     def evaluate(self, code: Code, origin: str) -> bool:
