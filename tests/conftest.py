@@ -61,7 +61,7 @@ def retrained_dir(tmp_path_factory) -> Path:
         "retrain/nas_bench_201.cells_per_stage = 1",
     ]
     config.parse(["recipes/nb201_retrain_200_epochs.gin", "datasets/digits.gin"], bindings, roots=["retrain"])
-    retrain(folder, cell)
+    gin.get_configurable(retrain)(folder, cell)
     gin.clear_config()
     return folder
 

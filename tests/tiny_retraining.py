@@ -19,7 +19,8 @@ RECIPE_FIELDS = {field.name for field in dataclasses.fields(TrainingRecipe)}
 
 def run(folder, genotype=CELL, **changes):
     """A retraining of three epochs; changes of the recipe are given by the names of its fields."""
-    parts = {"optimizer": SGD(nesterov=True, weight_decay=5e-4), "rate": CosineRate(0.1, 3)}
+    rate = CosineRate(0.1, changes.get("epochs", 3))
+    parts = {"optimizer": SGD(nesterov=True, weight_decay=5e-4), "rate": rate}
     parts |= {"space": nas_bench_201(4, 1), "data": Digits(), "epochs": 3, "batch_size": 128}
     parts |= {"augmentation": (Crop(1),), **changes}
     recipe = TrainingRecipe(**{name: parts.pop(name) for name in RECIPE_FIELDS & set(parts)})

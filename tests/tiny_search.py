@@ -73,7 +73,8 @@ _METHOD = {field.name for field in dataclasses.fields(Method)}
 
 def run(folder, **changes):
     """`search` with small parts; `changes` replace arguments, and parts of the method."""
-    parts = {name: value for name, value in changes.items() if name in _METHOD}
+    parts = {"weight_rate": CosineRate(base=0.1, epochs=changes.get("epochs", EPOCHS))}
+    parts |= {name: value for name, value in changes.items() if name in _METHOD}
     arguments = {
         "space": tiny_space(),
         "data": data.Digits(),

@@ -351,7 +351,10 @@ STEPS = [
     Row("second order", SecondOrder),
     Row("second order, exact, weights first", lambda: SecondOrder("weights_first", product="exact", epsilon=0.02)),
     Row("sampled paths, uniform", lambda: SampledPaths(UniformPaths(), UniformImages(), None, 2, 2)),
-    Row("sampled paths, importance", lambda: SampledPaths(ImportancePaths(), ImportanceImages(), 0.5, 2, 2)),
+    Row(
+        "sampled paths, importance, none rests",
+        lambda: SampledPaths(ImportancePaths(), ImportanceImages(), 0.5, 2, 2, rest_unused=False),
+    ),
 ]
 
 

@@ -115,6 +115,27 @@ def test_one_trace_whatever_the_step_and_the_temperature(row, monkeypatch):
 
 
 @each(STEPS)
+def test_a_trace_spares_the_first_step_its_own_and_changes_nothing(row, monkeypatch):
+    calls, original = [], Supernet.__call__
+
+    def counted(self, *arguments, **options):
+        calls.append(1)
+        return original(self, *arguments, **options)
+
+    monkeypatch.setattr(Supernet, "__call__", counted)
+    plain, traced = Trial(row.build()), Trial(row.build())
+    expected, calls_of_steps = plain.take(), len(calls)
+    before = traced.values()
+    traced.step.trace(traced.batches()[0], StepInfo(7, 3, 0.5, 0.1, traced.part.phases))
+    assert len(calls) == 2 * calls_of_steps
+    for name, values in traced.values().items():
+        np.testing.assert_array_equal(values, before[name])
+    assert traced.take() == expected and len(calls) == 2 * calls_of_steps
+    for name, values in traced.values().items():
+        np.testing.assert_array_equal(values, plain.values()[name])
+
+
+@each(STEPS)
 def test_bfloat16_is_finite_and_near_float32(row, mixed_bfloat16):
     low = Trial(row.build())
     keras.config.set_dtype_policy("float32")

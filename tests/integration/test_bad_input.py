@@ -8,15 +8,13 @@ import os
 import resource
 from typing import ClassVar
 
-import gin
 import numpy as np
 import pytest
 import tensorflow as tf
-from absl.testing import flagsaver
 from PIL import Image
 from tiny_search import EPOCHS, STEPS, outcome, run
 
-from launch import common, query, retrain, search
+from launch import query, retrain, search
 from tf_edd.actions import Action, GenotypeLog
 from tf_edd.architectures import table as tabular
 from tf_edd.errors import UserError
@@ -24,27 +22,6 @@ from tf_edd.runtime import files
 from tf_edd.schedules import ConstantRate
 
 CELL = "|nor_conv_3x3~0|+|none~0|skip_connect~1|+|skip_connect~0|none~1|avg_pool_3x3~2|"
-
-
-@pytest.fixture
-def launched(capsys, monkeypatch, tmp_path):
-    """Calls a program as the command line does; returns its one error."""
-    monkeypatch.chdir(tmp_path)
-    for program, flag in ((retrain, "genotype"), (query, "table")):
-        if flag not in common.FLAGS:
-            program.define_flags() if flag == "genotype" else query.flags.DEFINE_string("table", None, "")
-
-    def call(program, *arguments):
-        with flagsaver.flagsaver():
-            common.FLAGS(["program", *arguments])
-            status = common._guard(program.main)
-        error = capsys.readouterr().err
-        assert status == 2 and error.count("error: ") == 1 and error.startswith("error: "), error
-        assert "Traceback" not in error and "In call to configurable" not in error and "<function" not in error
-        return error
-
-    yield call
-    gin.clear_config()
 
 
 def searching(*bindings, gin_file="quickstart.gin", **flags):

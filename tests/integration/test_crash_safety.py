@@ -11,13 +11,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tensorflow as tf
+from tiny_retraining import branched, weights
 from tiny_search import EPOCHS, STEPS, Stop, StopAt, noisy_space, outcome, run, stop_at_save
 
 from tf_edd.actions import Action, GenotypeLog
 from tf_edd.networks import supernet
 from tf_edd.networks.cell import SearchCell
 from tf_edd.regularizers import SelfDistillation
-from tf_edd.runtime import files
+from tf_edd.runtime import files, folder_lock, termination
+from tf_edd.runtime.progress import Progress
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -156,6 +158,63 @@ def test_overwriting_never_continues_what_was_there(tmp_path, uninterrupted, mon
     assert outcome(tmp_path) == uninterrupted
 
 
+@pytest.fixture
+def signal_at_step(monkeypatch):
+    """Installs the handlers of a program; `call(number, step)` sends the signal while the step is counted."""
+    before = {number: signal.getsignal(number) for number in termination.SIGNALS}
+    moments, count = {}, Progress.step
+
+    def step(self, *arguments, **values):
+        count(self, *arguments, **values)
+        if (number := moments.pop(self._step, None)) is not None:
+            signal.raise_signal(number)
+
+    def call(number, step):
+        signal.signal(number, signal.SIG_DFL)  # the tests may run under nohup
+        termination.install()
+        moments[step] = number
+
+    monkeypatch.setattr(Progress, "step", step)
+    yield call
+    for number, handler in before.items():
+        signal.signal(number, handler)
+    termination._pending.clear()
+
+
+@pytest.mark.slow
+def test_signals_in_a_search_write_a_checkpoint_and_cost_no_step(tmp_path, uninterrupted, signal_at_step):
+    """Inside an epoch the step after the signal ends the search, at the end of one the epoch's own checkpoint."""
+    stops = [(signal.SIGTERM, 1, 2), (signal.SIGHUP, STEPS - 1, STEPS), (signal.SIGINT, 2 * STEPS - 2, 2 * STEPS - 1)]
+    for number, step, written in stops:
+        signal_at_step(number, step)
+        with pytest.raises(termination.Stopped) as end:
+            run(tmp_path)
+        assert f"checkpoint of step {written} written" in end.value.message()
+        assert (tmp_path / "search" / f"ckpt-{written}.index").exists()
+        assert not (tmp_path / folder_lock.LOCK).exists()
+    termination.install()
+    run(tmp_path)
+    assert outcome(tmp_path) == uninterrupted
+
+
+@pytest.mark.slow
+def test_signals_in_a_retraining_write_a_checkpoint_and_cost_no_step(tmp_path, signal_at_step):
+    whole = branched(tmp_path / "whole")
+    steps = files.read_json(tmp_path / "whole" / "retrain" / "results.json")["images"]["train"] // 128
+    for step in (3, 5, steps, steps + 3):
+        signal_at_step(signal.SIGTERM, step)
+        with pytest.raises(termination.Stopped, match="15") as end:
+            branched(tmp_path / "stopped")
+        assert f"checkpoint of step {step} written" in end.value.message()
+        assert not (tmp_path / "stopped" / folder_lock.LOCK).exists()
+    termination.install()
+    stopped = branched(tmp_path / "stopped")
+    for one, other in zip(weights(tmp_path / "stopped"), weights(tmp_path / "whole"), strict=True):
+        np.testing.assert_array_equal(one, other)
+    for tag in ("loss/train", "accuracy/train", "loss/test"):
+        assert stopped["last"][tag] == whole["last"][tag] and stopped["best"][tag] == whole["best"][tag]
+
+
 PROGRAM = """
 import gin
 from tiny_search import tiny_space
@@ -196,31 +255,39 @@ def start(tmp_path_factory):
     return popen
 
 
-def kill(process, folder, step, writing, delay) -> bool:
-    """Kills the process some time after checkpoint `step` exists, or while it writes the next one."""
+def kill(process, folder, step, writing, delay, number=signal.SIGKILL) -> bool:
+    """Sends the signal some time after checkpoint `step` exists, or while the program writes the next one."""
     search = folder / "search"
     while process.poll() is None:
         steps = [int(path.stem[5:]) for path in search.glob("ckpt-*.index")]
         reached = steps and max(steps) >= step
         if reached and (not writing or any(path.is_dir() for path in search.glob(f"{files.TEMPORARY}*"))):
             time.sleep(0 if writing else delay)
-            process.send_signal(signal.SIGKILL)
+            process.send_signal(number)
             break
         time.sleep(0.0005)
     error = process.communicate()[1]
-    assert process.returncode in (0, -signal.SIGKILL), error
-    return process.returncode == -signal.SIGKILL
+    ended = -signal.SIGKILL if number == signal.SIGKILL else 128 + number
+    assert process.returncode in (0, ended), error
+    if process.returncode == 128 + number:
+        written = max(int(path.stem[5:]) for path in search.glob("ckpt-*.index"))
+        last = f"Terminated: checkpoint of step {written} written; the same command continues from it."
+        assert error.splitlines()[-1] == last and "Traceback" not in error
+    return process.returncode == ended
 
 
 @pytest.mark.slow
-def test_sigkill_at_any_moment(tmp_path, start):
+def test_sigkill_and_sigterm_at_any_moment(tmp_path, start):
     whole, broken = tmp_path / "whole", tmp_path / "broken"
     reference = start(whole)
     error = reference.communicate()[1]
     assert reference.returncode == 0, error
     delay = random.Random(20)
-    moments = [(4, True), (10, False), (18, True)]  # 36 steps, a checkpoint after 4, 6, 10, 12, ...
-    killed = [kill(start(broken), broken, step, writing, delay.uniform(0, 0.05)) for step, writing in moments]
+    # 36 steps, a checkpoint after 4, 6, 10, 12, ...
+    moments = [(4, True, signal.SIGKILL), (10, False, signal.SIGTERM), (18, True, signal.SIGKILL)]
+    killed = [
+        kill(start(broken), broken, step, writing, delay.uniform(0, 0.05), number) for step, writing, number in moments
+    ]
     assert all(killed)
     last = start(broken)
     error = last.communicate()[1]

@@ -9,6 +9,7 @@ from tiny_search import noisy_space, run
 
 from tf_edd import data
 from tf_edd.actions import CollapseWarning, Drawings, GenotypeLog, TensorBoard
+from tf_edd.analysis.cell_layout import edge_name
 from tf_edd.analysis.counting import count
 from tf_edd.architectures.genotype import Genotype, load
 from tf_edd.optimizers import SGD
@@ -66,13 +67,16 @@ def check_pictures(folder):
 
 
 def check_events(folder, space):
-    train, valid = (EventAccumulator(str(folder / part)).Reload().Tags()["tensors"] for part in ("train", "valid"))
+    runs = (EventAccumulator(str(part)).Reload().Tags()["tensors"] for part in (folder, folder / "discretized"))
+    supernet, discretized = runs
     for cell_type in KINDS:
-        assert {f"arch/cell/{cell_type}", f"arch/heat_map/{cell_type}", f"arch/probs/{cell_type}"} <= set(train)
-        edges = {f"arch/entropy/{cell_type}/edge{edge.source}_{edge.target}" for edge in space.cell(cell_type).edges}
-        assert edges == {tag for tag in train if tag.startswith(f"arch/entropy/{cell_type}/")}
-    assert {"loss/weights", "loss/arch", "arch/entropy", "genotype"} <= set(train)
-    assert {"accuracy/valid", "accuracy/discretized"} <= set(valid)
+        pictures = {f"search_cell/{name}/{cell_type}" for name in ("drawing", "heat_map", "probabilities")}
+        assert pictures <= set(supernet)
+        cell = space.cell(cell_type)
+        edges = {f"search_edges/{cell_type}/{edge_name(edge, cell, '-')}" for edge in cell.edges}
+        assert edges == {tag for tag in supernet if tag.startswith(f"search_edges/{cell_type}/")}
+    assert {"loss/weights", "loss/arch", "search/entropy", "genotype", "accuracy/search"} <= set(supernet)
+    assert discretized == ["accuracy/search"]
 
 
 @pytest.mark.slow

@@ -133,8 +133,8 @@ def search_alone(folder, arguments=ARGUMENTS):
     return np.load(folder / "alone.npy")
 
 
-def search(folder, tasks, ports, arguments=ARGUMENTS):
-    """Runs one worker for each task, each with a model_dir of its own."""
+def search(folder, tasks, ports, arguments=ARGUMENTS, statuses=None, **environment):
+    """Runs one worker for each task, each with a model_dir of its own; the logs."""
     arguments = ["--strategy=multi_worker", *arguments]
     cluster = {"worker": [f"localhost:{port}" for port in ports]}
     logs = [folder / f"log{task}" for task in tasks]
@@ -146,15 +146,20 @@ def search(folder, tasks, ports, arguments=ARGUMENTS):
             log=log,
             TF_CONFIG=json.dumps({"cluster": cluster, "task": {"type": "worker", "index": task}}),
             RESULT=str(folder / f"result{task}.npy"),
+            **environment,
         )
         for task, log in zip(tasks, logs, strict=True)
     ]
-    finish(processes, logs)
+    finish(processes, logs, statuses=statuses)
+    return [log.read_text() for log in logs]
 
 
 @pytest.mark.slow
-def test_two_workers_complete_a_search_and_agree(tmp_path):
-    search(tmp_path, [0, 1], free_ports(2))
+def test_two_workers_complete_a_search_and_agree_and_one_that_is_left_says_so(tmp_path):
+    logs = search(tmp_path, [0, 1], free_ports(2), statuses=[9, 2], CHIEF_LEAVES="1")
+    told = "error: A worker has stopped answering; the same command on all workers continues from the last checkpoint. "
+    assert logs[1].splitlines()[-1] == f"{told}Received: UnavailableError /job:worker/replica:0/task:0"
+    assert "Traceback" not in logs[1]
     first, second = (np.load(tmp_path / f"result{task}.npy") for task in (0, 1))
     np.testing.assert_array_equal(first, second)
     assert first.shape == (6, 5) and np.abs(first).max() > 1e-3

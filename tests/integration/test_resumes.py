@@ -124,7 +124,7 @@ def test_gin_and_python_give_the_same_record(parsed, stopped, tmp_path):
     """So that a search from one may be continued by the other."""
     parsed()
     with pytest.raises(Stop):
-        search(tmp_path, seed=3, actions=(StopAt("begin"),))
+        gin.get_configurable(search)(tmp_path, seed=3, actions=(StopAt("begin"),))
     records = [files.read_json(folder / "search" / "record.json") for folder in (tmp_path, stopped)]
     assert records[0] == records[1]
     with pytest.raises(Stop):
@@ -134,7 +134,7 @@ def test_gin_and_python_give_the_same_record(parsed, stopped, tmp_path):
 def test_a_changed_binding_is_refused_in_the_same_words(parsed, stopped):
     parsed("EntropyDecay.momentum = 0.25")
     with pytest.raises(UserError, match="method.temperature.momentum: started with 0.5, received 0.25"):
-        search(stopped, seed=3)
+        gin.get_configurable(search)(stopped, seed=3)
 
 
 def test_the_default_temperature_is_recorded_too(stopped):

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tf_edd.analysis import drawing
+from tf_edd.analysis import palette
 from tf_edd.analysis.counting import count_supernet
 from tf_edd.errors import UserError
 from tf_edd.networks.mixed_op import MixedOp
@@ -69,7 +69,7 @@ def test_a_foreign_operation_is_one_row(monkeypatch):
     assert supernet(images, {"cell": tf.constant([[0.5, 0.5]])}, training=True).shape == (2, 3)
     skip = dataclasses.replace(space, cells=(dataclasses.replace(cell, edges=(Edge(0, 1, ("skip_connect", "none")),)),))
     assert count_supernet(space, (8, 8, 3), 3) == count_supernet(skip, (8, 8, 3), 3) + Counts(7, 11)
-    assert drawing.label("attention") == "attn" and drawing.color("attention") == drawing.OTHER
+    assert palette.label("attention") == "attn" and palette.color("attention") == palette.OTHER
 
 
 def test_an_unknown_operation_is_named():

@@ -55,8 +55,8 @@ def test_a_search_reports_by_default(searched):
     pictures = {"cell.svg", "cell.png", "heat_map.png", "trajectories.png"}
     assert {"genotypes.jsonl", "genotype.json", "results.json", "record.json", "space.json"} | pictures <= written
     assert [row["epoch"] for row in files.read_lines(folder / "search" / "genotypes.jsonl")] == [1, 2]
-    events = EventAccumulator(str(folder / "search" / "valid"), size_guidance={"tensors": 0}).Reload()
-    logged = [tf.make_ndarray(event.tensor_proto) for event in events.Tensors("accuracy/discretized")]
+    events = EventAccumulator(str(folder / "search" / "discretized"), size_guidance={"tensors": 0}).Reload()
+    logged = [tf.make_ndarray(event.tensor_proto) for event in events.Tensors("accuracy/search")]
     np.testing.assert_allclose(logged, [row["accuracy/discretized"] for row in found.history], rtol=1e-6)
     assert "<svg" in found._repr_html_()
 

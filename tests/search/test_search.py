@@ -1,6 +1,7 @@
 """tf_edd.search.search: what the loop records, checked against independent computations; resumes that are refused."""
 
 import copy
+import dataclasses
 import math
 
 import keras
@@ -9,9 +10,11 @@ import pytest
 from tiny_search import BATCH, EPOCHS, STEPS, Stop, StopAt, method, outcome, run, tiny_space
 
 from tf_edd.actions import Action, CollapseWarning, GenotypeLog
+from tf_edd.analysis import counting
+from tf_edd.data import Digits
 from tf_edd.errors import UserError
 from tf_edd.runtime import files
-from tf_edd.schedules import EntropyDecay
+from tf_edd.schedules import CosineRate, EntropyDecay
 from tf_edd.spaces import darts_imagenet
 
 TAGS = {
@@ -168,7 +171,7 @@ def test_a_search_continues_with_other_actions(tmp_path):
 
 
 def test_a_method_serves_two_searches(tmp_path):
-    one = method()
+    one = method(weight_rate=CosineRate(0.1, 1))
     for name in ("a", "b"):
         run(tmp_path / name, epochs=1, method=one)
     assert outcome(tmp_path / "a") == outcome(tmp_path / "b")
@@ -224,9 +227,19 @@ def test_dry_run_tells_the_composition_and_writes_nothing(tmp_path):
     text = run(folder, warmup_epochs=1, dry_run=True)
     rows = {line.split("  ")[0].strip(): line.split("  ", 1)[1].strip() for line in text.splitlines()}
     assert rows["steps"] == f"{EPOCHS} epochs x {STEPS} steps of {BATCH} + {BATCH} images"
-    assert rows["warmup"] == "the weights alone in the first 1 epochs"
-    assert rows["space"].startswith("tiny, 4 architectures") and "GiB" in rows["activations"]
+    assert rows["warmup"] == "the weights alone in the first 1 epoch"
+    assert rows["space"].startswith("tiny, 4 architectures") and " MiB per replica" in rows["activations"]
+    assert rows["classes"].startswith("0: 142, 1: 146, ") and rows["test images"] == "359"  # of 178, 182, 1797 digits
     assert not folder.exists()
+
+
+def test_dry_run_counts_in_readable_units(tmp_path, monkeypatch):
+    data = dataclasses.replace(Digits().load(), notes=("one note", "another"))
+    monkeypatch.setattr(counting, "activation_memory", lambda *given: 3 * 2**30)
+    text = run(tmp_path, data=data, epochs=1, split=(BATCH, BATCH), dry_run=True)
+    lines = {" ".join(line.split()) for line in text.splitlines()}
+    assert {f"steps 1 epoch x 1 step of {BATCH} + {BATCH} images", "files one note", "another"} <= lines
+    assert any(line.startswith("activations about 3.00 GiB per replica") for line in lines)
 
 
 @pytest.mark.parametrize("dry_run", [True, False])
@@ -240,7 +253,10 @@ def test_images_too_small_for_the_network_are_refused_before_anything_is_written
 @pytest.mark.parametrize(
     "changes, told",
     [
-        ({"batch_size": 65}, "batch_size must fit into every split"),
+        (
+            {"batch_size": 65},
+            r"search.batch_size must fit into every split \(64 images for weights, 64 images for arch\)",
+        ),
         ({"batch_size": 0}, "batch_size=0"),
         ({"epochs": 0}, "epochs=0"),
         ({"warmup_epochs": EPOCHS}, f"warmup_epochs={EPOCHS}"),

@@ -2,7 +2,7 @@
 
 import pytest
 from fake_search import new_state, probabilities
-from tiny_search import EPOCHS, Stop, StopAt, outcome, run, tiny_space
+from tiny_search import Stop, StopAt, outcome, run, tiny_space
 
 from tf_edd import spaces
 from tf_edd.actions import Action, Drawings, GenotypeLog
@@ -150,7 +150,7 @@ def test_another_selector_does_not_continue(tmp_path):
 
 def test_a_search_without_selector_has_no_log(tmp_path):
     run(tmp_path, epochs=1)
-    assert "selection" not in files.read_json(tmp_path / "search" / "results.json") and EPOCHS > 1
+    assert "selection" not in files.read_json(tmp_path / "search" / "results.json")
     assert not (tmp_path / "search" / "selection.jsonl").exists()
 
 
@@ -178,4 +178,4 @@ def test_sizes_are_counted_for_the_images_of_the_search(tmp_path):
     assert "8x8x1, 10 classes" in records[0]["settings"]["size"]
     least = min(record["parameters"] for record in records[1:])  # two skip connections
     assert least == 9 * 4 + 2 * 4 + 2 * 4 + 10 * 5  # convolution and batch norm of the stem, batch norm of the head
-    assert tiny_space().num_architectures == len(ALL) == len(records[1:])
+    assert len(records[1:]) == len(ALL)

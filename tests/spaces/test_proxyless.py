@@ -74,7 +74,7 @@ def test_width_multiplier(multiplier, stem, first, widths, head):
         ({"widths": (24, 40)}, r"equally many stages. Received: widths=\(24, 40\)"),
         ({"widths": (), "blocks": (), "strides": ()}, "equally many stages"),
         ({"blocks": (4, 4, 4, 4, 4, 0)}, "blocks must be integers of at least 1"),
-        ({"widths": (24, 40, 80, 96, 192, 3.5)}, "widths must be integers"),
+        ({"widths": (24, 40, 80, 96, 192, 3.5)}, "widths must be a list of integers"),
         ({"head_width": 0}, "head_width must be integers"),
         ({"strides": (2, 2, 2, 1, 3, 1)}, "must be 1 or 2. Received: strides="),
         ({"stem_stride": 4}, "stem_stride=4"),

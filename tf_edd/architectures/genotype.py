@@ -155,7 +155,8 @@ def _check_cell(nodes, cell: CellSpec) -> None:
         expected = cell.edges_per_node or len(candidates)
         if len(edges) != expected or len({source for _, source in edges}) != expected:
             raise UserError(
-                f"Node {node} of cell {cell.cell_type!r} takes {expected} edges from different nodes. Received: {edges}"
+                f"Node {node} of cell {cell.cell_type!r} takes {expected} edges from different nodes. "
+                f"Received: {_shortened(str(edges))}"
             )
         for operation, source in edges:
             if source not in candidates:
@@ -277,8 +278,8 @@ def load(name: str, space: Space) -> Genotype:
         raise UserError(_unknown(name, space))
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise UserError(f"{path}: not a complete JSON file ({error})") from error
+    except (OSError, ValueError, RecursionError) as error:  # truncated, no text, nested deeply, numbers of 5,000 digits
+        raise UserError(f"{path}: not a complete JSON file ({_shortened(str(error))})") from error
     return Genotype.from_json(content, str(path)).check(space)
 
 

@@ -6,18 +6,18 @@ the benchmark after 200 epochs, or after 12 in the columns that end in `_12_epoc
 """
 
 import csv
-import dataclasses
+import functools
 import gzip
+import os
 import pickle
 import zlib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-import gin
-
 from tf_edd.architectures.genotype import Genotype
 from tf_edd.errors import UserError
+from tf_edd.part import part
 
 SPACE = "nas_bench_201"
 ACCURACIES = (
@@ -126,12 +126,13 @@ def load_table(path: str | Path) -> Table:
     The file must have the columns `COLUMNS`, in any order; further columns of numbers are kept.
 
     Raises:
-        UserError: no such file, truncated, not a CSV file, other columns, or a value that is not a number.
+        UserError: no such file, truncated, not a CSV file, other columns, a value that is not a number, an accuracy
+            that is no percentage, or a negative index.
     """
     path = Path(path).expanduser()
     rows: dict[int, dict[str, float]] = {}
     archs: dict[int, str] = {}
-    lines = csv.reader(_read_lines(path))
+    lines = iter(_split_lines(path))
     header = next(lines, [])
     _check_columns(header, path)
     numeric = [(name, place) for place, name in enumerate(header) if name not in ("index", "arch")]
@@ -142,6 +143,7 @@ def load_table(path: str | Path) -> Table:
             index = int(row[index_place])
             archs[index] = row[arch_place]
             rows[index] = {name: float(row[place]) for name, place in numeric}
+            _check_row(index, rows[index])
         except (ValueError, IndexError) as error:
             raise UserError(
                 f"{path}, line {number}: expected {', '.join(header)}. Received: {row} ({error})"
@@ -152,6 +154,21 @@ def load_table(path: str | Path) -> Table:
             f"{len(archs)} indices and {len(set(archs.values()))} cells"
         )
     return Table(archs, rows, str(path))
+
+
+def _check_row(index: int, row: Mapping[str, float]) -> None:
+    if index < 0:
+        raise ValueError(f"index {index} is negative")
+    for name in ACCURACIES:
+        if not 0 <= row.get(name, 0.0) <= 100:  # NaN is refused too
+            raise ValueError(f"{name} is no percentage: {row[name]}")
+
+
+def _split_lines(path: Path) -> list[list[str]]:
+    try:
+        return list(csv.reader(_read_lines(path)))
+    except csv.Error as error:  # a field of more than 128 kB, a null byte
+        raise UserError(f"{path}: expected a CSV with the columns {', '.join(COLUMNS)}. Received: {error}") from error
 
 
 def _read_lines(path: Path) -> list[str]:
@@ -252,8 +269,7 @@ def open_table(path: str | Path) -> Table:
     return load_table(path)
 
 
-@gin.register(module="tf_edd.architectures")
-@dataclasses.dataclass(frozen=True)
+@part(module="tf_edd.architectures")
 class NasBench201Table:
     """The NAS-Bench-201 table in a file or folder.
 
@@ -269,4 +285,15 @@ class NasBench201Table:
         Raises:
             UserError: see `open_table`.
         """
-        return open_table(self.path)
+        path = Path(self.path).expanduser()
+        try:
+            stamp = os.stat(path).st_mtime_ns, os.stat(path).st_size
+        except (OSError, ValueError):
+            return open_table(path)  # which says what is wrong
+        return _opened(path, stamp)
+
+
+@functools.lru_cache(maxsize=1)
+def _opened(path: Path, stamp: tuple[int, int]) -> Table:
+    """A table is checked before a search begins and used in it: minutes apart for the files of `nats_bench`."""
+    return open_table(path)

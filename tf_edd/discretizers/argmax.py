@@ -1,18 +1,16 @@
 """The discretizer of DARTS: the strongest operation of each edge, and the strongest edges of each node."""
 
-import dataclasses
 from collections.abc import Mapping
 
-import gin
 import numpy as np
 
 from tf_edd.architectures.genotype import Genotype
 from tf_edd.discretizers.discretizer import checked_probs
+from tf_edd.part import part
 from tf_edd.spaces.space import CellSpec, Space
 
 
-@gin.register(module="tf_edd.discretizers")
-@dataclasses.dataclass(frozen=True)
+@part(module="tf_edd.discretizers")
 class Argmax:
     """The operation with the largest probability on each edge.
 

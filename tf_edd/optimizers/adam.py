@@ -7,6 +7,7 @@ import tensorflow as tf
 
 from tf_edd.errors import require_positive, require_share
 from tf_edd.optimizers.optimizer import read, tf_variable
+from tf_edd.part import checked
 
 _TINY = float(np.finfo(np.float32).tiny)
 
@@ -33,7 +34,16 @@ class Adam(keras.optimizers.Optimizer):
     Source: Kingma and Ba, "Adam: A Method for Stochastic Optimization", arXiv 1412.6980; `torch.optim.Adam`.
     """
 
-    def __init__(self, learning_rate=3e-4, beta_1=0.5, beta_2=0.999, epsilon=1e-8, weight_decay=1e-3, name="adam"):
+    @checked()
+    def __init__(
+        self,
+        learning_rate=3e-4,
+        beta_1: float = 0.5,
+        beta_2: float = 0.999,
+        epsilon: float = 1e-8,
+        weight_decay: float = 1e-3,
+        name: str = "adam",
+    ):
         super().__init__(learning_rate=learning_rate, name=name)
         require_share(below_one=True, beta_1=beta_1, beta_2=beta_2)
         for setting, value in (("epsilon", epsilon), ("weight_decay", weight_decay)):

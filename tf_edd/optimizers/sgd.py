@@ -8,6 +8,7 @@ import tensorflow as tf
 
 from tf_edd.errors import require_positive, require_share
 from tf_edd.optimizers.optimizer import read, tf_variable
+from tf_edd.part import checked
 
 
 @gin.register(module="tf_edd.optimizers", denylist=["learning_rate", "name"])
@@ -31,7 +32,15 @@ class SGD(keras.optimizers.Optimizer):
     Source: `torch.optim.SGD`.
     """
 
-    def __init__(self, learning_rate=0.025, momentum=0.9, nesterov=False, weight_decay=3e-4, name="sgd"):
+    @checked()
+    def __init__(
+        self,
+        learning_rate=0.025,
+        momentum: float = 0.9,
+        nesterov: bool = False,
+        weight_decay: float = 3e-4,
+        name: str = "sgd",
+    ):
         super().__init__(learning_rate=learning_rate, name=name)
         require_share(below_one=True, momentum=momentum)
         if weight_decay != 0:

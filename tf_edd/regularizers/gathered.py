@@ -1,12 +1,11 @@
 """The regularizers of a search, by name, so that configurations can be combined."""
 
-import gin
-
 from tf_edd.errors import UserError
+from tf_edd.part import checked
 from tf_edd.regularizers.regularizer import Regularizer
 
 
-@gin.register(module="tf_edd.regularizers")
+@checked(module="tf_edd.regularizers")
 def regularizers(**named: Regularizer | None) -> tuple[Regularizer, ...]:
     """The regularizers of a search, each under a name; one gin file adds a regularizer to those of another.
 

@@ -1,13 +1,12 @@
 """Self-distillation: the supernet learns from what it was before."""
 
-import dataclasses
 from collections.abc import Sequence
 
-import gin
 import tensorflow as tf
 
 from tf_edd.errors import require_count, require_one_of, require_positive
 from tf_edd.networks.stateless import call_stateless
+from tf_edd.part import part
 from tf_edd.regularizers.regularizer import PHASES, Regularizer, StepContext, Term, check_phases
 from tf_edd.regularizers.snapshots import Snapshots, host_variables
 from tf_edd.runtime.checkpoint import variables_of
@@ -15,8 +14,7 @@ from tf_edd.runtime.checkpoint import variables_of
 VOTES = ("mean", "majority")
 
 
-@gin.register(module="tf_edd.regularizers")
-@dataclasses.dataclass(frozen=True)
+@part(module="tf_edd.regularizers")
 class SelfDistillation(Regularizer):
     """Self-distillation with voted teachers, which are earlier states of the supernet.
 

@@ -1,16 +1,14 @@
 """Softmax with a temperature."""
 
-import dataclasses
 from typing import ClassVar
 
-import gin
 import tensorflow as tf
 
+from tf_edd.part import part
 from tf_edd.relaxations.relaxation import Relaxation, float32, tempered_softmax
 
 
-@gin.register(module="tf_edd.relaxations")
-@dataclasses.dataclass(frozen=True)
+@part(module="tf_edd.relaxations")
 class Softmax(Relaxation):
     """Softmax with a temperature, with its own gradient.
 

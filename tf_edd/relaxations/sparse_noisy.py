@@ -1,19 +1,17 @@
 """Sparse-noisy softmax: sparse weights whose gradient does not vanish."""
 
-import dataclasses
 from typing import ClassVar
 
-import gin
 import tensorflow as tf
 
 from tf_edd.errors import UserError, require_positive
+from tf_edd.part import part
 from tf_edd.relaxations.relaxation import Relaxation, float32, tempered_softmax
 
 HELD_PRODUCT = 1.0  # s*t of Tables 1 and 7
 
 
-@gin.register(module="tf_edd.relaxations")
-@dataclasses.dataclass(frozen=True)
+@part(module="tf_edd.relaxations")
 class SparseNoisySoftmax(Relaxation):
     """Sparse-noisy softmax in the two forms of Table 5: with s*t held constant, or with s constant.
 

@@ -28,6 +28,7 @@ from tf_edd.schedules.learning_rate import (
     SequenceRate,
     WarmupRate,
 )
+from tf_edd.schedules.length import Lasting, check_length, check_rate, check_temperature, total_epochs
 from tf_edd.schedules.temperature import Temperature, TemperatureState
 
 __all__ = [
@@ -39,6 +40,7 @@ __all__ = [
     "ExponentialRate",
     "ExponentialTemperature",
     "FixedSchedule",
+    "Lasting",
     "LinearRate",
     "LinearTemperature",
     "PeriodicTemperature",
@@ -47,6 +49,10 @@ __all__ = [
     "Temperature",
     "TemperatureState",
     "WarmupRate",
+    "check_length",
+    "check_rate",
+    "check_temperature",
     "exponential_list",
     "linear_list",
+    "total_epochs",
 ]

@@ -1,17 +1,14 @@
 """Entropy-driven decay of the temperature."""
 
-import dataclasses
 import math
 
-import gin
-
 from tf_edd.errors import UserError, require_positive, require_share
+from tf_edd.part import part
 from tf_edd.schedules.exp_temperature import EXPECTED_LOGIT, excess_of, temperature_of
 from tf_edd.schedules.temperature import TemperatureState
 
 
-@gin.register(module="tf_edd.schedules")
-@dataclasses.dataclass(frozen=True)
+@part(module="tf_edd.schedules")
 class EntropyDecay:
     """EDD, Algorithm 2: d^exp follows the entropy of the probabilities, and t follows d^exp.
 

@@ -5,10 +5,10 @@ Source: Zhang and Ding, "Small Temperature is All You Need for Differentiable Ar
 
 import dataclasses
 
-import gin
 from absl import logging
 
 from tf_edd.errors import UserError, require_count, require_one_of, require_positive
+from tf_edd.part import part
 from tf_edd.schedules.exp_temperature import EXPECTED_LOGIT, excess_of, temperature_of
 from tf_edd.schedules.temperature import TemperatureState
 
@@ -69,8 +69,7 @@ class _Fixed:
             object.__setattr__(self, name, value)
 
 
-@gin.register(module="tf_edd.schedules")
-@dataclasses.dataclass(frozen=True)
+@part(module="tf_edd.schedules")
 class ConstantTemperature(_Fixed):
     """One temperature for the whole search; DARTS has t = 1.
 
@@ -88,8 +87,7 @@ class ConstantTemperature(_Fixed):
         self._set(temperature=float(self.temperature), schedule=FixedSchedule((float(self.temperature),)))
 
 
-@gin.register(module="tf_edd.schedules")
-@dataclasses.dataclass(frozen=True)
+@part(module="tf_edd.schedules")
 class LinearTemperature(_Fixed):
     """LTS (section 2.2): equal steps of t from t_0 to t_N, see `linear_list`.
 
@@ -109,14 +107,18 @@ class LinearTemperature(_Fixed):
     final_temperature: float = 1e-3
     decay_points: int | None = None
 
+    @property
+    def total_epochs(self) -> int:
+        """See `Lasting`."""
+        return self.epochs
+
     def __post_init__(self):
         points = _points(self.epochs, self.decay_points, cycles=1, warmup_epochs=0)
         values = linear_list(self.initial_temperature, self.final_temperature, points)
         self._set(schedule=FixedSchedule(values))
 
 
-@gin.register(module="tf_edd.schedules")
-@dataclasses.dataclass(frozen=True)
+@part(module="tf_edd.schedules")
 class ExponentialTemperature(_Fixed):
     """ETS (Eq. 10 to 12): equal steps of t^exp from t_0^exp to t_N^exp, see `exponential_list`.
 
@@ -139,13 +141,17 @@ class ExponentialTemperature(_Fixed):
     exp_increment: float | None = None
     logit_scale: float = EXPECTED_LOGIT
 
+    @property
+    def total_epochs(self) -> int:
+        """See `Lasting`."""
+        return self.epochs
+
     def __post_init__(self):
         points = _points(self.epochs, self.decay_points, cycles=1, warmup_epochs=0)
         self._set(schedule=FixedSchedule(_exponential_values(self, points), logit_scale=self.logit_scale))
 
 
-@gin.register(module="tf_edd.schedules")
-@dataclasses.dataclass(frozen=True)
+@part(module="tf_edd.schedules")
 class PeriodicTemperature(_Fixed):
     """PCD (kind "exponential") and LPCD (kind "linear"), section 4: a list that is run through in cycles.
 
@@ -174,6 +180,11 @@ class PeriodicTemperature(_Fixed):
     decay_points: int | None = None
     exp_increment: float | None = None
     logit_scale: float = EXPECTED_LOGIT
+
+    @property
+    def total_epochs(self) -> int:
+        """See `Lasting`."""
+        return self.epochs
 
     def __post_init__(self):
         require_one_of(KINDS, kind=self.kind)

@@ -1,12 +1,11 @@
 """Learning-rate schedules: pure functions of the epoch, which is counted from 0; the rate changes once per epoch."""
 
-import dataclasses
 import math
 from typing import Protocol
 
-import gin
-
 from tf_edd.errors import UserError, require_count, require_positive
+from tf_edd.part import part
+from tf_edd.schedules.length import total_epochs
 
 
 class Rate(Protocol):
@@ -16,8 +15,7 @@ class Rate(Protocol):
         """The rate of epoch 0, 1, ..."""
 
 
-@gin.register(module="tf_edd.schedules")
-@dataclasses.dataclass(frozen=True)
+@part(module="tf_edd.schedules")
 class ConstantRate:
     """The same rate in every epoch.
 
@@ -37,8 +35,7 @@ class ConstantRate:
         return self.value
 
 
-@gin.register(module="tf_edd.schedules")
-@dataclasses.dataclass(frozen=True)
+@part(module="tf_edd.schedules")
 class CosineRate:
     """Cosine decay, half a cosine from `base` down to `minimum`.
 
@@ -71,13 +68,17 @@ class CosineRate:
             raise UserError(f"minimum must not exceed base. Received: base={self.base!r}, minimum={self.minimum!r}")
         object.__setattr__(self, "minimum", float(self.minimum))
 
+    @property
+    def total_epochs(self) -> int:
+        """See `Lasting`."""
+        return self.epochs
+
     def __call__(self, epoch: int) -> float:
         progress = min(epoch / self.epochs, 1.0)
         return self.minimum + (self.base - self.minimum) * (1 + math.cos(math.pi * progress)) / 2
 
 
-@gin.register(module="tf_edd.schedules")
-@dataclasses.dataclass(frozen=True)
+@part(module="tf_edd.schedules")
 class ExponentialRate:
     """Exponential decay.
 
@@ -103,8 +104,7 @@ class ExponentialRate:
         return self.base * self.decay**epoch
 
 
-@gin.register(module="tf_edd.schedules")
-@dataclasses.dataclass(frozen=True)
+@part(module="tf_edd.schedules")
 class LinearRate:
     """Linear decay towards zero with a slower tail: E epochs, the last T of them in the tail.
 
@@ -134,13 +134,17 @@ class LinearRate:
         if self.tail >= self.epochs:
             raise UserError(f"tail must be below epochs. Received: tail={self.tail!r}, epochs={self.epochs!r}")
 
+    @property
+    def total_epochs(self) -> int:
+        """See `Lasting`."""
+        return self.epochs
+
     def __call__(self, epoch: int) -> float:
         left, line = max(self.epochs - epoch, 0), self.epochs - self.tail
         return self.base * (left - self.tail) / line if left > self.tail else self.base * left / (line * self.tail)
 
 
-@gin.register(module="tf_edd.schedules")
-@dataclasses.dataclass(frozen=True)
+@part(module="tf_edd.schedules")
 class WarmupRate:
     """A linear warmup in place of the first epochs of a schedule r; it ends at the rate r(0).
 
@@ -164,12 +168,16 @@ class WarmupRate:
     def __post_init__(self):
         _count(self, "epochs")
 
+    @property
+    def total_epochs(self) -> int | None:
+        """See `Lasting`: that of r."""
+        return total_epochs(self.rate)
+
     def __call__(self, epoch: int) -> float:
         return self.rate(0) * (epoch + 1) / self.epochs if epoch < self.epochs else self.rate(epoch)
 
 
-@gin.register(module="tf_edd.schedules")
-@dataclasses.dataclass(frozen=True)
+@part(module="tf_edd.schedules")
 class SequenceRate:
     """Two schedules, one after the other.
 
@@ -191,6 +199,12 @@ class SequenceRate:
 
     def __post_init__(self):
         _count(self, "epochs")
+
+    @property
+    def total_epochs(self) -> int | None:
+        """See `Lasting`."""
+        after = total_epochs(self.then)
+        return None if after is None else self.epochs + after
 
     def __call__(self, epoch: int) -> float:
         return self.first(epoch) if epoch < self.epochs else self.then(epoch - self.epochs)

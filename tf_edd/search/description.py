@@ -25,17 +25,29 @@ def describe_search(plan: "SearchPlan") -> str:
     rows = {
         "space": f"{space.name}, {space.num_architectures:,} architectures, {len(space.blocks)} blocks",
         "data": f"{images.name}, images {images.image_shape}, {images.num_classes} classes",
+        **images.facts(),
         "splits": f"{splits['train']:,} for the weights, {splits['valid'] or splits['train']:,} "
         f"for {'the logits' if learns else 'evaluation'}",
         "step": str(method.step),
         **{name: str(part) for name, part in parts.items() if part is not None},
         **({"regularizers": ", ".join(map(str, method.regularizers))} if method.regularizers else {}),
         "supernet": f"{counts.parameters:,} parameters",
-        "activations": f"about {memory / 2**30:.2f} GiB per replica ({'estimate' if learns else 'all candidates'})",
+        "activations": f"about {_bytes(memory)} per replica ({'estimate' if learns else 'all candidates'})",
         "devices": f"{replicas} of {[device.name for device in tf.config.list_logical_devices()]}",
-        "steps": f"{plan.epochs} epochs x {batches.steps} steps of "
+        "steps": f"{_counted(plan.epochs, 'epoch')} x {_counted(batches.steps, 'step')} of "
         f"{' + '.join([str(batch_size)] * len(batches.splits))} images",
-        **({"warmup": f"the weights alone in the first {method.warmup_epochs} epochs"} if method.warmup_epochs else {}),
+        "time": "not known before it runs: the log tells the time left after each epoch (try with 1 epoch)",
     }
+    if method.warmup_epochs:
+        rows["warmup"] = f"the weights alone in the first {_counted(method.warmup_epochs, 'epoch')}"
     width = max(map(len, rows))
-    return "\n".join(f"{name:<{width}}  {text}" for name, text in rows.items())
+    indented = {name: text.replace("\n", "\n" + " " * (width + 2)) for name, text in rows.items()}
+    return "\n".join(f"{name:<{width}}  {text}" for name, text in indented.items())
+
+
+def _bytes(count: float) -> str:
+    return f"{count / 2**30:.2f} GiB" if count >= 2**30 else f"{count / 2**20:.1f} MiB"
+
+
+def _counted(count: int, noun: str) -> str:
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"

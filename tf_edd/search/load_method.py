@@ -3,11 +3,13 @@
 import gin
 import numpy as np
 
+from tf_edd.part import checked
 from tf_edd.runtime import config
 from tf_edd.search import parts  # noqa: F401 (registers what the gin files name)
 from tf_edd.search.method import Method
 
 
+@checked()
 def load_method(*gin_files: str, **macros) -> Method:
     """The `Method` that gin files compose; gin's own configuration stays as it was.
 

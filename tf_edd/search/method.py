@@ -2,22 +2,21 @@
 
 import dataclasses
 
-import gin
 import keras
 
 from tf_edd.discretizers import Argmax, Discretizer
 from tf_edd.errors import UserError, require_count, require_positive
 from tf_edd.optimizers import own_optimizer
+from tf_edd.part import part
 from tf_edd.regularizers import Regularizer, check_active
 from tf_edd.relaxations import Relaxation
-from tf_edd.schedules import ConstantTemperature, Rate, Temperature
+from tf_edd.schedules import ConstantTemperature, Rate, Temperature, check_rate, check_temperature
 from tf_edd.selectors import Selector
 from tf_edd.steps import StepPart
 from tf_edd.steps.step import LOGIT_PARTS
 
 
-@gin.register(module="tf_edd.search")
-@dataclasses.dataclass(frozen=True)
+@part(module="tf_edd.search")
 class Method:
     """The parts of a search method; each knows nothing of the others. A method can be used for many searches.
 
@@ -80,7 +79,7 @@ class Method:
         """Refuses a search of so many epochs in which the architecture or a regularizer would never move.
 
         Raises:
-            UserError: either.
+            UserError: either, or a schedule that does not give numbers or is made for another length.
         """
         if self.warmup_epochs >= epochs:
             raise UserError(
@@ -88,6 +87,10 @@ class Method:
                 f"Received: warmup_epochs={self.warmup_epochs}"
             )
         check_active(self.regularizers, epochs)
+        for name in ("weight_rate", "arch_rate"):
+            if getattr(self, name) is not None:
+                check_rate(f"Method.{name}", getattr(self, name), epochs)
+        check_temperature("Method.temperature", self.temperature, epochs, self.warmup_epochs)
 
     def prepared(self) -> "Method":
         """This method with optimizers of its own for one search; under float16 they scale the loss."""

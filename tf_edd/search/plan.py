@@ -1,14 +1,18 @@
 """From the arguments of a search to everything that its loop needs: checks first, then building, then the folder."""
 
 import dataclasses
+import weakref
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from tf_edd.actions import Action
 from tf_edd.actions.search_state import SearchState
+from tf_edd.architectures.genotype import Genotype
 from tf_edd.architectures.logits import ArchLogits
 from tf_edd.data import ImageData, as_augmentations
 from tf_edd.data.batches import SearchBatches, make_splits
@@ -16,18 +20,23 @@ from tf_edd.errors import UserError
 from tf_edd.evaluation.supernet_evaluator import SupernetEvaluator
 from tf_edd.networks.check_images import check_images
 from tf_edd.networks.supernet import Supernet
+from tf_edd.part import shown
 from tf_edd.runtime import config, files, seeds
 from tf_edd.runtime.checkpoint import Checkpointer
 from tf_edd.runtime.file_names import SPACE
-from tf_edd.runtime.model_dir import check_model_dir, open_model_dir
+from tf_edd.runtime.model_dir import RECORD, check_model_dir, open_model_dir
+from tf_edd.runtime.progress import announce, describe_images
 from tf_edd.runtime.record import describe
 from tf_edd.runtime.run_numbers import run_numbers
-from tf_edd.runtime.strategy import current, is_chief
+from tf_edd.runtime.strategy import current, has_workers, is_chief
 from tf_edd.search.description import describe_search
 from tf_edd.search.method import Method
 from tf_edd.search.selection import select
 from tf_edd.spaces import Space, space_to_json
-from tf_edd.steps import Step, StepSetup
+from tf_edd.steps import Step, StepInfo, StepSetup
+
+PHASE = "search"
+_TRIED = weakref.WeakKeyDictionary()  # images -> batch sizes and augmentations of which a batch was taken
 
 
 @dataclasses.dataclass
@@ -112,8 +121,10 @@ class SearchPlan:
         train, valid, splits = make_splits(images, split, seed)
         batches = SearchBatches(train, valid, batch_size, augmentation, strategy, method.step.phases)
         if batches.steps == 0:
-            sizes = {name: part.size for name, part in batches.splits.items()}
-            raise UserError(f"batch_size must fit into every split ({sizes}). Received: batch_size={batch_size}")
+            sizes = ", ".join(f"{part.size:,} images for {name}" for name, part in batches.splits.items())
+            raise UserError(
+                f"search.batch_size must fit into every split ({sizes}). Received: search.batch_size={batch_size}"
+            )
         method.step.check(space, batches)
         record = {
             "seed": seed,
@@ -134,17 +145,40 @@ class SearchPlan:
             method = dataclasses.replace(method, selector=selector)
         return cls(space, images, method, batches, splits, epochs, rematerialize, seed, described)
 
+    def try_parts(self) -> None:
+        """Augments one batch, and discretizes once: what these parts refuse, they refuse here.
+
+        Raises:
+            UserError: Something that is no genotype, or what the parts raise.
+        """
+        images, trial = self.images.train, (self.batches.batch_size, tuple(self.batches.augmentation))
+        tried = _TRIED.setdefault(images, set())
+        if trial not in tried:
+            next(iter(images.batches(trial[0], self.seed, 0, augment=trial[1])))
+            tried.add(trial)
+        uniform = {cell_type: np.full(shape, 1 / shape[1]) for cell_type, shape in self.space.logit_shapes.items()}
+        genotype = self.method.discretizer(uniform, self.space)
+        if not isinstance(genotype, Genotype):
+            raise UserError(f"Method.discretizer must give a Genotype. Received: {shown(genotype)}")
+        genotype.check(self.space)
+
     def text(self) -> str:
         """What would run, for people."""
         text = describe_search(self)
-        gin_text = config.config_text(("search", "configure"))
-        return f"{text}\n\n{gin_text}" if gin_text else text
+        gin_text = config.config_text((PHASE, "configure"))
+        return f"{text}\n\nConfiguration in gin\n\n{gin_text}" if gin_text else text
 
     def start(self, model_dir, actions, checkpoint_steps, overwrite: bool) -> SearchRun:
-        """Builds everything, opens the folder and restores the newest checkpoint, if there is one."""
+        """Builds everything, opens the folder and restores the newest checkpoint, if there is one.
+
+        A new search is traced first: what a part refuses must not be in the record that binds the folder.
+        """
+        folder, strategy = Path(model_dir) / PHASE, self.batches.strategy
         if not overwrite:
-            check_model_dir(model_dir, "search", self.record)
-        chief = is_chief(self.batches.strategy)
+            check_model_dir(model_dir, PHASE, self.record)
+        announce(PHASE, describe_images(self.record["images"]))
+        chief = is_chief(strategy)
+        self.images.log_notes()
         seeds.set_seed(self.seed)
         method = self.method.prepared()
         supernet = Supernet(self.space, self.images.num_classes, method.running_statistics, self.rematerialize)
@@ -153,35 +187,49 @@ class SearchPlan:
         step = method.step.build(
             StepSetup(supernet, logits, method, self.batches.train.size, current().jit_compile, self.seed)
         )
-        # Written only now: a value that a part refuses must not be the configuration that binds the folder.
-        text = config.config_text(("search", "configure"))
-        folder = open_model_dir(model_dir, "search", self.record, text, overwrite, chief)
+        state = self._state(folder, supernet, method)
+        for action in actions:
+            action.check(state)
+        # All workers trace the same functions in the same order, whether they see the chief's files already or not.
+        if overwrite or has_workers(strategy) or not (folder / RECORD).is_file():
+            self._trace(step, state.temperature)
+        open_model_dir(model_dir, PHASE, self.record, state.config, overwrite, chief)
         if chief:
             files.write_json(folder / SPACE, space_to_json(self.space))
-        state = SearchState(folder, self.space, self.epochs, self.seed, self.record, text, supernet)
-        state.relaxation, state.batches = method.relaxation, self.batches
-        state.learns_logits = method.step.learns_logits
-        state.selects = method.selector is not None
-        state.temperature_state, state.temperature = method.temperature.init()
         checkpointer = _checkpointer(state, method, logits, step, chief)
         if not overwrite:  # another worker could read what the chief is about to remove
             checkpointer.restore()
-        evaluate = SupernetEvaluator(supernet)
-        actions = tuple(actions) if chief else ()
-        finishers = (select,) if state.selects else ()
         return SearchRun(
             state,
             method,
             supernet,
             step,
             self.batches,
-            evaluate,
-            actions,
+            SupernetEvaluator(supernet),
+            tuple(actions) if chief else (),
             checkpointer,
             checkpoint_steps,
             chief,
-            finishers,
+            (select,) if state.selects else (),
         )
+
+    def _state(self, folder: Path, supernet: Supernet, method: Method) -> SearchState:
+        """The state before the first step."""
+        text = config.config_text((PHASE, "configure"))
+        state = SearchState(folder, self.space, self.epochs, self.seed, self.record, text, supernet)
+        state.relaxation, state.batches = method.relaxation, self.batches
+        state.learns_logits = method.step.learns_logits
+        state.selects = method.selector is not None
+        state.temperature_state, state.temperature = method.temperature.init()
+        return state
+
+    def _trace(self, step: Step, temperature: float) -> None:
+        """Traces the steps of the first epoch, and those that begin after the warmup."""
+        batches, warmup = next(self.batches.epoch(self.seed, 0, 0, step.image_order(0))), self.method.warmup_epochs
+        for epoch in sorted({0, warmup}):
+            phases = step.phases if epoch >= warmup else ("weights",)
+            index, progress = epoch * self.batches.steps, epoch / self.epochs
+            step.trace(batches, StepInfo(index, epoch, progress, temperature, phases))
 
 
 def _checkpointer(state, method: Method, logits, step: Step, chief: bool) -> Checkpointer:

@@ -1,26 +1,29 @@
 """How well a trained supernet ranks cells: inherited accuracies beside those of a NAS-Bench-201 table."""
 
+import contextlib
 import json
+import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-import gin
 import tensorflow as tf
 
-from tf_edd.analysis import drawing
+from tf_edd.analysis import figure_files
 from tf_edd.analysis.counting import count
 from tf_edd.analysis.ranking import LEAST_CELLS, check_confidence, draw_ranking, kendall_tau, ranking_cells
 from tf_edd.architectures import table as tables
 from tf_edd.architectures.genotype import from_text
-from tf_edd.data import Data, ImageData, as_augmentations
+from tf_edd.data import Augmentation, Data, ImageData, as_augmentations
 from tf_edd.data.batches import make_splits
 from tf_edd.errors import UserError, require_count, require_one_of
 from tf_edd.evaluation.inherited_accuracy import InheritedAccuracy
 from tf_edd.networks.supernet import Supernet
-from tf_edd.runtime import files
+from tf_edd.part import checked
+from tf_edd.runtime import files, folder_lock
 from tf_edd.runtime.checkpoint import read_part
-from tf_edd.runtime.evaluation_log import EvaluationLog
+from tf_edd.runtime.evaluation_log import EvaluationLog, check_accuracies
 from tf_edd.runtime.file_names import SPACE
+from tf_edd.runtime.local_folder import local_folder
 from tf_edd.runtime.model_dir import RECORD, read_record
 from tf_edd.runtime.progress import Progress
 from tf_edd.runtime.strategy import is_chief, strategy_scope
@@ -33,13 +36,13 @@ LOG, RESULT, FIGURE = "ranking.jsonl", "ranking.json", "ranking.png"
 _EPOCH = 2**30  # of the training images in a recalibration; no training comes there
 
 
-@gin.configurable(module="tf_edd")
+@checked(module="tf_edd")
 def rank(
-    model_dir,
+    model_dir: str | os.PathLike,
     *,
     table: tables.NasBench201Table | tables.Table,
     data: Data,
-    augmentation: Sequence = (),
+    augmentation: Sequence[Augmentation | Callable] | None = (),
     column: str = "cifar10_test",
     cells: int = 200,
     images: str = "test",
@@ -48,7 +51,7 @@ def rank(
     recalibration_batches: int = 200,
     confidence: float = 0.95,
     resamples: int = 2000,
-    data_dir: str | None = None,
+    data_dir: str | os.PathLike | None = None,
     overwrite: bool = False,
     dry_run: bool = False,
 ) -> dict:
@@ -82,6 +85,7 @@ def rank(
         UserError: No checkpoint, another space or data set, a column that the table does not have or that is about
             another data set, a log of another checkpoint or of other settings, impossible numbers.
     """
+    model_dir = local_folder(model_dir)
     counts = {"cells": cells, "batch_size": batch_size, "recalibration_batches": recalibration_batches}
     with strategy_scope():
         strategy = tf.distribute.get_strategy()
@@ -109,18 +113,27 @@ def rank(
         if dry_run:
             return {**settings, "epoch": state["epoch"], "cells": len(sample), "column": column}
         chief = is_chief(strategy)
-        inherited = _measure(accuracy, space, sample, EvaluationLog(folder / LOG, settings, chief, anew=overwrite))
-    tau = kendall_tau(inherited, measured, confidence, resamples)
-    rows = zip(sample, inherited, measured, strict=True)
-    pairs = [{"cell": cell, "inherited": own, column: known} for cell, own, known in rows]
-    result = {"tau": vars(tau), "epoch": state["epoch"], **settings, "column": column, "pairs": pairs}
-    if chief:
-        sizes = [count(space, from_text(cell, space), pictures.image_shape, pictures.num_classes) for cell in sample]
-        files.write_json(folder / RESULT, result)
-        with writing(folder / FIGURE):
-            parameters = [size.parameters for size in sizes]
-            drawing.save(draw_ranking(inherited, measured, tau, parameters, column), folder / FIGURE)
+        if not overwrite:
+            check_accuracies(folder / LOG)
+        # Of this folder alone: a search that still runs may be ranked.
+        with folder_lock.locked(folder) if chief else contextlib.nullcontext():
+            inherited = _measure(accuracy, space, sample, EvaluationLog(folder / LOG, settings, chief, anew=overwrite))
+            tau = kendall_tau(inherited, measured, confidence, resamples)
+            rows = zip(sample, inherited, measured, strict=True)
+            pairs = [{"cell": cell, "inherited": own, column: known} for cell, own, known in rows]
+            result = {"tau": vars(tau), "epoch": state["epoch"], **settings, "column": column, "pairs": pairs}
+            if chief:
+                sizes = [
+                    count(space, from_text(cell, space), pictures.image_shape, pictures.num_classes) for cell in sample
+                ]
+                files.write_json(folder / RESULT, result)
+                _draw(folder, inherited, measured, tau, [size.parameters for size in sizes], column)
     return result
+
+
+def _draw(folder: Path, inherited, measured, tau, parameters, column: str) -> None:
+    with writing(folder / FIGURE):
+        figure_files.save(draw_ranking(inherited, measured, tau, parameters, column), folder / FIGURE)
 
 
 def _check(images: str, statistics: str, replicas: int, **counts: int) -> None:

@@ -49,7 +49,7 @@ class SearchResult:
                 f"Expected the model_dir of a finished search. Received: {model_dir} ({folder / RESULTS} is not there)"
             )
         log = folder / GENOTYPES
-        history = files.read_lines(log) if log.is_file() else ()
+        history = files.read_history(log) if log.is_file() else ()
         return cls(Genotype.from_json(files.read_json(folder / GENOTYPE)), tuple(history), folder)
 
     def __str__(self):

@@ -9,22 +9,25 @@ Nothing here knows the name of a method or of a space: those are parts.
 """
 
 import functools
+import os
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
-import gin
 import numpy as np
 from absl import logging
 
 from tf_edd.actions import DEFAULT_ACTIONS, Action
-from tf_edd.data import Data
+from tf_edd.data import Augmentation, Data
 from tf_edd.errors import require_count
+from tf_edd.part import checked
 from tf_edd.relaxations import mean_entropy
-from tf_edd.runtime import files
+from tf_edd.runtime import files, termination
 from tf_edd.runtime.check_finite import check_losses, check_variables
 from tf_edd.runtime.file_names import GENOTYPE, RESULTS
+from tf_edd.runtime.folder_lock import released_after
+from tf_edd.runtime.local_folder import local_folder
 from tf_edd.runtime.progress import Progress
-from tf_edd.runtime.strategy import strategy_scope
+from tf_edd.runtime.strategy import has_workers, is_chief, strategy_scope
 from tf_edd.search.method import Method
 from tf_edd.search.metrics import SHOWN, add_scalars, architecture_metrics
 from tf_edd.search.plan import SearchPlan, SearchRun
@@ -35,21 +38,21 @@ from tf_edd.steps import EpochInfo, StepInfo
 READ_STEPS = 20
 
 
-@gin.configurable(module="tf_edd")
+@checked(module="tf_edd")
 def search(
-    model_dir,
+    model_dir: str | os.PathLike,
     *,
     space: Space,
     data: Data,
     method: Method,
     epochs: int,
     batch_size: int,
-    split: tuple = (0.5, 0.5),
-    augmentation: Sequence = (),
+    split: tuple[float, float | None] = (0.5, 0.5),
+    augmentation: Sequence[Augmentation | Callable] | None = (),
     actions: Sequence[Action] = DEFAULT_ACTIONS,
     rematerialize: bool = False,
     checkpoint_steps: int | None = None,
-    data_dir: str | None = None,
+    data_dir: str | os.PathLike | None = None,
     seed: int = 0,
     overwrite: bool = False,
     dry_run: bool = False,
@@ -84,14 +87,18 @@ def search(
         UserError: Unusable data, parts or model_dir, a record that differs from the one of the search in `model_dir`, a
             loss that is not finite, or a full disk. Checkpoints are kept.
     """
-    require_count(checkpoint_steps=checkpoint_steps if checkpoint_steps is not None else 1)
+    model_dir = local_folder(model_dir)
+    if checkpoint_steps is not None:
+        require_count(note=" or None", checkpoint_steps=checkpoint_steps)
     parts = {"space": space, "data": data, "method": method, "augmentation": augmentation, "split": split}
     sizes = {"epochs": epochs, "batch_size": batch_size, "rematerialize": rematerialize}
     with strategy_scope():
         plan = SearchPlan.make(**parts, **sizes, data_dir=data_dir, seed=seed)
+        plan.try_parts()
         if dry_run:
             return plan.text()
-        return _run(plan.start(model_dir, actions, checkpoint_steps, overwrite))
+        with released_after(model_dir, is_chief(plan.batches.strategy)):
+            return _run(plan.start(model_dir, actions, checkpoint_steps, overwrite))
 
 
 def _run(run: SearchRun) -> SearchResult:
@@ -100,7 +107,8 @@ def _run(run: SearchRun) -> SearchResult:
     if state.history and state.position == 0:  # the last epoch may be done already, and its files not
         _take_architecture(run, state.history[-1]["arch/temperature"])
     actions = [action.begin(state) for action in run.actions]
-    with Progress("search", state.epochs, run.batches.steps, state.step) as progress:
+    progress = Progress("search", state.epochs, run.batches.steps, state.step)
+    with progress, termination.finishing(not has_workers(run.batches.strategy)):
         while state.epoch < state.epochs:
             began = time.perf_counter()
             _take_steps(run, progress)
@@ -120,6 +128,8 @@ def _run(run: SearchRun) -> SearchResult:
                 action.epoch(state, metrics)
             run.checkpointer.save(state.step)
             progress.end_epoch({name: metrics[tag] for name, tag in SHOWN.items()})
+            if termination.requested():
+                termination.stop(state.step)
     for finish in run.finishers:
         finish(run)
     if run.chief:
@@ -148,12 +158,15 @@ def _take_steps(run: SearchRun, progress: Progress) -> None:
         pending.append(step(batches, StepInfo(state.step, state.epoch, done, state.temperature, phases)))
         last_scalars = pending[-1]
         state.step, state.position = state.step + 1, state.position + 1
-        if state.position % (run.checkpoint_steps or READ_STEPS) == 0:
+        stopping, every = termination.requested(), run.checkpoint_steps
+        if stopping or state.position % (every or READ_STEPS) == 0:
             add_scalars(pending, state)
         progress.step(run.batches.batch_size, functools.partial(_shown, last_scalars, state))
-        if run.checkpoint_steps and state.position % run.checkpoint_steps == 0 and state.position < steps:
+        if state.position < steps and (stopping or (every and state.position % every == 0)):
             _check_variables(run)
             run.checkpointer.save(state.step)
+            if stopping:
+                termination.stop(state.step)
     add_scalars(pending, state)
 
 

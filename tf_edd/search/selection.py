@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from tf_edd.architectures.genotype import Genotype
 from tf_edd.evaluation.inherited_accuracy import InheritedAccuracy
 from tf_edd.runtime import files
+from tf_edd.runtime.evaluation_log import check_accuracies
 from tf_edd.search.metrics import architecture_metrics
 
 if TYPE_CHECKING:
@@ -32,24 +33,26 @@ def select(run: "SearchRun") -> None:
     )
     settings = {**fitness.record(), "step": state.step}
     path = state.folder / LOG
+    check_accuracies(path)
     discretized = state.genotype
     state.genotype = selector(state.space, fitness, seed=state.seed, log_path=path, settings=settings, chief=run.chief)
-    state.selection = selection_record(state.folder, discretized) if run.chief else None
+    state.selection = selection_record(state.folder, state.genotype, discretized) if run.chief else None
 
 
-def selection_record(folder: Path, discretized: Genotype) -> dict:
+def selection_record(folder: Path, chosen: Genotype, discretized: Genotype) -> dict:
     """What `results.json` says of a selection.
 
     Args:
         folder: Of the search.
+        chosen: The cell that the selector has taken.
         discretized: The cell of the last epoch; it was not taken.
     """
     settings, *records = files.read_appended(folder / LOG)
-    best = max(records, key=lambda record: record["fitness"])  # of equals the first, as selectors choose
+    fitness = {record["candidate"]: record["fitness"] for record in records}
     return {
         "selector": settings["settings"]["selector"],
         "evaluations": len(records),
-        "accuracy": best["fitness"],
+        "accuracy": fitness[str(chosen)],
         "discretized": str(discretized),
         "log": LOG,
     }

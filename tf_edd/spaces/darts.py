@@ -2,9 +2,8 @@
 
 from collections.abc import Sequence
 
-import gin
-
 from tf_edd.errors import require_count, require_one_of
+from tf_edd.part import checked
 from tf_edd.spaces.space import Block, CellSpec, Edge, Space
 
 PRIMITIVES = (
@@ -24,7 +23,7 @@ AUXILIARY_CHANNELS = 768
 STEMS = ("evaluation", "search")
 
 
-@gin.register(module="tf_edd.spaces")
+@checked(module="tf_edd.spaces")
 def darts(
     init_channels: int = 16, num_cells: int = 8, num_nodes: int = 4, stem_multiplier: int = 3, with_none: bool = True
 ) -> Space:
@@ -51,7 +50,7 @@ def darts(
     return Space("darts", cells, cifar_blocks(init_channels, num_cells, stem_multiplier))
 
 
-@gin.register(module="tf_edd.spaces")
+@checked(module="tf_edd.spaces")
 def darts_imagenet(
     init_channels: int = 48, num_cells: int = 14, num_nodes: int = 4, stem: str = "evaluation", with_none: bool = True
 ) -> Space:

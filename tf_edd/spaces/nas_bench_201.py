@@ -1,8 +1,7 @@
 """The NAS-Bench-201 space (Dong and Yang, ICLR 2020, https://arxiv.org/abs/2001.00326)."""
 
-import gin
-
 from tf_edd.errors import require_count
+from tf_edd.part import checked
 from tf_edd.spaces.space import Block, CellSpec, Edge, Space
 
 PRIMITIVES = ("none", "skip_connect", "nor_conv_1x1", "nor_conv_3x3", "avg_pool_3x3")
@@ -15,7 +14,7 @@ CELL = CellSpec(
 STAGES = 3
 
 
-@gin.register(module="tf_edd.spaces")
+@checked(module="tf_edd.spaces")
 def nas_bench_201(init_channels: int = 16, cells_per_stage: int = 5) -> Space:
     """NAS-Bench-201: one cell of 4 nodes and 6 edges with 5 candidates each, 5^6 = 15,625 architectures.
 

@@ -2,9 +2,8 @@
 
 from collections.abc import Sequence
 
-import gin
-
 from tf_edd.errors import UserError, require_positive
+from tf_edd.part import checked
 from tf_edd.spaces.space import Block, CellSpec, Edge, Space
 
 PRIMITIVES = (
@@ -18,7 +17,7 @@ PRIMITIVES = (
 DIVISOR = 8
 
 
-@gin.register(module="tf_edd.spaces")
+@checked(module="tf_edd.spaces")
 def proxyless(
     widths: Sequence[int] = (24, 40, 80, 96, 192, 320),
     blocks: Sequence[int] = (4, 4, 4, 4, 4, 1),

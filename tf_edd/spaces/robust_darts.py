@@ -6,8 +6,7 @@ are 0 and 1, of the second 2 to 4, of the third 5 to 8, of the fourth 9 to 13.
 Source: https://github.com/automl/RobustDARTS, `src/spaces.py`.
 """
 
-import gin
-
+from tf_edd.part import checked
 from tf_edd.spaces.darts import KINDS, cell_specs, check_sizes, cifar_blocks
 from tf_edd.spaces.space import Space
 
@@ -31,7 +30,7 @@ S1_REDUCE = (
 )
 
 
-@gin.register(module="tf_edd.spaces")
+@checked(module="tf_edd.spaces")
 def s1(init_channels: int = 16, num_cells: int = 8, stem_multiplier: int = 3) -> Space:
     """S1: two candidates per edge, those that a search in the DARTS space ranked first; they differ between edges.
 
@@ -46,19 +45,19 @@ def s1(init_channels: int = 16, num_cells: int = 8, stem_multiplier: int = 3) ->
     return _space("s1", {"normal": S1_NORMAL, "reduce": S1_REDUCE}, init_channels, num_cells, stem_multiplier)
 
 
-@gin.register(module="tf_edd.spaces")
+@checked(module="tf_edd.spaces")
 def s2(init_channels: int = 16, num_cells: int = 8, stem_multiplier: int = 3) -> Space:
     """S2: skip connection or separable convolution 3x3 on every edge. Arguments and errors as of `s1`."""
     return _uniform("s2", (SKIP, SEP3), init_channels, num_cells, stem_multiplier)
 
 
-@gin.register(module="tf_edd.spaces")
+@checked(module="tf_edd.spaces")
 def s3(init_channels: int = 16, num_cells: int = 8, stem_multiplier: int = 3) -> Space:
     """S3: `none`, skip connection or separable convolution 3x3 on every edge. Arguments and errors as of `s1`."""
     return _uniform("s3", ("none", SKIP, SEP3), init_channels, num_cells, stem_multiplier)
 
 
-@gin.register(module="tf_edd.spaces")
+@checked(module="tf_edd.spaces")
 def s4(init_channels: int = 16, num_cells: int = 8, stem_multiplier: int = 3) -> Space:
     """S4: noise or separable convolution 3x3 on every edge. Arguments and errors as of `s1`."""
     return _uniform("s4", ("noise", SEP3), init_channels, num_cells, stem_multiplier)
