@@ -13,14 +13,15 @@ def start(program, *arguments, log, **environment):
     path = os.pathsep.join(filter(None, [str(ROOT), str(ROOT / "tests"), os.environ.get("PYTHONPATH")]))
     environment = {**os.environ, "PYTHONPATH": path, "CUDA_VISIBLE_DEVICES": "", **environment}
     command = [sys.executable, str(program), *map(str, arguments)]
-    return subprocess.Popen(command, env=environment, stdout=log.open("w"), stderr=subprocess.STDOUT)
+    with log.open("w") as output:  # the process has its own copy
+        return subprocess.Popen(command, env=environment, stdout=output, stderr=subprocess.STDOUT)
 
 
-def finish(processes, logs, seconds=900):
-    """Waits for all; one that fails would leave the others waiting for it."""
+def finish(processes, logs, seconds=900, statuses=None):
+    """Waits for all; one that fails would leave the others waiting for it. All end with 0, or with these statuses."""
     try:
-        for process, log in zip(processes, logs, strict=True):
-            assert process.wait(seconds) == 0, log.read_text()[-5000:]
+        for process, log, status in zip(processes, logs, statuses or [0] * len(logs), strict=True):
+            assert process.wait(seconds) == status, log.read_text()[-5000:]
     finally:
         for process in processes:
             process.kill()
