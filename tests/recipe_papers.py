@@ -22,7 +22,7 @@ def on_darts(method, **numbers):
 
 
 def on_s(name, data_name, method):
-    """S1 to S4: 16 channels and 8 cells, on CIFAR-10 36 and 20; the sizes of darts-pt (issue 2)."""
+    """S1 to S4: 16 channels and 8 cells, on CIFAR-10 36 and 20; from issue #2 of ruocwang/darts-pt."""
     size = {"retrain.space": f"@{name}()"}
     if data_name == "cifar10":
         size = r.network(name, init_channels=36, num_cells=20)
@@ -70,7 +70,7 @@ SD_ROWS = {
     "darts_imagenet": (p.IMAGENET, r.IMAGENET_TRAINING),
 }
 
-EACH_EDGE = {"ImportancePaths.per_edge": True}  # PA-DA: issue 3
+EACH_EDGE = {"ImportancePaths.per_edge": True}  # issue #3 of ShunLu91/PA-DA
 ONE_SHOT = {"spos": p.SPOS, "fairnas": p.FAIRNAS, "pa": p.PA, "da": p.DA, "pa_da": p.PA_DA}
 MOBILE = (p.IMAGENET, p.MOBILE_JITTER, r.MOBILE_ONE_SHOT, p.EVOLUTION)
 # Data sampling reads images in any order, which needs a folder; the augmentation is that of the other rows.

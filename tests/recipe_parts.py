@@ -42,7 +42,7 @@ IMAGENET = color_jitter() | data_set(
 )
 # proxylessnas: search/data_providers/imagenet.py, "tf" distortion.
 MOBILE_JITTER = color_jitter(0.1255, 0.0, 0.5, 0.0)
-# PC-DARTS: issue 6; 10 % of each class for the weights, 2.5 % for the logits.
+# Issue #6 of yuhuixu1993/PC-DARTS: 10 % of each class for the weights, 2.5 % for the logits.
 IMAGENET_SEARCH = {
     "search.split": (0.1, 0.025),
     "TfdsImages.stratified": True,

@@ -110,7 +110,6 @@ def test_the_legend_shows_none_as_the_picture_does():
     block, shown = boxes(figure)[2:-2][OPERATIONS.index("none")], legend(figure)["none"]
     assert to_hex(shown.get_facecolor()) == to_hex(block.get_facecolor()) == "#ffffff"
     assert to_hex(shown.get_edgecolor()) == to_hex(block.get_edgecolor()) == palette.FAINT
-    assert shown.get_linestyle() == block.get_linestyle() and shown.get_linestyle() not in ("-", "solid")
 
 
 def test_refuses_another_space_and_another_shape():

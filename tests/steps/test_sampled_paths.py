@@ -6,11 +6,24 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from tiny_search import EPOCHS, Stop, method, outcome, run, stop_at_save, tiny_space
+from sampled_steps import (
+    CHOICE,
+    CLIP,
+    DECAY,
+    MOMENTUM,
+    RATE,
+    SPACE,
+    WITHOUT_LOGITS,
+    GivenPaths,
+    Setup,
+    batch,
+    loss_and_gradients,
+    step,
+)
+from tiny_search import EPOCHS, Stop, outcome, run, stop_at_save, tiny_space
 
 from tf_edd import samplers
 from tf_edd.analysis.gradient_variance import variance
-from tf_edd.architectures.logits import ArchLogits
 from tf_edd.discretizers import Argmax
 from tf_edd.errors import UserError
 from tf_edd.networks.supernet import Supernet
@@ -21,99 +34,7 @@ from tf_edd.runtime import files
 from tf_edd.runtime.seeds import step_seed
 from tf_edd.samplers import ImportanceImages, ImportancePaths, UniformImages, UniformPaths
 from tf_edd.schedules import ConstantRate, ConstantTemperature
-from tf_edd.spaces import Block, Space, nas_bench_201
-from tf_edd.steps import Batch, EpochInfo, SampledPaths, StepInfo, StepSetup
-
-CELLS = [Block("cell", 4, cell="cell")] * 2
-SPACE = Space("two_cells", nas_bench_201(4, 1).cells, (Block("stem", 4), *CELLS, Block("head", 4)))
-RATE, MOMENTUM, DECAY, CLIP = 0.1, 0.9, 1e-2, 0.3
-CHOICE = (3, 1, 2, 0, 4, 3)
-
-
-# Parts of a method that a step without logits does not take.
-WITHOUT_LOGITS = {
-    "relaxation": None,
-    "temperature": ConstantTemperature(),
-    "arch_optimizer": None,
-    "arch_rate": None,
-}
-
-
-class GivenPaths:
-    """Always these paths; remembers what is recorded."""
-
-    importance_weights = False
-    variables = ()
-
-    def __init__(self, *choices):
-        self.choices = choices
-
-    def build(self, space):
-        self.norms = tf.Variable(tf.zeros((6, 5)))
-        return self
-
-    def sample(self, seed):
-        return [{"cell": tf.constant(np.eye(5)[list(choice)], tf.float32)} for choice in self.choices]
-
-    def record(self, path, norms):
-        self.norms.assign(norms["cell"])
-
-
-class Setup:
-    """A step and what it was built from; `paths` and `images` are the running samplers."""
-
-    def __init__(self, paths=None, images=None, space=SPACE, xla=False, supernet=None, optimizer=None, **settings):
-        keras.utils.set_random_seed(3)
-        self.supernet = supernet or Supernet(space, 3)
-        self.supernet.build((None, 8, 8, 3))
-        self.optimizer = optimizer or SGD(RATE, MOMENTUM, weight_decay=DECAY)
-        self.part = SampledPaths(
-            paths or GivenPaths(CHOICE), images or UniformImages(), **{"weight_gradient_clip": CLIP, **settings}
-        )
-        self.setup = StepSetup(
-            self.supernet,
-            ArchLogits(space, seed=0),
-            method(step=self.part, weight_optimizer=self.optimizer, **WITHOUT_LOGITS),
-            train_images=20,
-            xla=xla,
-        )
-        self.build()
-
-    def build(self):
-        self.step = self.part.build(self.setup)
-        self.paths, self.images = self.step._paths, self.step._images
-
-    @property
-    def variables(self):
-        return self.supernet.trainable_variables
-
-    def owners(self):
-        """Per variable its (edge, operation), or None."""
-        found = {id(v): (e, o) for _, e, o, op in self.supernet.candidates() for v in op.trainable_variables}
-        return [found.get(id(variable)) for variable in self.variables]
-
-
-def batch(seed=1, size=8):
-    rng = np.random.default_rng(seed)
-    images = tf.constant(rng.normal(size=(size, 8, 8, 3)), tf.float32)
-    return images, tf.constant(rng.integers(0, 3, size), tf.int32)
-
-
-def step(setup, data=None, index=0):
-    """A step on images, labels and perhaps positions."""
-    scalars = setup.step({"weights": Batch(*(data or batch()))}, StepInfo(index))
-    return {tag: float(value) for tag, value in scalars.items()}
-
-
-def loss_and_gradients(supernet, choice, images, labels):
-    """With all candidates run, and no function around it."""
-    table = tf.constant(np.eye(5)[list(choice)], tf.float32)
-    with tf.GradientTape() as tape:
-        outputs = supernet(images, {"cell": table}, training=True)
-        loss = tf.reduce_mean(keras.losses.sparse_categorical_crossentropy(labels, outputs, from_logits=True))
-    zero = tf.UnconnectedGradients.ZERO
-    gradients = tape.gradient(loss, [v.value for v in supernet.trainable_variables], unconnected_gradients=zero)
-    return float(loss), outputs.numpy(), [gradient.numpy() for gradient in gradients]
+from tf_edd.steps import EpochInfo, SampledPaths
 
 
 @pytest.mark.parametrize("choices", [(CHOICE,), (CHOICE, (2, 2, 0, 1, 3, 4))], ids=["one path", "two paths"])
@@ -139,49 +60,6 @@ def test_steps_are_sgd_on_the_sum_of_the_paths_and_leave_the_rest_alone(choices)
             else:
                 np.testing.assert_array_equal(setup.variables[i], value)
                 np.testing.assert_array_equal(setup.optimizer.velocities[i], 0)
-
-
-def test_a_candidate_rests_with_its_momentum():
-    setup = Setup()
-    step(setup)
-    slots = [v.numpy() for v in setup.optimizer.velocities]
-    setup.paths.choices = ((2,) * 6,)
-    setup.build()  # the paths of the first step are constants in its function
-    values = [v.numpy() for v in setup.variables]
-    step(setup, batch(2), 1)
-    resting = [i for i, owner in enumerate(setup.owners()) if owner is not None and owner[1] == 3]
-    moved = [i for i in resting if np.abs(slots[i]).max() > 0]
-    assert moved  # they had a velocity to go on with
-    for i in resting:
-        np.testing.assert_array_equal(setup.variables[i], values[i])
-        np.testing.assert_array_equal(setup.optimizer.velocities[i], slots[i])
-
-
-def test_a_used_candidate_goes_on_by_momentum_and_decay_where_the_unused_do_not_rest():
-    """By the update of `torch.optim.SGD` for a gradient of zeros: v <- m v + d w, w <- w - r v."""
-    setup = Setup(rest_unused=False)
-    owners = setup.owners()
-    assert not np.any(setup.step.variables["moving"][0])
-    initial = [v.numpy() for v in setup.variables]
-    step(setup)
-    seen = setup.step.variables["moving"]
-    np.testing.assert_array_equal(seen[0], np.eye(5)[list(CHOICE)])
-    for i, owner in enumerate(owners):
-        if owner is not None and CHOICE[owner[0]] != owner[1]:  # never used: not even decay
-            np.testing.assert_array_equal(setup.variables[i], initial[i])
-    setup.paths.choices = ((2,) * 6,)
-    setup.build()  # the paths of the first step are constants in its function
-    setup.step.variables["moving"][0].assign(seen[0])
-    for number in (1, 2):
-        values, slots = ([v.numpy() for v in each] for each in (setup.variables, setup.optimizer.velocities))
-        step(setup, batch(number), number)
-        moved = [i for i, owner in enumerate(owners) if owner is not None and owner[1] == 3]
-        used = [i for i in moved if CHOICE[owners[i][0]] == 3]
-        assert 0 < len(used) < len(moved)
-        for i in moved:
-            velocity = MOMENTUM * slots[i] + DECAY * values[i] if i in used else np.zeros_like(slots[i])
-            np.testing.assert_allclose(setup.optimizer.velocities[i], velocity, rtol=1e-5, atol=1e-8)
-            np.testing.assert_allclose(setup.variables[i], values[i] - RATE * velocity, rtol=1e-5, atol=1e-7)
 
 
 def test_only_the_path_is_run():

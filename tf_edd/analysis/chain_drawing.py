@@ -33,8 +33,8 @@ def draw_chain(genotype: Genotype, space: Space, probs: Mapping[str, np.ndarray]
     """Draws all blocks, a row for each stage: the color is the kernel, the height the expansion, arcs are shortcuts.
 
     Each row begins with the channels of its blocks and how much smaller their maps are than the image. Stages without a
-    searched block share a row. A block that is left out is an empty dashed box. A block whose operation is below 50 %, or
-    below twice the next probable one, has a dashed outline.
+    searched block share a row. A block that is left out is an empty dashed box. A block whose operation is below 50 %,
+    or below twice the next probable one, has a dashed outline.
 
     Args:
         genotype: a genotype of `space`.
