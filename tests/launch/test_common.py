@@ -294,7 +294,7 @@ def test_other_errors_of_a_worker_are_shown_whole(in_process):
 
 
 def test_the_home_folder_may_be_written_as_a_tilde(in_process, monkeypatch):
-    monkeypatch.setenv("HOME", "/home/me")
+    monkeypatch.setenv("HOME", "/users/me")
     found = []
 
     def main():
@@ -303,7 +303,7 @@ def test_the_home_folder_may_be_written_as_a_tilde(in_process, monkeypatch):
 
     in_process(main, "--model_dir=~/runs/x~")
     in_process(main, "--model_dir=runs/~", "--data_dir=~")
-    assert found == [("/home/me/runs/x~", None), ("runs/~", "/home/me")]
+    assert found == [("/users/me/runs/x~", None), ("runs/~", "/users/me")]
 
 
 def test_a_program_starts_with_handlers_and_home_folder(in_process, monkeypatch):
