@@ -255,7 +255,7 @@ def test_a_kill_at_any_moment_leaves_a_directory_that_restores(tmp_path):
         process.stdout.readline()
         time.sleep(0.3 + 0.3 * random.random())
         process.send_signal(signal.SIGKILL)
-        process.wait()
+        process.communicate()
         step = restored(tmp_path)
         assert step and step > last
         last = step
