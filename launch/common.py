@@ -43,7 +43,8 @@ _DEFINITIONS = {
 GIN_FLAGS = ("gin_file", "gin_param", "gin_search_path")
 MACHINE_FLAGS = ("seed", "strategy", "logical_cpus", "deterministic")
 
-_PATHS = ("model_dir", "data_dir", "saved_model", "figure")  # flags whose ~ is the home folder; no shell replaces it
+# Flags whose ~ is the home folder; no shell replaces it.
+_PATHS = ("model_dir", "data_dir", "saved_model", "figure", "genotype")
 _CHATTY = {"tensorflow", "tensorflow_datasets", "keras"}  # packages whose INFO lines say nothing about the run
 _INSTALLED = ("site-packages", "dist-packages")  # where Python and Debian put packages
 _GIN_CONTEXT = re.compile(r"\n\s*In call to configurable '[^\n]*")

@@ -12,6 +12,8 @@ For a search with a selector, the table shows the selected cell and its accuracy
 the cell of each epoch.
 """
 
+import os
+
 from absl import flags
 
 from launch.common import launch
@@ -35,7 +37,7 @@ def parse_searches(texts: list[str]) -> dict[str, list[str]]:
         label, equals, folders = text.rpartition("=")
         if not equals:
             raise UserError(f"Expected --search=LABEL=MODEL_DIR[,MODEL_DIR ...]. Received: {text!r}")
-        searches[label] = folders.split(",")
+        searches[label] = [os.path.expanduser(folder) for folder in folders.split(",")]
     return searches
 
 

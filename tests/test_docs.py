@@ -18,7 +18,7 @@ import tiny_search
 from launch import command, common
 from tf_edd.errors import UserError
 from tf_edd.relaxations import Softmax
-from tf_edd.runtime import config, files, gin_graph
+from tf_edd.runtime import config, file_names, files, folder_lock, gin_graph
 from tf_edd.schedules import ConstantRate
 from tf_edd.search import parts  # noqa: F401 (registers what the gin files name)
 from tf_edd.search.method import Method
@@ -36,6 +36,7 @@ MADE_NAMES = {"genotype.json", "genotypes.jsonl", "results.json", "model_card.js
 MADE_NAMES |= {"cell.svg", "heat_map.png", "config.gin", "environment.json", "record.json", "history.jsonl"}
 MADE_NAMES |= {"curves.png", "evaluation.json", "nas_bench_201.csv.gz", "result.json"}
 MADE_NAMES |= {"selection.jsonl", "ranking.json", "ranking.jsonl", "ranking.png", "single_level.py"}
+MADE_NAMES |= {"curves.svg", "heat_map.svg", "space.json", "trajectories.svg"}
 
 each_document = pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
 
@@ -89,6 +90,15 @@ def test_named_files_exist(path):
     places = (ROOT, path.parent, GIN, ROOT / "tests")
     missing = [name for name in sorted(names) if not any((place / name).exists() for place in places)]
     assert not missing
+
+
+def test_the_files_of_a_run_are_listed():
+    listed = (ROOT / "docs" / "machines.md").read_text(encoding="utf-8")
+    listed = listed.partition("## What a run writes")[2].partition("\n## ")[0]
+    pictures = (f"{name}.{kind}" for name in ("trajectories", "cell", "heat_map", "curves") for kind in ("png", "svg"))
+    written = [folder_lock.LOCK, file_names.SPACE, file_names.GENOTYPES, file_names.RESULTS, *pictures]
+    assert [name for name in (*written, "checkpoint (index)") if name not in listed] == []
+    assert listed.count(f" {file_names.GENOTYPE}") == 2  # of the search and of the retraining
 
 
 @each_document

@@ -75,6 +75,8 @@ def test_a_part_is_a_frozen_dataclass_that_gin_makes():
     made = Outer(0.5, shape=[1, 2])
     assert made == Outer(0.5, shape=(1, 2)) and made.shape == (1, 2) and hash(made)
     assert [field.name for field in dataclasses.fields(Outer)][:3] == ["gain", "count", "name"]
+    of_array = Outer(0.5, shape=np.array([1, 2]))
+    assert of_array == made and hash(of_array) == hash(made) and type(of_array.shape[0]) is int
     with pytest.raises(dataclasses.FrozenInstanceError):
         made.gain = 1.0
     gin.parse_config("Outer.gain = 0.5\nOuter.inner = @Inner()\nInner.size = 7")

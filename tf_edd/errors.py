@@ -1,7 +1,7 @@
 """Errors that a user can act on, and the checks that raise them in the same words everywhere."""
 
-import math
 import numbers
+import sys
 from collections.abc import Collection
 
 
@@ -20,9 +20,9 @@ def require_count(least: int = 1, note: str = "", **values) -> None:
 
 
 def require_positive(note: str = "", **values) -> None:
-    """Raises UserError for a value that is not a finite number above 0."""
+    """Raises UserError for a value that is not a number above 0, or one that no float can hold."""
     for name, value in values.items():
-        if not _is_number(value) or not 0 < value < math.inf:
+        if not _is_number(value) or not 0 < value <= sys.float_info.max:
             raise UserError(f"{name} must be a positive number{note}. Received: {name}={value!r}")
 
 

@@ -22,6 +22,7 @@ import typing
 from collections.abc import Callable, Iterable, Iterator
 
 import gin
+import numpy as np
 from typing_extensions import dataclass_transform
 
 from tf_edd.errors import UserError
@@ -34,7 +35,8 @@ _LONGEST = 200  # characters of a value in an error
 def part(module: str) -> Callable[[type], type]:
     """Makes a class a part: registered with gin, a frozen dataclass, its fields checked before its `__post_init__`.
 
-    A list in a field annotated as a tuple becomes one. A subclass of a part is a part of its own: it is decorated too.
+    A list or an array in a field annotated as a tuple becomes one. A subclass of a part is a part of its own: it is
+    decorated too.
 
     Args:
         module: Of the name in gin, such as "tf_edd.schedules".
@@ -51,8 +53,9 @@ def part(module: str) -> Callable[[type], type]:
                 value = getattr(self, name)
                 if value is not default:
                     _check(cls.__name__, name, value, kind)
-                    if kind.is_tuple and isinstance(value, list):
-                        object.__setattr__(self, name, tuple(value))
+                    if kind.is_tuple and isinstance(value, (list, np.ndarray)):
+                        values = value.tolist() if isinstance(value, np.ndarray) else value
+                        object.__setattr__(self, name, tuple(values))
             if own is not None:
                 own(self)
 

@@ -80,9 +80,7 @@ finally:
 """
     done = in_new_process("-c", code)
     manual = importlib.import_module(f"launch.{program}").__doc__.splitlines()[0]
-    assert (
-        manual in done.stdout and "--[no]overwrite" in done.stdout or program == "report" and "--figure" in done.stdout
-    )
+    assert manual in done.stdout and {"search": "--[no]overwrite", "report": "--figure"}[program] in done.stdout
     assert done.stderr == "loaded: []"
 
 

@@ -306,6 +306,19 @@ def test_the_home_folder_may_be_written_as_a_tilde(in_process, monkeypatch):
     assert found == [("/users/me/runs/x~", None), ("runs/~", "/users/me")]
 
 
+@pytest.mark.parametrize(
+    "given, read", [("~/cell.json", "/users/me/cell.json"), ("DARTS_V2", "DARTS_V2"), ("|none~0|", "|none~0|")]
+)
+def test_a_genotype_may_lie_in_the_home_folder(given, read, monkeypatch):
+    own = flags.FlagValues()
+    flags.DEFINE_string("genotype", None, "As of a program.", flag_values=own)
+    own(["program", f"--genotype={given}"])
+    monkeypatch.setattr(common, "FLAGS", own)
+    monkeypatch.setenv("HOME", "/users/me")
+    common._expand_home()
+    assert own.genotype == read
+
+
 def test_a_program_starts_with_handlers_and_home_folder(in_process, monkeypatch):
     steps = []
     monkeypatch.setattr(common.app, "run", lambda main: main(["program"]))

@@ -13,3 +13,8 @@ def test_a_search_without_label_is_refused():
 
 def test_labels_may_hold_equals_signs():
     assert report.parse_searches(["EDD s*t=1=runs/0,runs/1"]) == {"EDD s*t=1": ["runs/0", "runs/1"]}
+
+
+def test_each_folder_may_begin_with_a_tilde(monkeypatch):
+    monkeypatch.setenv("HOME", "/users/me")
+    assert report.parse_searches(["EDD=~/0,~/1,runs/~"]) == {"EDD": ["/users/me/0", "/users/me/1", "runs/~"]}

@@ -17,6 +17,7 @@ from tf_edd.schedules import (
     exponential_list,
     linear_list,
 )
+from tf_edd.schedules.fixed_temperature import FixedSchedule
 
 PAPER_LOGIT = 4e-4  # the rounded E(a) of the paper's example
 
@@ -111,6 +112,12 @@ def test_preset_increment_fixes_the_target():
 def test_values_out_of_range_are_refused(schedule, arguments):
     with pytest.raises(UserError, match="Received: "):
         schedule(**arguments)
+
+
+@pytest.mark.parametrize("values", [(), [], np.array([])])
+def test_an_empty_list_is_refused(values):
+    with pytest.raises(UserError, match="at least one temperature. Received: values="):
+        FixedSchedule(values)
 
 
 def test_gin_gives_the_epochs():

@@ -1,6 +1,7 @@
 """A method from gin files is the one that a person writes in Python."""
 
 import gin
+import numpy as np
 import pytest
 
 from tf_edd import optimizers, regularizers, samplers, schedules, selectors, steps
@@ -8,7 +9,7 @@ from tf_edd.discretizers import Argmax
 from tf_edd.errors import UserError
 from tf_edd.relaxations import Softmax, SparseNoisySoftmax
 from tf_edd.runtime.record import describe
-from tf_edd.search.load_method import load_method
+from tf_edd.search.load_method import _text, load_method
 from tf_edd.search.method import Method
 
 
@@ -114,6 +115,22 @@ def test_two_calls_give_parts_of_their_own():
 def test_what_cannot_be_composed_is_refused(gin_files, macros, told):
     with pytest.raises(UserError, match=told):
         load_method(*gin_files, **macros)
+
+
+@pytest.mark.parametrize("value", [object(), schedules.ConstantRate(0.1), float("inf"), {1}, [np.float64("nan")], 1j])
+def test_a_macro_that_gin_cannot_write_is_refused(value):
+    told = "A macro must be a number, a text or a list of these. Received: entropy_gain="
+    with pytest.raises(UserError, match=told) as refused:
+        load_method("methods/edd_darts.gin", epochs=3, entropy_gain=value)
+    assert "0x" not in str(refused.value) and "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    "value, text",
+    [(np.array([0.25, 2]), "[0.25, 2.0]"), ([np.float64(0.25), (np.int64(2),)], "[0.25, (2,)]"), (np.int64(2), "2")],
+)
+def test_numpy_numbers_become_numbers_of_python(value, text):
+    assert _text("betas", value) == text
 
 
 @pytest.mark.parametrize("finalized", [False, True])

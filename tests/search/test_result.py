@@ -87,3 +87,9 @@ def test_an_unfinished_search_is_no_result(tmp_path):
     (tmp_path / "search" / "results.json").unlink()
     with pytest.raises(UserError, match="model_dir of a finished search. Received: .*results.json is not there"):
         SearchResult.load(tmp_path)
+
+
+def test_the_home_folder_may_be_written_as_a_tilde(tmp_path, monkeypatch):
+    made = finished(tmp_path / "runs")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert SearchResult.load("~/runs") == made

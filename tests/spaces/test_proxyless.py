@@ -1,5 +1,8 @@
 """The mobile space: the table of ProxylessNAS' released code (methods.md 4.5), and what it refuses."""
 
+import json
+
+import numpy as np
 import pytest
 
 from tf_edd.errors import UserError
@@ -85,3 +88,12 @@ def test_width_multiplier(multiplier, stem, first, widths, head):
 def test_refuses(wrong, message):
     with pytest.raises(UserError, match=message):
         proxyless(**wrong)
+
+
+def test_numpy_integers_are_integers():
+    sizes = {"widths": np.array((24, 40)), "blocks": np.array((2, 1)), "strides": np.array((2, 1))}
+    others = {"stem_width": np.int64(8), "first_width": np.int32(16), "head_width": np.int64(64)}
+    space = proxyless(**sizes, **others, stem_stride=np.int64(1))
+    plain = {name: value.tolist() for name, value in {**sizes, **others}.items()}
+    assert space == proxyless(**plain, stem_stride=1)
+    json.dumps([(block.channels, block.stride) for block in space.blocks])  # NumPy's integers are none of JSON

@@ -50,6 +50,7 @@ def test_dry_run_returns_sizes_and_writes_nothing(tmp_path):
         ({"epochs": 2.5}, "epochs must be an integer"),
         ({"valid": 1.5}, "valid"),
         ({"valid": 1438}, "valid"),
+        ({"valid": np.int64(1438)}, "valid"),
         ({"batch_size": 64.0}, "batch_size must be an integer"),
         ({"seed": 2**32}, "seed must be an integer"),
         ({"augmentation": Crop(1)}, "augmentation must be a list of augmentations"),
@@ -66,6 +67,11 @@ def test_refuses_values_out_of_range(changes, message, tmp_path):
     with pytest.raises(UserError, match=message):
         run(tmp_path / "run", **changes)
     assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("valid", [np.int64(100), np.int32(100), np.float32(100 / 1438)])
+def test_numpy_numbers_hold_out_as_many_images(valid, tmp_path):
+    assert run(tmp_path / "run", dry_run=True, valid=valid)["valid"] == 100
 
 
 def black(side, classes):

@@ -24,12 +24,19 @@ class FixedSchedule:
         cycles: How often the list is run through; afterwards the temperature stays at t_N.
         warmup_epochs: Epochs at t_0 before the first cycle, which itself starts with an epoch at t_0.
         logit_scale: E(a), to report t^exp; None for lists that are not exponential.
+
+    Raises:
+        UserError: An empty list.
     """
 
     values: tuple[float, ...]
     cycles: int = 1
     warmup_epochs: int = 0
     logit_scale: float | None = None
+
+    def __post_init__(self):
+        if len(self.values) == 0:
+            raise UserError(f"values must be a list of at least one temperature. Received: values={self.values!r}")
 
     def at(self, epoch: int) -> float:
         """The temperature of epoch 1, 2, ..."""

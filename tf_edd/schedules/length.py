@@ -1,5 +1,6 @@
 """The length that a schedule is made for, against that of the search or training which follows it."""
 
+import json
 import numbers
 from typing import Protocol, runtime_checkable
 
@@ -41,18 +42,23 @@ def check_length(name: str, schedule, *lengths: int) -> None:
 
 
 def check_rate(name: str, rate, epochs: int) -> None:
-    """Refuses what is no schedule of learning rates for so many epochs; it is asked for the first rate.
+    """Refuses what is no schedule of learning rates for so many epochs; it is asked for the first and the last rate.
 
     Raises:
-        UserError: A rate that is no finite number of at least 0, or a schedule of another length.
+        UserError: A rate that is no finite number of at least 0, a schedule that fails for an epoch, or one of another
+            length.
     """
     check_length(name, rate, epochs)
-    first = rate(0)
-    if isinstance(first, bool) or not isinstance(first, numbers.Real) or not 0 <= first < float("inf"):
-        raise UserError(
-            f"{name} must give each epoch (from 0) a number of at least 0. Received: {shown(first)} for epoch 0, from "
-            f"{shown(rate)}"
-        )
+    for epoch in dict.fromkeys((0, epochs - 1)):
+        expected = f"{name} must give each epoch (from 0) a number of at least 0"
+        try:
+            value = rate(epoch)
+        except (OverflowError, IndexError, TypeError, ValueError) as error:
+            raise UserError(
+                f"{expected}. Received: {type(error).__name__} ({error}) for epoch {epoch}, from {shown(rate)}"
+            ) from error
+        if isinstance(value, bool) or not isinstance(value, numbers.Real) or not 0 <= value < float("inf"):
+            raise UserError(f"{expected}. Received: {shown(value)} for epoch {epoch}, from {shown(rate)}")
 
 
 def check_temperature(name: str, schedule, epochs: int, warmup_epochs: int) -> None:
@@ -65,14 +71,25 @@ def check_temperature(name: str, schedule, epochs: int, warmup_epochs: int) -> N
         warmup_epochs: Those of them in which the temperature stays.
 
     Raises:
-        UserError: A temperature that is not positive, a state that is no dict, or a schedule of another length.
+        UserError: A temperature that is not positive, a state that is no dict of plain numbers, or a schedule of
+            another length.
     """
     check_length(name, schedule, epochs, epochs - warmup_epochs)
-    state, first = schedule.init()
-    after, second = schedule.update(state, 1, 1.0)
-    for given, value in ((state, first), (after, second)):
-        if not isinstance(given, dict) or not isinstance(value, numbers.Real) or not 0 < value < float("inf"):
-            raise UserError(
-                f"{name} must give a state (a dict) and a positive temperature. Received: {shown((given, value))} from "
-                f"{shown(schedule)}"
-            )
+    state = _checked_state(name, schedule, schedule.init())
+    _checked_state(name, schedule, schedule.update(state, 1, 1.0))
+
+
+def _checked_state(name: str, schedule, given) -> dict:
+    """The state of a pair of state and temperature; a checkpoint holds it as JSON."""
+    try:
+        state, value = given
+        json.dumps(state)
+    except (TypeError, ValueError):
+        state = value = None
+    good = isinstance(value, numbers.Real) and not isinstance(value, bool) and 0 < value < float("inf")
+    if not isinstance(state, dict) or not good:
+        raise UserError(
+            f"{name} must give a state (a dict of plain numbers) and a positive temperature. Received: {shown(given)} "
+            f"from {shown(schedule)}"
+        )
+    return state

@@ -1,9 +1,12 @@
 """A method from its gin file."""
 
+import ast
+
 import gin
 import numpy as np
 
-from tf_edd.part import checked
+from tf_edd.errors import UserError
+from tf_edd.part import checked, shown
 from tf_edd.runtime import config
 from tf_edd.search import parts  # noqa: F401 (registers what the gin files name)
 from tf_edd.search.method import Method
@@ -23,13 +26,31 @@ def load_method(*gin_files: str, **macros) -> Method:
             the defaults of `gin_configs/defaults.gin`.
 
     Raises:
-        UserError: A missing file, an unknown macro, a method that is not complete.
+        UserError: A missing file, an unknown macro, a macro that gin cannot write, a method that is not complete.
     """
-    bindings = [f"{name} = {_text(value)}" for name, value in macros.items()]
+    bindings = [f"{name} = {_text(name, value)}" for name, value in macros.items()]
     with config.parsed(gin_files, bindings, ("Method",)):
         return gin.get_configurable(Method)()
 
 
-def _text(value) -> str:
-    """A value as gin text; a NumPy number as the number that it is."""
-    return repr(value.item() if isinstance(value, np.generic) else value)
+def _text(name: str, value) -> str:
+    """The value of a macro as gin text.
+
+    Raises:
+        UserError: gin has no text for it.
+    """
+    text = repr(_plain(value))
+    try:
+        readable = not isinstance(ast.literal_eval(text), (set, bytes, complex))
+    except (ValueError, SyntaxError):  # an object, or inf and nan
+        readable = False
+    if not readable:
+        raise UserError(f"A macro must be a number, a text or a list of these. Received: {name}={shown(value)}")
+    return text
+
+
+def _plain(value):
+    """NumPy numbers and arrays as Python's numbers and lists."""
+    if isinstance(value, (np.generic, np.ndarray)):
+        return value.tolist()
+    return type(value)(map(_plain, value)) if type(value) in (list, tuple) else value

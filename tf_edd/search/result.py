@@ -10,6 +10,7 @@ from tf_edd.architectures.genotype import Genotype
 from tf_edd.errors import UserError
 from tf_edd.runtime import files
 from tf_edd.runtime.file_names import GENOTYPE, GENOTYPES, RESULTS
+from tf_edd.runtime.local_folder import local_folder
 from tf_edd.search.selection import selected_metrics
 
 PROBS = "probs"  # what `GenotypeLog` adds to an epoch
@@ -43,7 +44,7 @@ class SearchResult:
         Raises:
             UserError: There is no finished search.
         """
-        folder = Path(model_dir) / "search"
+        folder = local_folder(model_dir) / "search"
         if not (folder / RESULTS).is_file():
             raise UserError(
                 f"Expected the model_dir of a finished search. Received: {model_dir} ({folder / RESULTS} is not there)"

@@ -1,5 +1,6 @@
 """The mobile space of ProxylessNAS (Cai et al., ICLR 2019, https://arxiv.org/abs/1812.00332)."""
 
+import numbers
 from collections.abc import Sequence
 
 from tf_edd.errors import UserError, require_positive
@@ -54,6 +55,7 @@ def proxyless(
     """
     widths, counts, strides = tuple(widths), tuple(blocks), tuple(strides)
     _check(widths, counts, strides, (stem_width, first_width, head_width), stem_stride, width_multiplier)
+    counts, strides, stem_stride = tuple(map(int, counts)), tuple(map(int, strides)), int(stem_stride)
     stem_width, first_width, *widths = (
         _scaled(width, width_multiplier) for width in (stem_width, first_width, *widths)
     )
@@ -77,7 +79,7 @@ def _cell(cell_type: str, stride: int, residual: bool, with_none: bool) -> CellS
 def _scaled(width: int, multiplier: float) -> int:
     """The nearest multiple of 8 that is at most a tenth too narrow; the width itself if the multiplier is 1."""
     if multiplier == 1:
-        return width
+        return int(width)
     wanted = width * multiplier
     nearest = max(DIVISOR, int(wanted + DIVISOR / 2) // DIVISOR * DIVISOR)
     return nearest if nearest >= 0.9 * wanted else nearest + DIVISOR
@@ -91,7 +93,7 @@ def _check(widths, blocks, strides, others, stem_stride, multiplier) -> None:
         )
     names = {"widths": widths, "blocks": blocks, "stem_width, first_width and head_width": others}
     for name, sizes in names.items():
-        if not all(isinstance(size, int) and size >= 1 for size in sizes):
+        if not all(isinstance(size, numbers.Integral) and size >= 1 for size in sizes):
             raise UserError(f"{name} must be integers of at least 1. Received: {sizes}")
     if not all(stride in (1, 2) for stride in (*strides, stem_stride)):
         raise UserError(f"strides and stem_stride must be 1 or 2. Received: strides={strides}, {stem_stride=}")

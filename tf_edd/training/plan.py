@@ -4,6 +4,7 @@ import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 import tensorflow as tf
 from absl import logging
 
@@ -213,6 +214,7 @@ def _check_connected(genotype: Genotype, space: Space) -> None:
 
 def _hold_out(images: Images, valid, seed) -> tuple[Images, Images | None, dict]:
     """Images to train on, images held out (or None), and what was chosen, for the record."""
+    valid = valid.item() if isinstance(valid, np.generic) else valid
     if not valid:
         return images, None, {"train": images.size, "valid": 0}
     held_out = int(valid * images.size + 1e-6) if isinstance(valid, float) and 0 < valid < 1 else valid
