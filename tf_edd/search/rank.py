@@ -123,12 +123,15 @@ def rank(
             pairs = [{"cell": cell, "inherited": own, column: known} for cell, own, known in rows]
             result = {"tau": vars(tau), "epoch": state["epoch"], **settings, "column": column, "pairs": pairs}
             if chief:
-                sizes = [
-                    count(space, from_text(cell, space), pictures.image_shape, pictures.num_classes) for cell in sample
-                ]
                 files.write_json(folder / RESULT, result)
-                _draw(folder, inherited, measured, tau, [size.parameters for size in sizes], column)
+                _draw(folder, inherited, measured, tau, _parameters(space, sample, pictures), column)
     return result
+
+
+def _parameters(space: Space, sample: Sequence[str], pictures: ImageData) -> list[int]:
+    """Of the final network of each cell."""
+    shape, classes = pictures.image_shape, pictures.num_classes
+    return [count(space, from_text(cell, space), shape, classes).parameters for cell in sample]
 
 
 def _draw(folder: Path, inherited, measured, tau, parameters, column: str) -> None:
