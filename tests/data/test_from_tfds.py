@@ -110,6 +110,15 @@ def test_augmentation_from_disk_continues_after_skip(tiny_dir):
         np.testing.assert_array_equal(images, other)
 
 
+def test_a_stream_from_disk_runs_through_pass_after_pass(tiny_dir):
+    data = TfdsImages("tiny_grey", in_memory=False).load(data_dir=tiny_dir)
+    whole = _numbers(data, data.train.stream(8, seed=0, first=0, steps=15))  # 120 images, two passes
+    assert [sorted(sum(whole, [])[start : start + 60]) for start in (0, 60)] == [list(range(60))] * 2
+    assert sum(whole, [])[:60] != sum(whole, [])[60:]
+    assert _numbers(data, data.train.stream(8, seed=0, first=6, steps=4)) == whole[6:10]
+    assert _numbers(data, data.train.stream(8, seed=0, first=13, steps=2)) == whole[13:]
+
+
 @pytest.mark.parametrize("train_split", ["train", "train[10:]"])
 def test_splits_from_disk_are_apart(tiny_dir, train_split):
     data = TfdsImages("tiny_grey", in_memory=False, train_split=train_split).load(data_dir=tiny_dir)

@@ -25,6 +25,8 @@ class SearchBatches:
         augmentation: of both splits in training.
         strategy: the `tf.distribute` strategy.
         phases: of the step: "weights" takes a batch of the training split, "arch" one of the validation split.
+        steps_per_epoch: steps of an epoch, which then goes on in both splits where the one before has ended, however
+            large they are; None for one pass over the smaller split.
     """
 
     train: Images
@@ -33,6 +35,7 @@ class SearchBatches:
     augmentation: Sequence
     strategy: tf.distribute.Strategy
     phases: Sequence[str] = ("weights", "arch")
+    steps_per_epoch: int | None = None
 
     @property
     def splits(self) -> dict[str, Images]:
@@ -43,6 +46,8 @@ class SearchBatches:
     @property
     def steps(self) -> int:
         """Steps per epoch; the splits may differ in size."""
+        if self.steps_per_epoch is not None:
+            return self.steps_per_epoch
         return min(images.num_batches(self.batch_size) for images in self.splits.values())
 
     def epoch(self, seed: int, epoch: int, skip: int = 0, order: np.ndarray | None = None) -> Iterator[dict]:
@@ -55,7 +60,13 @@ class SearchBatches:
             order: positions of the training images; their batches then have the positions too.
         """
         options = {"skip": skip, "augment": self.augmentation}
-        sets = {phase: images.batches(self.batch_size, seed, epoch, **options) for phase, images in self.splits.items()}
+        if self.steps_per_epoch is not None:
+            place = {"first": epoch * self.steps + skip, "steps": self.steps - skip, "augment": self.augmentation}
+            sets = {phase: images.stream(self.batch_size, seed, **place) for phase, images in self.splits.items()}
+        else:
+            sets = {
+                phase: images.batches(self.batch_size, seed, epoch, **options) for phase, images in self.splits.items()
+            }
         if order is not None:
             train = self.train.batches(self.batch_size, seed, epoch, **options, order=order)
             sets["weights"] = self._with_positions(train, order[skip * self.batch_size :])

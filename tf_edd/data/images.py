@@ -16,6 +16,7 @@ from tf_edd.data.sources import PARALLEL_CALLS, Source
 from tf_edd.errors import UserError
 from tf_edd.runtime.record import KIND
 
+_STREAMED = 2**31 - 1  # the epoch of a stream in the seed of its augmentation: no search has so many
 _MOST_CLASSES = 20  # classes that are named in a dry run
 
 
@@ -104,14 +105,63 @@ class Images:
         """
         self._check(batch_size, drop_remainder, seed=seed, epoch=epoch, skip=skip)
         key = (seed, epoch, self._stream)
+        sequence = order if order is not None else key if shuffle else None
+
+        def raw(**options):
+            return self._source.batches(batch_size, sequence, skip, drop_remainder, **options)
+
+        return self._finished(raw, key, skip, augment)
+
+    def stream(
+        self,
+        batch_size: int,
+        seed: int,
+        first: int,
+        steps: int,
+        augment: Sequence[Augmentation] | None = None,
+    ) -> tf.data.Dataset:
+        """Normalized batches of an endless sequence, pass after pass over the images, each in a random order.
+
+        No image is left out: a batch may hold images of two passes, and of more where it is larger than the data. Batch
+        b is a pure function of batch size, seed, augmentations and b.
+
+        Args:
+            batch_size: Images per batch, over all replicas.
+            seed: Seed of the orders and of the augmentation.
+            first: Number of the first batch, from 0.
+            steps: How many batches.
+            augment: See `batches`.
+
+        Returns:
+            A dataset of (float32 [B, H, W, C], int32 labels [B]).
+
+        Raises:
+            UserError: See `batches`.
+        """
+        self._check(batch_size, drop_remainder=False, seed=seed, first=first)
+
+        def raw(**options):
+            return self._source.stream(batch_size, lambda number: (seed, number, self._stream), first, steps, **options)
+
+        return self._finished(raw, (seed, _STREAMED, self._stream), first, augment)
+
+    def _finished(self, raw, key, first: int, augment) -> tf.data.Dataset:
+        """The batches that `raw` makes, augmented and normalized.
+
+        Args:
+            raw: `read=...` of the source, if any -> raw batches.
+            key: Seeds the augmentation.
+            first: Number of the first batch.
+            augment: See `batches`.
+        """
         words = tf.constant(key, tf.int64)
         readers, augmentations = self._divide(as_augmentations(augment))
         options = {"read": self._reader(readers, words)} if readers else {}
-        sequence = order if order is not None else key if shuffle else None
-        raw = self._source.batches(batch_size, sequence, skip, drop_remainder, **options)
         finish = self._finisher(augmentations)
-        finished = raw.enumerate(skip).map(
-            lambda index, batch: finish(index, *batch, words), PARALLEL_CALLS, deterministic=True
+        finished = (
+            raw(**options)
+            .enumerate(first)
+            .map(lambda index, batch: finish(index, *batch, words), PARALLEL_CALLS, deterministic=True)
         )
         return finished.prefetch(4).with_options(_options())
 

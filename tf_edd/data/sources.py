@@ -14,6 +14,8 @@ from tf_edd.data.decoding import decode, resize_and_crop
 from tf_edd.data.stratified import stratified_order
 from tf_edd.errors import require_one_of, require_positive
 
+PassKey = Callable[[int], Sequence[int]]
+
 
 class Source(Protocol):
     """Raw images that can be read in batches and divided."""
@@ -48,6 +50,19 @@ class Source(Protocol):
                 `decoding.resize_and_crop`; only with `decodes`.
         """
 
+    def stream(
+        self, batch_size: int, pass_key: PassKey, first: int, batches: int, read: Callable | None = None
+    ) -> tf.data.Dataset:
+        """A stretch of an endless sequence of images, pass after pass over all of them without a gap.
+
+        Args:
+            batch_size: Images per batch.
+            pass_key: Number of a pass, from 0 -> the key of its order, see `batches`.
+            first: Number of the first batch, from 0.
+            batches: How many; all are full, and one may hold images of several passes.
+            read: See `batches`; the position counts from the first image of the first pass.
+        """
+
     def partition(self, counts: Sequence[int], seed: int) -> tuple[list["Source"], list[str]]:
         """Disjoint random parts of these sizes, and a SHA-256 of what each holds.
 
@@ -75,6 +90,18 @@ def _order(size, key) -> np.ndarray:
     if isinstance(key, np.ndarray):
         return key
     return np.arange(size) if key is None else key_rng(key).permutation(size)
+
+
+def stream_passes(size: int, first: int, images: int) -> range:
+    """Numbers of the passes over `size` images that hold the images number `first` to `first` + `images` - 1."""
+    return range(first // size, -(-(first + images) // size))
+
+
+def _stream_order(size: int, pass_key: PassKey, first: int, images: int) -> np.ndarray:
+    """Positions of `images` images of an endless sequence of passes, from image number `first` on."""
+    passes = stream_passes(size, first, images)
+    start = first - passes.start * size
+    return np.concatenate([_order(size, pass_key(number)) for number in passes])[start : start + images]
 
 
 def index_parts(labels, counts, seed, stratified) -> list[np.ndarray]:
@@ -164,6 +191,10 @@ class ArraySource:
         rows = self._rows[_order(self.size, key)][skip * batch_size :]
         return tf.data.Dataset.from_tensor_slices(rows).batch(batch_size, drop_remainder).map(self._gather)
 
+    def stream(self, batch_size, pass_key, first, batches, read=None) -> tf.data.Dataset:
+        order = _stream_order(self.size, pass_key, first * batch_size, batches * batch_size)
+        return self.batches(batch_size, order, drop_remainder=True)
+
     def partition(self, counts, seed) -> tuple[list["ArraySource"], list[str]]:
         """Disjoint random parts, and the SHA-256 of the row numbers of each."""
         parts = [self._rows[part] for part in index_parts(self.known_labels, counts, seed, self._stratified)]
@@ -212,9 +243,16 @@ class FileSource:
 
     def batches(self, batch_size, key=None, skip=0, drop_remainder=False, read=None) -> tf.data.Dataset:
         order = _order(self.size, key)[skip * batch_size :]
+        return self._read(order, skip * batch_size, read).batch(batch_size, drop_remainder)
+
+    def stream(self, batch_size, pass_key, first, batches, read=None) -> tf.data.Dataset:
+        order = _stream_order(self.size, pass_key, first * batch_size, batches * batch_size)
+        return self._read(order, first * batch_size, read).batch(batch_size, drop_remainder=True)
+
+    def _read(self, order, first: int, read) -> tf.data.Dataset:
         files = tf.data.Dataset.from_tensor_slices((self.paths[order], self.labels[order]))
         contents = files.map(lambda path, label: (tf.io.read_file(path), label), PARALLEL_CALLS, deterministic=True)
-        return decoded(self, contents, skip * batch_size, read).batch(batch_size, drop_remainder)
+        return decoded(self, contents, first, read)
 
     def partition(self, counts, seed) -> tuple[list["FileSource"], list[str]]:
         """Disjoint random parts, and the SHA-256 of the row numbers of each."""
@@ -263,10 +301,18 @@ class EncodedSource:
         return self.labels[self.rows]
 
     def batches(self, batch_size, key=None, skip=0, drop_remainder=False, read=None) -> tf.data.Dataset:
-        rows = self.rows[_order(self.size, key)][skip * batch_size :]
+        order = _order(self.size, key)[skip * batch_size :]
+        return self._read(order, skip * batch_size, read).batch(batch_size, drop_remainder)
+
+    def stream(self, batch_size, pass_key, first, batches, read=None) -> tf.data.Dataset:
+        order = _stream_order(self.size, pass_key, first * batch_size, batches * batch_size)
+        return self._read(order, first * batch_size, read).batch(batch_size, drop_remainder=True)
+
+    def _read(self, order, first: int, read) -> tf.data.Dataset:
+        rows = self.rows[order]
         order = tf.data.Dataset.from_tensor_slices((rows, self.labels[rows]))
         records = order.map(lambda row, label: (tf.gather(self.encoded, row), label))
-        return decoded(self, records, skip * batch_size, read).batch(batch_size, drop_remainder)
+        return decoded(self, records, first, read)
 
     def partition(self, counts, seed) -> tuple[list["EncodedSource"], list[str]]:
         """Disjoint random parts with the same share of each class, and the SHA-256 of the row numbers of each."""

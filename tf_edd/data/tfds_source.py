@@ -1,6 +1,7 @@
 """Raw images from the records of a prepared TFDS data set."""
 
 import dataclasses
+import functools
 import hashlib
 from typing import ClassVar
 
@@ -9,7 +10,7 @@ import tensorflow as tf
 import tensorflow_datasets as tfds
 from absl import logging
 
-from tf_edd.data.sources import EncodedSource, decoded, digest, index_parts, key_rng
+from tf_edd.data.sources import EncodedSource, decoded, digest, index_parts, key_rng, stream_passes
 from tf_edd.errors import UserError
 
 
@@ -59,8 +60,17 @@ class TfdsSource:
                 f"in_memory = True, or sample images uniformly. Received: {self.builder.name}"
             )
         records = self._records(key).skip(skip * batch_size)
-        stored_shape = self.builder.info.features[self.keys[0]].shape
-        return decoded(self, records, skip * batch_size, read, stored_shape).batch(batch_size, drop_remainder)
+        return self._decoded(records, skip * batch_size, read).batch(batch_size, drop_remainder)
+
+    def stream(self, batch_size, pass_key, first, batches, read=None) -> tf.data.Dataset:
+        images = batches * batch_size
+        passes = stream_passes(self.size, first * batch_size, images)
+        records = functools.reduce(tf.data.Dataset.concatenate, [self._records(pass_key(number)) for number in passes])
+        records = records.skip(first * batch_size - passes.start * self.size).take(images)
+        return self._decoded(records, first * batch_size, read).batch(batch_size, drop_remainder=True)
+
+    def _decoded(self, records, first: int, read) -> tf.data.Dataset:
+        return decoded(self, records, first, read, self.builder.info.features[self.keys[0]].shape)
 
     def _records(self, key):
         seed = None if key is None else int(key_rng(key).integers(2**31))
