@@ -203,7 +203,7 @@ def _guard(main: Callable[[], None], resumable: bool = False) -> int:
         main()
     except UserError as error:
         sys.stderr.write(f"error: {_GIN_CONTEXT.sub('', str(error))}\n")
-        return 2
+        return error.status
     except termination.Stopped as end:
         sys.stderr.write(f"\n{end.message(resumable)}\n")
         return end.status

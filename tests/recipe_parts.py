@@ -88,7 +88,9 @@ DEFAULTS = {
     "weight_gradient_clip": 5.0,
     "arch_gradient_clip": None,
     "skip_unused": False,
+    "stopper": None,
     "warmup_epochs": 0,
+    "ticks": None,  # the temperature follows the entropy after each epoch, Algorithm 2
     "num_validated_paths": 4,
     "variance_draws": 10,
     "entropy_gain": 0.06,  # lambda: the row of Tables 1 and 7
@@ -107,6 +109,7 @@ DEFAULTS = {
     "arch/Adam.weight_decay": 1e-3,
     "arch_rate": "@arch/ConstantRate()",
     "arch/ConstantRate.value": 3e-4,
+    "arch_rate_cap": None,
     "search.epochs": "%epochs",
 }
 STEP = {
@@ -119,7 +122,10 @@ LOGITS = STEP | {
     "Method.regularizers": "@regularizers()",
     "Method.arch_optimizer": "%arch_optimizer",
     "Method.arch_rate": "%arch_rate",
+    "Method.arch_rate_cap": "%arch_rate_cap",
+    "Method.stopper": "%stopper",
     "Method.warmup_epochs": "%warmup_epochs",
+    "Method.ticks": "%ticks",
     "Method.logit_init_scale": 1e-3,  # section 2.2: samples of N(0, 1) scaled by 1e-3
     "Method.entropy_temperature": None,
 }

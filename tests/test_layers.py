@@ -31,6 +31,7 @@ LAYERS = (
     "regularizers",
     "samplers",
     "selectors",
+    "stoppers",
     "steps",
     # programs
     "actions",

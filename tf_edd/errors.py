@@ -8,8 +8,13 @@ from collections.abc import Collection
 class UserError(ValueError):
     """Something the user gave cannot be used; the message says what was expected and what was received.
 
-    The launch programs print the message alone, without a traceback, and exit with status 2.
+    The launch programs print the message alone, without a traceback, and exit with this status.
+
+    Attributes:
+        status: Of the program, 2.
     """
+
+    status = 2
 
 
 def require_count(least: int = 1, note: str = "", **values) -> None:

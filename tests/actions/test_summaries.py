@@ -1,10 +1,11 @@
 import io
 import json
 import re
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from fake_search import RECORD, advance, begin, metrics_at, new_state, probabilities, resumed, two_kinds
+from fake_search import RECORD, STEPS, advance, begin, metrics_at, new_state, probabilities, resumed, two_kinds
 from PIL import Image
 from tensorboard.backend.event_processing.plugin_event_accumulator import EventAccumulator
 from tensorboard.plugins.custom_scalar import layout_pb2
@@ -173,6 +174,27 @@ def test_an_epoch_done_again_after_a_kill_stands_there_once(tmp_path):
     assert [step for step, _ in scalars(read(tmp_path / "discretized"), "accuracy/search")] == [1, 2, 3]
     assert len(strings(events, "gin/config")) == len(strings(events, "about")) == 1
     assert len(events.Tensors("_hparams_/session_start_info")) == 1
+
+
+def test_ticks_stand_at_their_steps_and_once_after_a_kill(tmp_path):
+    state = new_state(tmp_path)
+    state.batches = SimpleNamespace(steps=STEPS)
+    first = TensorBoard().begin(state)
+    state.ticks += [{"step": step, "entropy": 1.0 / step, "temperature": 0.1 / step} for step in (4, 9)]
+    advance(state, [first])
+    saved = json.loads(json.dumps(state.state_dict()))
+    state.ticks.append({"step": 12, "entropy": 7.0, "temperature": 7.0})
+    advance(state, [first])  # killed here
+
+    state = resumed(saved, state)
+    state.batches = SimpleNamespace(steps=STEPS)
+    second = TensorBoard().begin(state)
+    state.ticks.append({"step": 16, "entropy": 0.25, "temperature": 0.125})
+    advance(state, [second])
+    second.end(state)
+    events = read(tmp_path / "ticks")
+    assert scalars(events, "search/entropy") == [(4, 0.25), (9, pytest.approx(1 / 9)), (16, 0.25)]
+    assert [step for step, _ in scalars(events, "search/temperature")] == [4, 9, 16]
 
 
 def test_a_kill_in_the_first_epoch_leaves_one_configuration(tmp_path):

@@ -42,6 +42,7 @@ from tf_edd.selectors import EvolutionarySearch, FinalSize, RandomSearch, SizeLi
 from tf_edd.spaces import CellSpec, Edge, Space
 from tf_edd.steps import FirstOrder, SampledPaths, SecondOrder
 from tf_edd.steps.step import LOGIT_PARTS
+from tf_edd.stoppers import HealthyCell
 from tf_edd.training.recipe import TrainingRecipe
 
 
@@ -278,6 +279,10 @@ SELECTORS = [
     Row("random search", lambda: RandomSearch(18)),
 ]
 
+# ------------------------------------------------------------------------------------------------------------- stoppers
+
+STOPPERS = [Row("healthy cell", lambda: HealthyCell(0.4, patience=2))]
+
 # ----------------------------------------------------------------------------------------------------------- operations
 
 
@@ -392,6 +397,7 @@ PARTS = [
     *PATH_SAMPLERS,
     *IMAGE_SAMPLERS,
     *SELECTORS,
+    *STOPPERS,
     *OPTIMIZERS,
     *ACTIONS,
     *STEPS,

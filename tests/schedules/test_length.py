@@ -28,14 +28,14 @@ class Given:
     def init(self):
         return self.first
 
-    def update(self, state, epoch, mean_entropy):
-        assert state == self.first[0] and epoch == 1
+    def update(self, state, tick, mean_entropy):
+        assert state == self.first[0] and tick == 1
         return self.second
 
 
 @pytest.mark.parametrize("schedule", [Given(), Given(({"x": [1, 2.5]}, 3)), EntropyDecay(), LinearTemperature(4)])
 def test_a_state_of_plain_numbers_and_a_temperature_pass(schedule):
-    check_temperature("Method.temperature", schedule, 4, 0)
+    check_temperature("Method.temperature", schedule, 4)
 
 
 WRONG = [
@@ -58,7 +58,7 @@ WRONG = [
 def test_another_state_or_temperature_is_refused(name, given):
     told = r"^Method.temperature must give a state \(a dict of plain numbers\) and a positive temperature. Received: "
     with pytest.raises(UserError, match=told):
-        check_temperature("Method.temperature", Given(**{name: given}), 4, 0)
+        check_temperature("Method.temperature", Given(**{name: given}), 4)
 
 
 def listed(epoch):

@@ -41,6 +41,8 @@ def test_all_missing_parts_are_named():
         {"arch_optimizer": optimizers.Adam()},
         {"regularizers": (SelfDistillation(),)},
         {"warmup_epochs": 1},
+        {"ticks": 3},
+        {"arch_rate_cap": 0.1},
         {"entropy_temperature": 1.0},
     ],
 )
@@ -54,7 +56,8 @@ def test_a_part_that_the_step_does_not_take_is_refused(changes):
     "changes, told",
     [
         ({"warmup_epochs": -1}, "warmup_epochs=-1"),
-        ({"warmup_epochs": 1.5}, "warmup_epochs=1.5"),
+        ({"ticks": 0}, "ticks must be an integer of at least 1 or None"),
+        ({"arch_rate_cap": 0.0}, "arch_rate_cap must be a positive number or None"),
         ({"logit_init_scale": 0.0}, "logit_init_scale=0.0"),
         ({"entropy_temperature": -1.0}, "entropy_temperature must be a positive number or None"),
     ],
@@ -65,11 +68,27 @@ def test_values_out_of_range_are_refused(changes, told):
 
 
 def test_a_search_in_which_nothing_moves_is_refused():
-    method(warmup_epochs=EPOCHS - 1).check(EPOCHS)
-    with pytest.raises(UserError, match=f"at most epochs - 1 = {EPOCHS - 1}"):
+    method(warmup_epochs=EPOCHS - 0.5).check(EPOCHS)
+    with pytest.raises(UserError, match=f"warmup_epochs must be below epochs = {EPOCHS}"):
         method(warmup_epochs=EPOCHS).check(EPOCHS)
     with pytest.raises(UserError, match=f"acts in none of the {EPOCHS} epochs"):
         method(regularizers=(SelfDistillation(warmup_epochs=EPOCHS),)).check(EPOCHS)
+
+
+def test_the_rate_of_the_logits_is_capped_in_units_of_the_temperature():
+    """min(0.1, 0.5 t), with t above and below 0.2."""
+    rates = {"weight_rate": schedules.ConstantRate(0.3), "arch_rate": schedules.ConstantRate(0.1)}
+    assert method(**rates).rates(0, 1e-3) == {"weights": 0.3, "arch": 0.1}
+    capped = method(**rates, arch_rate_cap=0.5)
+    assert capped.rates(0, 1.0) == {"weights": 0.3, "arch": 0.1}
+    assert capped.rates(0, 1e-3) == {"weights": 0.3, "arch": 5e-4}
+
+
+def test_rates_follow_a_fraction_of_an_epoch():
+    """Half a cosine from 1 to 0 over 4 epochs: cos(pi / 8)^2 = 0.853553 at the first, half way at the second."""
+    found = method(weight_rate=schedules.CosineRate(1.0, 4))
+    assert found.rates(1, 1.0)["weights"] == pytest.approx(0.8535534) == found.rates(1.0, 1.0)["weights"]
+    assert 0.5 < found.rates(1.5, 1.0)["weights"] < 0.8535534
 
 
 def test_lists_become_tuples_and_nothing_can_be_set():

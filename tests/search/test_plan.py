@@ -42,7 +42,7 @@ class Heating:
     def init(self):
         return {}, 0.0
 
-    def update(self, state, epoch, mean_entropy):
+    def update(self, state, tick, mean_entropy):
         return {}, 1.0
 
 
@@ -96,6 +96,9 @@ def test_schedules_of_the_right_length_and_of_none_pass():
         method(**warm, temperature=LinearTemperature(epochs)).check(7)
     with pytest.raises(UserError, match="Method.temperature must last"):
         method(**warm, temperature=LinearTemperature(6)).check(7)
+    method(**warm, ticks=6, temperature=LinearTemperature(6)).check(7)
+    with pytest.raises(UserError, match="Method.temperature must last"):
+        method(**warm, ticks=6, temperature=LinearTemperature(7)).check(7)
 
 
 def test_a_new_search_is_traced_once_before_its_folder_and_a_resumed_one_is_not(tmp_path, monkeypatch):

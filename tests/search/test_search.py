@@ -227,7 +227,7 @@ def test_dry_run_tells_the_composition_and_writes_nothing(tmp_path):
     text = run(folder, warmup_epochs=1, dry_run=True)
     rows = {line.split("  ")[0].strip(): line.split("  ", 1)[1].strip() for line in text.splitlines()}
     assert rows["steps"] == f"{EPOCHS} epochs x {STEPS} steps of {BATCH} + {BATCH} images"
-    assert rows["warmup"] == "the weights alone in the first 1 epoch"
+    assert rows["warmup"] == f"the weights alone in the first {STEPS} steps"
     assert rows["space"].startswith("tiny, 4 architectures") and " MiB per replica" in rows["activations"]
     assert rows["classes"].startswith("0: 142, 1: 146, ") and rows["test images"] == "359"  # of 178, 182, 1797 digits
     assert not folder.exists()

@@ -8,7 +8,8 @@ from absl import logging
 from tf_edd.actions.action import Action, RunningAction
 from tf_edd.actions.records import rounded
 from tf_edd.actions.search_state import SearchState
-from tf_edd.architectures.genotype import COLLAPSE_OPERATIONS, Genotype
+from tf_edd.architectures.collapse import Overtaken, overtaken
+from tf_edd.architectures.genotype import COLLAPSE_OPERATIONS
 from tf_edd.errors import require_count, require_positive, require_share
 from tf_edd.part import part
 from tf_edd.runtime.file_names import GENOTYPES
@@ -54,14 +55,12 @@ class _CollapseWatch(RunningAction):
     def epoch(self, state: SearchState, metrics: dict[str, float]) -> None:
         if not state.learns_logits:
             return
+        found = overtaken(state.genotype, state.space, self._max_share)
+        self._warned &= {"unchanged", *map(_place, found)}  # warned again only after it has stopped
         for operation in COLLAPSE_OPERATIONS:
-            shares = [(cell_type, *_share(state.genotype, operation, cell_type)) for cell_type in _judged(state)]
-            begun = [
-                (cell_type, taken, edges)
-                for cell_type, taken, edges in shares
-                if self._begins((operation, cell_type), taken > self._max_share * edges)
-            ]
+            begun = [share for share in found if share.operation == operation and _place(share) not in self._warned]
             if begun:
+                self._warned.update(map(_place, begun))
                 logging.warning(_collapsed(state, operation, begun))
         epochs = unchanged_epochs(_recorded(state))
         if self._begins("unchanged", epochs >= self._patience):
@@ -101,28 +100,18 @@ def _differs(probs: dict[str, np.ndarray], last: dict[str, np.ndarray]) -> bool:
     return any(not np.array_equal(probs[cell_type], last[cell_type]) for cell_type in probs.keys() & last.keys())
 
 
-def _judged(state: SearchState) -> list[str | None]:
-    """All cell types together (None), and each of several; not the single edges of a chain."""
-    cell_types = [cell_type for cell_type, _ in state.genotype.cells]
-    return [None, *cell_types] if len(cell_types) > 1 and not state.space.is_chain else [None]
+def _place(share: Overtaken) -> tuple[str, str | None]:
+    """What a warning is about: operation and cell type."""
+    return share.operation, share.cell_type
 
 
-def _share(genotype: Genotype, operation: str, cell_type: str | None) -> tuple[int, int]:
-    """Edges with this operation, and all edges."""
-    return genotype.count(operation, cell_type), len(genotype.operations(cell_type))
-
-
-def _collapsed(state: SearchState, operation: str, shares) -> str:
-    """The warning for these shares: (type or None, edges with the operation, edges)."""
-    parts = [
-        f"{taken} of {edges} edges" + (f" of cell {cell_type!r}" if cell_type else "")
-        for cell_type, taken, edges in shares
-    ]
+def _collapsed(state: SearchState, operation: str, shares: Sequence[Overtaken]) -> str:
+    """The warning for these shares of an operation."""
     return (
-        f"Epoch {state.epoch}: {operation} takes {', '.join(parts)}, the cell may be collapsing ({state.genotype}). "
-        "To try: a temperature that falls more slowly (EntropyDecay.entropy_gain), a lower architecture learning "
-        "rate, epochs at the start in which only the weights learn (Method.warmup_epochs), or a clip on the "
-        f"architecture gradient. {GENOTYPES} keeps the cells of earlier epochs"
+        f"Epoch {state.epoch}: {operation} takes {', '.join(map(str, shares))}, the cell may be collapsing "
+        f"({state.genotype}). To try: a temperature that falls more slowly (EntropyDecay.entropy_gain), a lower "
+        "architecture learning rate, epochs at the start in which only the weights learn (Method.warmup_epochs), or a "
+        f"clip on the architecture gradient. {GENOTYPES} keeps the cells of earlier epochs"
     )
 
 

@@ -11,6 +11,7 @@ from tf_edd.spaces.space import CellSpec, Space
 
 SUPERNET, DISCRETIZED = "", "discretized"  # the runs, as folders within that of the search
 RUNS = (SUPERNET, DISCRETIZED)
+TICKS = "ticks"  # the run of a search with `Method.ticks`, whose x axis is the step
 ACCURACY = "accuracy/search"  # of both runs: two lines of one chart
 
 _PLACES = {

@@ -31,12 +31,15 @@ class SearchState:
         sums: per tag the sum over the finished steps of this epoch.
         temperature: of the epoch under way.
         temperature_state: of the schedule.
+        ticks: one dict for each tick so far, of step, entropy and the temperature from there on; only where
+            `Method.ticks` is given, else the epochs tell.
         logits: cell type -> architecture logits [E, O] at the end of the last epoch.
         probs: cell type -> noise-free weights of the candidates [E, O] at the end of the last epoch.
         genotype: the cell of the last epoch (`Step.validate`); with a selector, after the last epoch, the selected one.
         history: one flat dict for each finished epoch.
         seconds: spent in training and evaluation, over all processes that continued this search.
         selects: whether a selector chooses the genotype after the last epoch.
+        verdict: what `results.json` says of the stopper's verdict, where there is one.
         selection: what `results.json` says of the selector's choice; actions may add to it at the end. None before, and
             without a selector.
     """
@@ -57,15 +60,17 @@ class SearchState:
     sums: dict[str, float] = dataclasses.field(default_factory=dict)
     temperature: float = 1.0
     temperature_state: dict[str, float] = dataclasses.field(default_factory=dict)
+    ticks: list[dict] = dataclasses.field(default_factory=list)
     logits: dict[str, np.ndarray] = dataclasses.field(default_factory=dict)
     probs: dict[str, np.ndarray] = dataclasses.field(default_factory=dict)
     genotype: Genotype | None = None
     history: list[dict] = dataclasses.field(default_factory=list)
     seconds: float = 0.0
     selects: bool = False
+    verdict: dict | None = None
     selection: dict | None = None
 
-    _SAVED = ("epoch", "position", "step", "sums", "temperature", "temperature_state", "history", "seconds")
+    _SAVED = ("epoch", "position", "step", "sums", "temperature", "temperature_state", "history", "seconds", "ticks")
 
     def state_dict(self) -> dict:
         """What a checkpoint keeps; floats survive JSON exactly."""
@@ -75,5 +80,5 @@ class SearchState:
     def load_state_dict(self, state: dict) -> None:
         """Takes a saved state; logits and probabilities follow from the restored variables."""
         for name in self._SAVED:
-            setattr(self, name, state[name])
+            setattr(self, name, state.get(name, []) if name == "ticks" else state[name])
         self.genotype = Genotype.from_json(state["genotype"], "checkpoint") if state["genotype"] else None

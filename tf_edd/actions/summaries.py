@@ -53,6 +53,8 @@ class TensorBoard(Action):
       `search_cell/drawing/<cell_type>`, texts `about`, `genotype` and `gin/config` (`record` for a search from Python).
       A chain of blocks is one picture, its type is `network`.
     - `discretized/`: `accuracy/search` of the discretized network.
+    - `ticks/`, where `Method.ticks` is given: `search/entropy` and `search/temperature` at each tick; the x axis is the
+      step.
     - a layout of the Custom Scalars page, and the record of the search as a row of the HParams page.
 
     The names of the metrics in `genotypes.jsonl` become tags by `actions.event_tags`. A resumed search replaces what a
@@ -93,7 +95,21 @@ class _EventFiles(RunningAction):
                 _write_images("heat_map", pictures.draw_probabilities(state.probs, state.space, small=True))
                 drawings = pictures.draw_architecture(state.genotype, state.space, state.probs, small=True)
                 _write_images("drawing", drawings)
+            self._write_ticks(state)
             _flush(self._writers)
+
+    def _write_ticks(self, state: SearchState) -> None:
+        """The ticks of an epoch, against the step."""
+        if not state.ticks:
+            return
+        before = (state.epoch - 1) * state.batches.steps
+        ticks = [tick for tick in state.ticks if tick["step"] > before]
+        if ticks and event_tags.TICKS not in self._writers:
+            self._writers[event_tags.TICKS] = open_events(state.folder / event_tags.TICKS, before + 1)
+        for tick in ticks:
+            with self._writers[event_tags.TICKS].as_default(step=tick["step"]):
+                for name in ("entropy", "temperature"):
+                    tf.summary.scalar(f"search/{name}", tick[name])
 
     def end(self, state: SearchState) -> None:
         with writing(state.folder):

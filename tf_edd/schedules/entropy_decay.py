@@ -12,17 +12,17 @@ from tf_edd.schedules.temperature import TemperatureState
 class EntropyDecay:
     """EDD, Algorithm 2: d^exp follows the entropy of the probabilities, and t follows d^exp.
 
-    After epoch k, with d^(0) = 0:
+    At tick k, after epoch k in the paper, with d^(0) = 0:
         d^(k) = lambda (1 - rho) E(H(beta)) + rho d^(k-1)         (Eq. 14)
         t^(k) = E(a) / ln(exp(E(a)/t_0) + k d^(k))                (Eq. 15)
-    Epoch 1 runs at t_0, epoch k + 1 at t^(k).
+    Until tick 1 the search runs at t_0, between ticks k and k + 1 at t^(k).
 
     Attributes:
         entropy_gain: lambda > 0 (0.06, 0.12 and 0.24 in Tables 5 and 6).
         momentum: rho in [0, 1).
         initial_temperature: t_0.
         logit_scale: E(a), fixed at the start. Scale it with the standard deviation of the initial logits.
-        first_epoch: The k of the first epoch in Eq. 15, 1 or 0. With 0 the second epoch runs at t_0 as well.
+        first_epoch: The k of the first tick in Eq. 15, 1 or 0. With 0 the temperature stays at t_0 up to tick 2.
 
     Raises:
         UserError: A value out of range, or a t_0 so small that exp(E(a)/t_0) overflows.
@@ -50,7 +50,7 @@ class EntropyDecay:
         excess = excess_of(self.initial_temperature, self.logit_scale)
         return {"exp_increment": 0.0, "exp_temperature": 1 + excess}, self.initial_temperature
 
-    def update(self, state: TemperatureState, epoch: int, mean_entropy: float) -> tuple[TemperatureState, float]:
+    def update(self, state: TemperatureState, tick: int, mean_entropy: float) -> tuple[TemperatureState, float]:
         """First d^exp (Eq. 14), then t (Eq. 15), as in Algorithm 2.
 
         Raises:
@@ -61,6 +61,6 @@ class EntropyDecay:
             raise UserError(f"Expected a mean entropy of at least 0 nats. Received: mean_entropy={mean_entropy!r}")
         entropy = max(float(mean_entropy), 0.0)
         increment = self.entropy_gain * (1 - self.momentum) * entropy + self.momentum * state["exp_increment"]
-        k = epoch - 1 + self.first_epoch
+        k = tick - 1 + self.first_epoch
         excess = excess_of(self.initial_temperature, self.logit_scale) + k * increment
         return {"exp_increment": increment, "exp_temperature": 1 + excess}, temperature_of(excess, self.logit_scale)

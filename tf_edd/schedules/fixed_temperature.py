@@ -48,8 +48,8 @@ class FixedSchedule:
     def init(self) -> tuple[TemperatureState, float]:
         return self._result(self.at(1))
 
-    def update(self, state: TemperatureState, epoch: int, mean_entropy: float) -> tuple[TemperatureState, float]:
-        return self._result(self.at(epoch + 1))
+    def update(self, state: TemperatureState, tick: int, mean_entropy: float) -> tuple[TemperatureState, float]:
+        return self._result(self.at(tick + 1))
 
     def _result(self, temperature: float) -> tuple[TemperatureState, float]:
         if self.logit_scale is None:
@@ -67,9 +67,9 @@ class _Fixed:
         """See `Temperature`."""
         return self.schedule.init()
 
-    def update(self, state: TemperatureState, epoch: int, mean_entropy: float) -> tuple[TemperatureState, float]:
+    def update(self, state: TemperatureState, tick: int, mean_entropy: float) -> tuple[TemperatureState, float]:
         """See `Temperature`; neither state nor entropy matter."""
-        return self.schedule.update(state, epoch, mean_entropy)
+        return self.schedule.update(state, tick, mean_entropy)
 
     def _set(self, **values) -> None:
         for name, value in values.items():

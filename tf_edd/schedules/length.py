@@ -61,20 +61,19 @@ def check_rate(name: str, rate, epochs: int) -> None:
             raise UserError(f"{expected}. Received: {shown(value)} for epoch {epoch}, from {shown(rate)}")
 
 
-def check_temperature(name: str, schedule, epochs: int, warmup_epochs: int) -> None:
+def check_temperature(name: str, schedule, *lengths: int) -> None:
     """Refuses what is no schedule of temperatures; it is asked for the first two.
 
     Args:
         name: Of the schedule.
         schedule: See `tf_edd.schedules.Temperature`.
-        epochs: Length of the search.
-        warmup_epochs: Those of them in which the temperature stays.
+        lengths: Those that it may have, in ticks, which are epochs where `Method.ticks` is not given.
 
     Raises:
         UserError: A temperature that is not positive, a state that is no dict of plain numbers, or a schedule of
             another length.
     """
-    check_length(name, schedule, epochs, epochs - warmup_epochs)
+    check_length(name, schedule, *lengths)
     state = _checked_state(name, schedule, schedule.init())
     _checked_state(name, schedule, schedule.update(state, 1, 1.0))
 

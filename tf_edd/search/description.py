@@ -39,7 +39,9 @@ def describe_search(plan: "SearchPlan") -> str:
         "time": "not known before it runs: the log tells the time left after each epoch (try with 1 epoch)",
     }
     if method.warmup_epochs:
-        rows["warmup"] = f"the weights alone in the first {_counted(method.warmup_epochs, 'epoch')}"
+        rows["warmup"] = f"the weights alone in the first {_counted(plan.clock.warmup_steps, 'step')}"
+    if method.ticks is not None:
+        rows["ticks"] = f"the temperature follows the entropy {_counted(method.ticks, 'time')}"
     width = max(map(len, rows))
     indented = {name: text.replace("\n", "\n" + " " * (width + 2)) for name, text in rows.items()}
     return "\n".join(f"{name:<{width}}  {text}" for name, text in indented.items())

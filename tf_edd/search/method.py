@@ -1,6 +1,7 @@
 """A search method: the composition of its parts."""
 
 import dataclasses
+import math
 
 import keras
 
@@ -14,6 +15,7 @@ from tf_edd.schedules import ConstantTemperature, Rate, Temperature, check_rate,
 from tf_edd.selectors import Selector
 from tf_edd.steps import StepPart
 from tf_edd.steps.step import LOGIT_PARTS
+from tf_edd.stoppers import Stopper
 
 
 @part(module="tf_edd.search")
@@ -29,10 +31,19 @@ class Method:
         discretizer: Weights of the candidates -> genotype.
         arch_optimizer: A Keras optimizer for the logits; each search makes a copy.
         arch_rate: Epoch (from 0) -> learning rate of the logits.
+        arch_rate_cap: The largest learning rate of the logits in units of the temperature t: the rate is min(arch_rate,
+            arch_rate_cap t), so that a step of Adam moves A/t by at most about arch_rate_cap. Without it a step at a
+            small t may undo what many have decided. None for no limit, as in the papers.
         regularizers: Terms added to the losses.
         selector: Chooses the genotype from the trained supernet after the last epoch, by the accuracy of cells on the
             validation split with inherited weights. None for the cell of the last epoch.
-        warmup_epochs: Epochs at the start in which only the weights move; logits and temperature stay.
+        stopper: Ends the search when the recorded epochs ask for it, and says which epoch's cell is the result. None
+            for all epochs, and the cell of the last.
+        warmup_epochs: Epochs at the start in which only the weights move; logits and temperature stay. A fraction is
+            rounded to whole steps.
+        ticks: How often the temperature follows the entropy, at equal distances over the architecture steps, whatever
+            an epoch is (see `search.clock.Clock`); schedules with a length count ticks then. None for a tick after each
+            epoch, as in the papers.
         entropy_temperature: Temperature of the distribution whose entropy drives the schedule; None for the current
             one. Eq. 13 reads as 1.0, the paper's text and Fig. 4 as None.
         logit_init_scale: Standard deviation of the initial logits.
@@ -50,16 +61,24 @@ class Method:
     discretizer: Discretizer = Argmax()
     arch_optimizer: keras.optimizers.Optimizer | None = None
     arch_rate: Rate | None = None
+    arch_rate_cap: float | None = None
     regularizers: tuple[Regularizer, ...] = ()
     selector: Selector | None = None
-    warmup_epochs: int = 0
+    stopper: Stopper | None = None
+    warmup_epochs: float = 0
+    ticks: int | None = None
     entropy_temperature: float | None = None
     logit_init_scale: float = 1e-3
     running_statistics: bool = False
 
     def __post_init__(self):
         object.__setattr__(self, "regularizers", tuple(self.regularizers))
-        require_count(0, warmup_epochs=self.warmup_epochs)
+        if self.warmup_epochs != 0:
+            require_positive(" or 0", warmup_epochs=self.warmup_epochs)
+        if self.arch_rate_cap is not None:
+            require_positive(" or None", arch_rate_cap=self.arch_rate_cap)
+        if self.ticks is not None:
+            require_count(note=" or None", ticks=self.ticks)
         require_positive(logit_init_scale=self.logit_init_scale)
         if self.entropy_temperature is not None:
             require_positive(" or None", entropy_temperature=self.entropy_temperature)
@@ -83,14 +102,24 @@ class Method:
         """
         if self.warmup_epochs >= epochs:
             raise UserError(
-                f"warmup_epochs must be at most epochs - 1 = {epochs - 1}: the logits have to move. "
+                f"warmup_epochs must be below epochs = {epochs}: the logits have to move. "
                 f"Received: warmup_epochs={self.warmup_epochs}"
             )
         check_active(self.regularizers, epochs)
         for name in ("weight_rate", "arch_rate"):
             if getattr(self, name) is not None:
                 check_rate(f"Method.{name}", getattr(self, name), epochs)
-        check_temperature("Method.temperature", self.temperature, epochs, self.warmup_epochs)
+        lengths = (epochs, math.ceil(epochs - self.warmup_epochs)) if self.ticks is None else (self.ticks,)
+        check_temperature("Method.temperature", self.temperature, *lengths)
+
+    def rates(self, epoch: float, temperature: float) -> dict[str, float]:
+        """Phase of a step -> learning rate, at an epoch (from 0; a fraction within one) and temperature."""
+        rates = {"weights": self.weight_rate(epoch)}
+        if self.arch_rate is not None:
+            rates["arch"] = self.arch_rate(epoch)
+            if self.arch_rate_cap is not None:
+                rates["arch"] = min(rates["arch"], self.arch_rate_cap * temperature)
+        return rates
 
     def prepared(self) -> "Method":
         """This method with optimizers of its own for one search; under float16 they scale the loss."""

@@ -12,6 +12,7 @@ from tf_edd import (  # noqa: F401
     selectors,
     spaces,
     steps,
+    stoppers,
 )
 from tf_edd.architectures import table  # noqa: F401
 from tf_edd.runtime import strategy  # noqa: F401

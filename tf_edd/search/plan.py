@@ -16,7 +16,8 @@ from tf_edd.architectures.genotype import Genotype
 from tf_edd.architectures.logits import ArchLogits
 from tf_edd.data import ImageData, as_augmentations
 from tf_edd.data.batches import SearchBatches, make_splits
-from tf_edd.errors import UserError
+from tf_edd.data.images import Images, subset
+from tf_edd.errors import UserError, require_count
 from tf_edd.evaluation.supernet_evaluator import SupernetEvaluator
 from tf_edd.networks.check_images import check_images
 from tf_edd.networks.supernet import Supernet
@@ -29,6 +30,7 @@ from tf_edd.runtime.progress import announce, describe_images
 from tf_edd.runtime.record import describe
 from tf_edd.runtime.run_numbers import run_numbers
 from tf_edd.runtime.strategy import current, has_workers, is_chief
+from tf_edd.search.clock import Clock
 from tf_edd.search.description import describe_search
 from tf_edd.search.method import Method
 from tf_edd.search.selection import select
@@ -54,6 +56,8 @@ class SearchRun:
         checkpointer: where to.
         checkpoint_steps: checkpoint also after every so many steps of an epoch; None for no such checkpoints.
         chief: whether this process writes.
+        clock: of the warm-up and of the temperature.
+        measured: images on which the accuracies of an epoch are measured, but for the last.
         finishers: what comes after the last epoch and may set the state's genotype, such as a selector's choice.
     """
 
@@ -67,6 +71,8 @@ class SearchRun:
     checkpointer: Checkpointer
     checkpoint_steps: int | None
     chief: bool
+    clock: Clock
+    measured: Images
     finishers: Sequence[Callable[["SearchRun"], None]] = ()
 
     @property
@@ -88,6 +94,7 @@ class SearchPlan:
         splits: which images they are.
         epochs: length of the search.
         rematerialize: see `search`.
+        measured: images on which the accuracies of an epoch are measured, but for the last.
         seed: of the search.
         record: every part and setting that decides a number; the actions do not, so they may change on a resume.
     """
@@ -99,12 +106,26 @@ class SearchPlan:
     splits: dict
     epochs: int
     rematerialize: bool
+    measured: Images
     seed: int
     record: dict
 
     @classmethod
     def make(
-        cls, *, space, data, method, epochs, batch_size, split, augmentation, rematerialize, data_dir, seed
+        cls,
+        *,
+        space,
+        data,
+        method,
+        epochs,
+        batch_size,
+        split,
+        augmentation,
+        rematerialize,
+        data_dir,
+        seed,
+        steps_per_epoch=None,
+        measured_images=None,
     ) -> "SearchPlan":
         """Checks the arguments of `search` and loads the images.
 
@@ -112,6 +133,8 @@ class SearchPlan:
             UserError: any that cannot be used.
         """
         epochs, batch_size, seed = run_numbers(epochs, batch_size, seed)
+        if steps_per_epoch is not None:
+            require_count(note=" or None", steps_per_epoch=steps_per_epoch)
         strategy = tf.distribute.get_strategy()
         method.check(epochs)
         images, augmentation = data.load(data_dir), as_augmentations(augmentation)
@@ -119,12 +142,15 @@ class SearchPlan:
         for part in augmentation:
             part.check(images.image_shape)
         train, valid, splits = make_splits(images, split, seed)
-        batches = SearchBatches(train, valid, batch_size, augmentation, strategy, method.step.phases)
+        measured, measured_record = _measured(valid, measured_images, seed)
+        batches = SearchBatches(train, valid, batch_size, augmentation, strategy, method.step.phases, steps_per_epoch)
         if batches.steps == 0:
             sizes = ", ".join(f"{part.size:,} images for {name}" for name, part in batches.splits.items())
             raise UserError(
-                f"search.batch_size must fit into every split ({sizes}). Received: search.batch_size={batch_size}"
+                f"search.batch_size must fit into every split ({sizes}), or search.steps_per_epoch be given. "
+                f"Received: search.batch_size={batch_size}"
             )
+        Clock(epochs, batches.steps, method.warmup_epochs, method.ticks)
         method.step.check(space, batches)
         record = {
             "seed": seed,
@@ -138,12 +164,20 @@ class SearchPlan:
             "augmentation": batches.augmentation,
             "method": method,
             "rematerialize": rematerialize,
+            # left out where not given, so that the records of earlier searches still fit
+            **({} if steps_per_epoch is None else {"steps_per_epoch": steps_per_epoch}),
+            **measured_record,
         }
         described = describe(record)
         if method.selector is not None:
             selector = method.selector.prepare(space, images.image_shape, images.num_classes, seed)
             method = dataclasses.replace(method, selector=selector)
-        return cls(space, images, method, batches, splits, epochs, rematerialize, seed, described)
+        return cls(space, images, method, batches, splits, epochs, rematerialize, measured, seed, described)
+
+    @property
+    def clock(self) -> Clock:
+        """Of the warm-up and of the temperature."""
+        return Clock(self.epochs, self.batches.steps, self.method.warmup_epochs, self.method.ticks)
 
     def try_parts(self) -> None:
         """Augments one batch, and discretizes once: what these parts refuse, they refuse here.
@@ -210,6 +244,8 @@ class SearchPlan:
             checkpointer,
             checkpoint_steps,
             chief,
+            self.clock,
+            self.measured,
             (select,) if state.selects else (),
         )
 
@@ -225,11 +261,23 @@ class SearchPlan:
 
     def _trace(self, step: Step, temperature: float) -> None:
         """Traces the steps of the first epoch, and those that begin after the warmup."""
-        batches, warmup = next(self.batches.epoch(self.seed, 0, 0, step.image_order(0))), self.method.warmup_epochs
-        for epoch in sorted({0, warmup}):
-            phases = step.phases if epoch >= warmup else ("weights",)
-            index, progress = epoch * self.batches.steps, epoch / self.epochs
-            step.trace(batches, StepInfo(index, epoch, progress, temperature, phases))
+        batches, clock = next(self.batches.epoch(self.seed, 0, 0, step.image_order(0))), self.clock
+        for index in sorted({0, clock.warmup_steps}):
+            phases = ("weights",) if clock.warming_up(index) else step.phases
+            step.trace(batches, StepInfo(index, index // clock.steps, index / clock.total_steps, temperature, phases))
+
+
+def _measured(valid: Images, count: int | None, seed: int) -> tuple[Images, dict]:
+    """The images on which epochs are measured, and what the record says of them."""
+    if count is None:
+        return valid, {}
+    require_count(note=" or None", measured_images=count)
+    if count > valid.size:
+        raise UserError(
+            f"search.measured_images must be at most the {valid.size:,} images of the validation split. "
+            f"Received: measured_images={count}"
+        )
+    return subset(valid, count, seed)[0], {"measured_images": count}
 
 
 def _checkpointer(state, method: Method, logits, step: Step, chief: bool) -> Checkpointer:

@@ -63,13 +63,16 @@ class SearchResult:
 
 def results(state: SearchState) -> dict:
     """The content of `results.json`; all of it but the record of a selection is about one cell."""
-    metrics = {tag: value for tag, value in state.history[-1].items() if isinstance(value, float)}
+    row = state.history[-1 if state.verdict is None else state.verdict["epoch"] - 1]
+    metrics = {tag: value for tag, value in row.items() if isinstance(value, float)}
     found = {
         "genotype": str(state.genotype),
         "epochs": state.epochs,
         "seconds": state.seconds,
         "devices": [device.name for device in tf.config.list_logical_devices()],
         "metrics": metrics,
+        **({"verdict": state.verdict} if state.verdict else {}),
+        **({"ticks": state.ticks} if state.ticks else {}),
     }
     if state.selection is None:
         return found

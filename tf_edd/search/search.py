@@ -2,9 +2,10 @@
 
     per epoch   weights on the training split, architecture on the validation split, step by step
                 weights of the candidates -> entropy, genotype; accuracy of the supernet and of the discretized network
-                temperature <- schedule(epoch, mean entropy)                            (paper, Algorithm 2)
+                temperature <- schedule(tick, mean entropy)                             (paper, Algorithm 2)
                 actions: TensorBoard, genotypes, drawings, table look-up; checkpoint
 
+The temperature has a clock of its own (`tf_edd.search.clock`): a tick after each epoch, or so many in a whole search.
 Nothing here knows the name of a method or of a space: those are parts.
 """
 
@@ -17,6 +18,7 @@ import numpy as np
 from absl import logging
 
 from tf_edd.actions import DEFAULT_ACTIONS, Action
+from tf_edd.architectures.genotype import from_text
 from tf_edd.data import Augmentation, Data
 from tf_edd.errors import require_count
 from tf_edd.part import checked
@@ -31,9 +33,10 @@ from tf_edd.runtime.strategy import has_workers, is_chief, strategy_scope
 from tf_edd.search.method import Method
 from tf_edd.search.metrics import SHOWN, add_scalars, architecture_metrics
 from tf_edd.search.plan import SearchPlan, SearchRun
-from tf_edd.search.result import SearchResult, results
+from tf_edd.search.result import PROBS, SearchResult, results
 from tf_edd.spaces import Space
 from tf_edd.steps import EpochInfo, StepInfo
+from tf_edd.stoppers import Verdict
 
 READ_STEPS = 20
 
@@ -48,6 +51,8 @@ def search(
     epochs: int,
     batch_size: int,
     split: tuple[float, float | None] = (0.5, 0.5),
+    steps_per_epoch: int | None = None,
+    measured_images: int | None = None,
     augmentation: Sequence[Augmentation | Callable] | None = (),
     actions: Sequence[Action] = DEFAULT_ACTIONS,
     rematerialize: bool = False,
@@ -70,6 +75,10 @@ def search(
         batch_size: Images per step and split, over all replicas.
         split: Images of the training and of the validation split, counts or fractions. None for the second is for
             single-level searches: one split, drawn twice in independent orders.
+        steps_per_epoch: Steps of an epoch, however many images there are: each goes on in both splits where the one
+            before has ended, and no image is left out. None for one pass over the smaller split.
+        measured_images: Images of the validation split, always the same, on which the accuracies of an epoch are
+            measured; the last epoch takes all of them, and so does None.
         augmentation: Of both splits in training, as in the reference code; evaluation takes plain images.
         actions: Called after each epoch; their order does not matter. They see the search and never change it.
         rematerialize: Run each edge again in the backward pass instead of keeping what is inside it: less memory for
@@ -92,6 +101,7 @@ def search(
         require_count(note=" or None", checkpoint_steps=checkpoint_steps)
     parts = {"space": space, "data": data, "method": method, "augmentation": augmentation, "split": split}
     sizes = {"epochs": epochs, "batch_size": batch_size, "rematerialize": rematerialize}
+    sizes |= {"steps_per_epoch": steps_per_epoch, "measured_images": measured_images}
     with strategy_scope():
         plan = SearchPlan.make(**parts, **sizes, data_dir=data_dir, seed=seed)
         plan.try_parts()
@@ -109,14 +119,14 @@ def _run(run: SearchRun) -> SearchResult:
     actions = [action.begin(state) for action in run.actions]
     progress = Progress("search", state.epochs, run.batches.steps, state.step)
     with progress, termination.finishing(not has_workers(run.batches.strategy)):
-        while state.epoch < state.epochs:
+        while state.epoch < state.epochs and _verdict(run) is None:
             began = time.perf_counter()
             _take_steps(run, progress)
             speed = progress.images_per_second
             metrics = {**_measure(run), "speed/images_per_second": speed}
             state.epoch, state.position, state.sums = state.epoch + 1, 0, {}
-            if state.epoch > run.method.warmup_epochs:
-                _update_temperature(run)
+            if tick := run.clock.tick(state.step):
+                _update_temperature(run, tick)
             metrics |= {f"arch/{name}": value for name, value in state.temperature_state.items()}
             state.seconds += time.perf_counter() - began
             metrics["speed/seconds"] = state.seconds
@@ -130,6 +140,7 @@ def _run(run: SearchRun) -> SearchResult:
             progress.end_epoch({name: metrics[tag] for name, tag in SHOWN.items()})
             if termination.requested():
                 termination.stop(state.step)
+    _take_result(run)
     for finish in run.finishers:
         finish(run)
     if run.chief:
@@ -142,22 +153,41 @@ def _run(run: SearchRun) -> SearchResult:
     return SearchResult(state.genotype, tuple(state.history), state.folder)
 
 
+def _verdict(run: SearchRun) -> Verdict | None:
+    """What the stopper says of the epochs so far."""
+    state, stopper = run.state, run.method.stopper
+    return stopper(state.history, state.space, state.epochs) if stopper is not None and state.history else None
+
+
+def _take_result(run: SearchRun) -> None:
+    """The cell of the epoch that counts, if that is not the last one."""
+    state = run.state
+    if (verdict := _verdict(run)) is not None:
+        state.verdict = verdict._asdict()
+        row = state.history[verdict.epoch - 1]
+        state.genotype = from_text(row["genotype"], state.space)
+        if PROBS in row:  # recorded by an action; the drawings show them
+            state.probs = {cell_type: np.asarray(table, np.float32) for cell_type, table in row[PROBS].items()}
+        logging.warning("The result is the cell of epoch %d of %d: %s.", verdict.epoch, state.epochs, verdict.reason)
+
+
 def _take_steps(run: SearchRun, progress: Progress) -> None:
     """The steps of an epoch that are left; their scalars are added up in `state.sums`.
 
     They are read now and then: reading makes the program wait for the device.
     """
     state, step, steps, pending = run.state, run.step, run.batches.steps, []
-    rates = {"weights": run.method.weight_rate, "arch": run.method.arch_rate}
-    for phase, optimizer in run.optimizers.items():
-        optimizer.learning_rate = rates[phase](state.epoch)
-    phases = ("weights",) if state.epoch < run.method.warmup_epochs else step.phases
+    _set_rates(run)
     order = step.image_order(state.epoch)
     for batches in run.batches.epoch(state.seed, state.epoch, state.position, order):
         done = state.step / (state.epochs * steps)
+        phases = ("weights",) if run.clock.warming_up(state.step) else step.phases
         pending.append(step(batches, StepInfo(state.step, state.epoch, done, state.temperature, phases)))
         last_scalars = pending[-1]
         state.step, state.position = state.step + 1, state.position + 1
+        if state.position < steps and (tick := run.clock.tick(state.step)):  # at the end it comes after measuring
+            _update_temperature(run, tick)
+            _set_rates(run)
         stopping, every = termination.requested(), run.checkpoint_steps
         if stopping or state.position % (every or READ_STEPS) == 0:
             add_scalars(pending, state)
@@ -170,6 +200,14 @@ def _take_steps(run: SearchRun, progress: Progress) -> None:
     add_scalars(pending, state)
 
 
+def _set_rates(run: SearchRun) -> None:
+    """The learning rates of now: they change where an epoch begins, and at ticks within it."""
+    epoch = run.clock.epoch_at(run.clock.last_change(run.state.step))
+    rates = run.method.rates(epoch, run.state.temperature)
+    for phase, optimizer in run.optimizers.items():
+        optimizer.learning_rate = rates[phase]
+
+
 def _measure(run: SearchRun) -> dict[str, float]:
     """The metrics of the epoch, by TensorBoard tag; sets the state's architecture and genotype."""
     state = run.state
@@ -179,9 +217,10 @@ def _measure(run: SearchRun) -> dict[str, float]:
     architecture = _take_architecture(run, state.temperature)
     _check_variables(run)
     epoch = EpochInfo(state.epoch, state.epochs, state.step, state.seed, run.batches, architecture)
+    images = run.batches.valid if state.epoch + 1 == state.epochs else run.measured
 
     def evaluate(probs):
-        return run.evaluate(probs, run.batches.valid, run.batches.batch_size, run.batches.strategy)
+        return run.evaluate(probs, images, run.batches.batch_size, run.batches.strategy)
 
     validation = run.step.validate(epoch, evaluate, run.method.discretizer)
     state.genotype = validation.genotype
@@ -198,13 +237,13 @@ def _take_architecture(run: SearchRun, temperature: float):
     return architecture
 
 
-def _update_temperature(run: SearchRun) -> None:
-    """The temperature of the next epoch, from the entropy of this one (paper, Algorithm 2)."""
+def _update_temperature(run: SearchRun, tick: int) -> None:
+    """The temperature after a tick, from the entropy of now (paper, Algorithm 2)."""
     state = run.state
-    probs = run.step.architecture(run.method.entropy_temperature or state.temperature).probs
-    state.temperature_state, state.temperature = run.method.temperature.update(
-        state.temperature_state, state.epoch - run.method.warmup_epochs, float(mean_entropy(probs))
-    )
+    entropy = float(mean_entropy(run.step.architecture(run.method.entropy_temperature or state.temperature).probs))
+    state.temperature_state, state.temperature = run.method.temperature.update(state.temperature_state, tick, entropy)
+    if run.method.ticks is not None:
+        state.ticks.append({"step": state.step, "entropy": entropy, "temperature": state.temperature})
 
 
 def _check_variables(run: SearchRun) -> None:

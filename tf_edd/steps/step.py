@@ -31,8 +31,11 @@ LOGIT_PARTS = (
     "temperature",
     "arch_optimizer",
     "arch_rate",
+    "arch_rate_cap",
     "regularizers",
+    "stopper",
     "warmup_epochs",
+    "ticks",
     "entropy_temperature",
     "logit_init_scale",
 )

@@ -1,0 +1,28 @@
+"""Stoppers: functions of the history, which keep the epochs that were healthy and name one that is there."""
+
+from conformance.rows import STOPPERS, each
+
+from tf_edd import spaces
+from tf_edd.stoppers import Verdict
+
+SPACE = spaces.nas_bench_201()
+CONVS = "|nor_conv_3x3~0|+|nor_conv_3x3~0|nor_conv_3x3~1|+|nor_conv_3x3~0|nor_conv_3x3~1|nor_conv_3x3~2|"
+SKIPS = CONVS.replace("nor_conv_3x3", "skip_connect")
+
+
+def history(*cells):
+    return [{"epoch": epoch, "genotype": cell} for epoch, cell in enumerate(cells, start=1)]
+
+
+@each(STOPPERS)
+def test_stoppers_let_a_healthy_search_run_to_its_end(row):
+    for count in range(1, 6):
+        assert row.build()(history(*[CONVS] * count), SPACE, 5) is None
+
+
+@each(STOPPERS)
+def test_stoppers_name_an_epoch_that_is_there_and_repeat_themselves(row):
+    rows = history(CONVS, *[SKIPS] * 4)
+    verdict = row.build()(rows, SPACE, 5)
+    assert isinstance(verdict, Verdict) and 1 <= verdict.epoch <= 5 and verdict.reason
+    assert row.build()(rows, SPACE, 5) == verdict
