@@ -18,8 +18,7 @@ setup(
     package_data={"gin_configs": ["*.gin", "**/*.gin"], "tf_edd": ["**/*.json"]},
     include_package_data=False,
     # tests/constraints_lowest.txt pins every lower bound but those of the extras benchmark and nats_bench; .ci/run
-    # installs those versions and runs the fast tests of the parts. A bound without a reason is the lowest version that
-    # was tried.
+    # installs those versions and runs the fast tests. A bound without a reason is the lowest version that was tried.
     install_requires=[
         "tensorflow>=2.20",  # 2.18 and 2.19 refuse protobuf 6
         "protobuf>=6.31.1",  # the generated code of tensorflow-metadata 1.21 needs it, its requirements do not say so

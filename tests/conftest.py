@@ -67,6 +67,6 @@ def retrained_dir(tmp_path_factory) -> Path:
 
 
 def pytest_collection_modifyitems(items):
-    """The folders with the longest tests first: what is begun last should be short, or one core waits for the other."""
-    long = {"integration", "launch", "training", "steps"}
+    """The files with the longest tests first: what is begun last should be short, or one core waits for the other."""
+    long = {"integration", "launch", "training", "steps", "conformance", "search", "test_docs.py"}
     items.sort(key=lambda item: not long & set(item.path.parts))

@@ -1,25 +1,28 @@
 """Program for test_distribution.py: five search steps on one device and on two, in a process with two logical CPUs.
 
-Writes what both reach into an .npz file: keys `<strategy>/<name>`.
+Writes what both reach into an .npz file: keys `<strategy>/<name>`, those of sampled paths `<strategy>/paths/<name>` and
+those of self-distillation `<strategy>/distilled/<name>`, beside `plain/<name>` of one device without distillation.
 """
 
+import dataclasses
 import sys
 
 import keras
 import numpy as np
 import tensorflow as tf
-from tiny_search import at_once, method, two_stages, with_candidates
+from tiny_search import at_once, method, tiny_space, with_candidates
 
 from tf_edd.architectures.genes import Genes
 from tf_edd.architectures.logits import ArchLogits
 from tf_edd.evaluation.supernet_evaluator import SupernetEvaluator
 from tf_edd.networks.supernet import Supernet
 from tf_edd.optimizers import SGD, Adam
+from tf_edd.regularizers import SelfDistillation
 from tf_edd.runtime.strategy import configure, make_strategy, replica_batches
 from tf_edd.samplers import ImportanceImages, ImportancePaths
 from tf_edd.schedules import ConstantRate
 from tf_edd.search.method import Method
-from tf_edd.spaces import Block, CellSpec, Edge, Space, darts, nas_bench_201
+from tf_edd.spaces import Block, CellSpec, Edge, Space, darts
 from tf_edd.steps import Batch, EpochInfo, FirstOrder, SampledPaths, StepInfo, StepSetup
 
 STEPS, BATCH = 5, 8
@@ -59,10 +62,17 @@ def assign_random(variables):
         variable.assign(variable + 0.01 * rng.normal(size=variable.shape).astype(np.float32))
 
 
-def run(strategy, *regularizers, space=None):
+def both_cell_types():
+    """A normal and a reduction cell of the DARTS space, with one node each."""
+    space = with_candidates(darts(4, 3, 1), ONE_OF_EACH)
+    stem, normal, reduction, *_, head = space.blocks
+    blocks = (stem, normal, reduction, dataclasses.replace(head, channels=reduction.channels))
+    return dataclasses.replace(space, blocks=blocks)
+
+
+def run(strategy, space, *regularizers):
     with strategy.scope():
         keras.utils.set_random_seed(1)
-        space = space or two_stages(nas_bench_201(4, 1))
         supernet = Supernet(space, 3, running_statistics=True)  # trains with the statistics of the batch
         supernet.build((None, 8, 8, 3))
         assign_random(supernet.trainable_variables)
@@ -130,10 +140,13 @@ def take_steps(step, strategy):
 
 if __name__ == "__main__":
     configure(precision=None, logical_cpus=2)
-    results = {}
+    results = {f"plain/{key}": value for key, value in run(make_strategy("one"), tiny_space()).items()}
     for name in ("one", "mirrored"):
-        # One strategy for both: a second one would number its collectives like the first, whose shapes are remembered.
+        # One strategy for all: a second one would number its collectives like the first, whose shapes are remembered.
         strategy = make_strategy(name)
-        found = run(strategy, space=with_candidates(darts(4, 3, 1), ONE_OF_EACH)) | run_paths(strategy)
+        found = run(strategy, both_cell_types()) | run_paths(strategy)
+        distillation = SelfDistillation(teachers=2, weight=20.0, warmup_epochs=0)  # enough to be seen in five steps
+        distilled = run(strategy, tiny_space(), distillation)
+        found |= {f"distilled/{key}": value for key, value in distilled.items()}
         results |= {f"{name}/{key}": value for key, value in found.items()}
     np.savez(sys.argv[1], **results)

@@ -228,7 +228,7 @@ if __name__ == "__main__":
 """
 BINDINGS = (
     "search.space = @tiny_space()",
-    "epochs = 6",
+    "epochs = 4",
     "search.split = (96, 96)",
     "search.batch_size = 16",
     "search.checkpoint_steps = 4",
@@ -283,8 +283,8 @@ def test_sigkill_and_sigterm_at_any_moment(tmp_path, start):
     error = reference.communicate()[1]
     assert reference.returncode == 0, error
     delay = random.Random(20)
-    # 36 steps, a checkpoint after 4, 6, 10, 12, ...
-    moments = [(4, True, signal.SIGKILL), (10, False, signal.SIGTERM), (18, True, signal.SIGKILL)]
+    # 24 steps, a checkpoint after 4, 6, 10, 12, ...
+    moments = [(4, False, signal.SIGTERM), (10, True, signal.SIGKILL)]
     killed = [
         kill(start(broken), broken, step, writing, delay.uniform(0, 0.05), number) for step, writing, number in moments
     ]
@@ -294,7 +294,7 @@ def test_sigkill_and_sigterm_at_any_moment(tmp_path, start):
     assert last.returncode == 0, error
     assert "Restored" in error
     assert outcome(broken) == outcome(whole)
-    assert len(outcome(whole)["history"]) == 6
+    assert len(outcome(whole)["history"]) == 4
     state = [files.read_json(folder / "search" / "results.json")["metrics"] for folder in (whole, broken)]
     for tag in state[0].keys() | state[1].keys():
         assert tag.startswith("speed/") or state[0][tag] == state[1][tag], tag

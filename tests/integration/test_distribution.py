@@ -14,18 +14,15 @@ from child_processes import finish, start
 HERE = Path(__file__).parent
 
 
-def on_one_and_two_devices(program, folder):
-    log = folder / "log"
-    finish([start(HERE / program, folder / "results.npz", log=log)], [log])
-    results = np.load(folder / "results.npz")
-    assert results["one/replicas"] == 1 and results["mirrored/replicas"] == 2
-    return results
-
-
 @pytest.fixture(scope="module")
 def five_steps(tmp_path_factory):
     """What five search steps reach: `one` device, and two devices with half a batch each (`mirrored`)."""
-    return on_one_and_two_devices("distributed_steps.py", tmp_path_factory.mktemp("distribution"))
+    folder = tmp_path_factory.mktemp("distribution")
+    log = folder / "log"
+    finish([start(HERE / "distributed_steps.py", folder / "results.npz", log=log)], [log])
+    results = np.load(folder / "results.npz")
+    assert results["one/replicas"] == 1 and results["mirrored/replicas"] == 2
+    return results
 
 
 @pytest.mark.slow
@@ -88,13 +85,13 @@ def test_one_trace_per_step_function(five_steps):
 
 
 @pytest.mark.slow
-def test_two_devices_reproduce_one_with_self_distillation(tmp_path):
-    distilled = on_one_and_two_devices("distributed_distillation.py", tmp_path)
+def test_two_devices_reproduce_one_with_self_distillation(five_steps):
     for what in ("weights", "logits", "averages", "scalars/loss/weights", "scalars/loss/arch"):
-        one, two, plain = (distilled[f"{name}/{what}"] for name in ("one", "mirrored", "plain"))
+        one, two, plain = (five_steps[f"{name}/{what}"] for name in ("one/distilled", "mirrored/distilled", "plain"))
         np.testing.assert_allclose(two, one, rtol=1e-5, atol=1e-5, err_msg=what)
         assert np.abs(one - plain).max() > 1e-3, what  # it was distilled
-    assert distilled["one/traces"].tolist() == distilled["mirrored/traces"].tolist() == [1, 1]
+    traces = [five_steps[f"{name}/distilled/traces"].tolist() for name in ("one", "mirrored")]
+    assert traces == [[1, 1], [1, 1]]
 
 
 def free_ports(count):
@@ -112,8 +109,8 @@ TINY = {
     "epochs": 2,
     "search.split": (64, 72),  # evaluation leaves a smaller batch out
     "search.batch_size": 16,
-    "search.space": "@two_stages()",
-    "two_stages.space": "@nas_bench_201()",
+    "search.space": "@one_cell()",
+    "one_cell.space": "@nas_bench_201()",
     "nas_bench_201.init_channels": 4,
     "Method.step": "@Kept()",
 }

@@ -7,9 +7,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from absl.testing import flagsaver
 
-from launch import common, evaluate
+from launch import evaluate
 from tf_edd.runtime import files
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -31,11 +30,10 @@ def test_prints_what_it_writes(retrained_dir, tmp_path):
     assert result["network"] == "last" and result["accuracy"] == pytest.approx(last["accuracy/test"])
 
 
-@pytest.mark.slow
-def test_a_folder_without_a_retraining_is_one_clear_error(tmp_path):
-    done = launch(f"--model_dir={tmp_path}", "--gin_file=datasets/digits.gin", cwd=tmp_path)
-    assert done.returncode == 2
-    assert "Expected the folder of a finished retraining" in done.stderr and "Traceback" not in done.stderr
+def test_a_folder_without_a_retraining_is_one_clear_error(tmp_path, called):
+    status, _, error = called(evaluate, f"--model_dir={tmp_path}", "--gin_file=datasets/digits.gin")
+    assert status == 2
+    assert "Expected the folder of a finished retraining" in error and "Traceback" not in error
 
 
 @pytest.mark.parametrize(
@@ -48,11 +46,6 @@ def test_a_folder_without_a_retraining_is_one_clear_error(tmp_path):
         (("--model_dir=" + "x" * 300,), "Expected the folder of a finished retraining"),
     ],
 )
-def test_what_is_missing_is_named(capsys, arguments, told):
-    if "saved_model" not in common.FLAGS:
-        evaluate.define_flags()
-    with flagsaver.flagsaver():
-        common.FLAGS(["program", *arguments])
-        assert common._guard(evaluate.main) == 2
-    error = capsys.readouterr().err
-    assert error.startswith(f"error: {told}") and len(error.splitlines()) == 1
+def test_what_is_missing_is_named(called, arguments, told):
+    status, _, error = called(evaluate, *arguments)
+    assert status == 2 and error.startswith(f"error: {told}") and len(error.splitlines()) == 1

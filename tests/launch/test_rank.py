@@ -13,6 +13,7 @@ import pytest
 import scipy.stats
 import tensorflow as tf
 
+from launch import rank as program
 from launch.common import recorded_config
 from tf_edd import data
 from tf_edd.analysis.ranking import ranking_cells
@@ -134,13 +135,14 @@ def test_python_needs_no_gin(searched, ranked):
 
 
 @pytest.mark.slow
-def test_validation_split_and_recalibrated_statistics(searched, ranked):
+def test_validation_split_and_recalibrated_statistics(searched, ranked, tmp_path):
+    folder = shutil.copytree(searched, tmp_path / "run")
     more = ["rank.images = 'valid'", "rank.statistics = 'recalibrated'", "rank.recalibration_batches = 2"]
     more += ["rank.batch_size = 32"]
-    other = run(searched, *more, overwrite=True)
+    other = run(folder, *more, overwrite=True)
     assert other["images"] == 64 and other["recalibration_batches"] == 2
     assert all(pair["inherited"] * 64 == pytest.approx(round(pair["inherited"] * 64)) for pair in other["pairs"])
-    assert run(searched, overwrite=True) == ranked
+    assert files.read_json(folder / "search" / "ranking.json") == other != ranked  # in its place
 
 
 def test_a_dry_run_writes_nothing(searched):
@@ -207,9 +209,8 @@ def test_the_program_prints_tau(searched, ranked, tmp_path):
     assert f"Kendall's tau: {ranked['tau']['tau']:.3f} (95% interval" in done.stdout
 
 
-@pytest.mark.slow
-def test_a_folder_without_a_search_is_one_clear_error(searched, tmp_path):
+def test_a_folder_without_a_search_is_one_clear_error(searched, tmp_path, called):
     gin_files = [f"--gin_file={name}" for name in (*FILES, "tables/nb201_rank.gin")]
-    done = launch(f"--model_dir={tmp_path}", *gin_files, f"--gin_param={table_of(searched)}", cwd=tmp_path)
-    assert done.returncode == 2 and "Traceback" not in done.stderr
-    assert "Expected the model_dir of a search" in done.stderr and not list(tmp_path.iterdir())
+    status, _, error = called(program, f"--model_dir={tmp_path}", *gin_files, f"--gin_param={table_of(searched)}")
+    assert status == 2 and "Traceback" not in error
+    assert "Expected the model_dir of a search" in error and not list(tmp_path.iterdir())

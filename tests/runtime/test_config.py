@@ -386,6 +386,34 @@ def test_macros_that_refer_to_themselves_are_one_error(bindings, names):
     assert str(error.value).endswith(names)
 
 
+@pytest.mark.parametrize(
+    "bindings, names",
+    [
+        (["ConstantRate.value = @ConstantRate()"], "@ConstantRate()"),
+        (["arch/ConstantRate.value = @ConstantRate()"], "@ConstantRate()"),
+        (["ConstantRate.value = @inner/ConstantRate()"], "@ConstantRate()"),
+        (["ConstantRate.value = [{'x': %rate}]", "rate = (1, @ConstantRate())"], "@ConstantRate()"),
+        (["ConstantRate.value = @CosineRate()", "CosineRate.base = @ConstantRate()"], "@ConstantRate(), @CosineRate()"),
+    ],
+)
+def test_parts_that_contain_themselves_are_one_error(bindings, names):
+    with pytest.raises(UserError) as error:
+        config.parse((), bindings)
+    assert str(error.value) == f"Expected parts that do not contain themselves. Received: {names}"
+
+
+@pytest.mark.parametrize(
+    "bindings",
+    [
+        ["ConstantRate.value = @inner/ConstantRate()", "inner/ConstantRate.value = 3"],  # another one of its class
+        ["ConstantRate.value = @ConstantRate"],  # the class, which is not called
+    ],
+)
+def test_a_part_in_another_of_its_class_is_no_circle(bindings):
+    gin.parse_config(bindings)
+    assert gin_graph.part_circle() == []
+
+
 @pytest.mark.parametrize("value", ["1" * 5000, "[" * 100_000 + "]" * 100_000, "(" * 300, "'" + "x" * 200_000])
 def test_values_that_python_cannot_read_are_one_short_error(value):
     with pytest.raises(UserError) as error:

@@ -207,18 +207,11 @@ for xla in ("on", "auto"):
     assert in_new_process(code, CUDA_VISIBLE_DEVICES="") == ["refused", "2", "False"]
 
 
-def test_deterministic_operations_are_switched_on():
+def test_deterministic_operations_are_switched_on_and_stay():
     code = """
 from tensorflow.python.framework import config
 print(config.is_op_determinism_enabled(), module.configure(deterministic=True).deterministic)
 print(config.is_op_determinism_enabled(), module.current().deterministic)
-"""
-    assert in_new_process(code) == ["False", "True", "True", "True"]
-
-
-def test_deterministic_operations_stay():
-    code = """
-module.configure(deterministic=True)
 print(module.configure().deterministic, module.current().record()["deterministic"])
 try:
     module.configure(xla="on")
@@ -226,7 +219,8 @@ except module.UserError as error:
     assert "XLA to be off. Received: configure.xla on in a process whose operations are deterministic" in str(error)
     print("refused", module.current().jit_compile)
 """
-    assert in_new_process(code) == ["True", "True", "refused", "False"]
+    switched_on, stay = ["False", "True", "True", "True"], ["True", "True", "refused", "False"]
+    assert in_new_process(code) == switched_on + stay
 
 
 def test_the_record_holds_what_decides_numbers():

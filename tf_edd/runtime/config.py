@@ -82,6 +82,9 @@ def parse(
             if circle := gin_graph.macro_circle():
                 names = ", ".join(f"%{name}" for name in circle)
                 raise UserError(f"Expected macros that do not refer to themselves. Received: {names}")
+            if circle := gin_graph.part_circle():
+                names = ", ".join(f"@{name}()" for name in circle)
+                raise UserError(f"Expected parts that do not contain themselves. Received: {names}")
             open_values = _drop_open_defaults(defaults)
             gin.finalize()
     except _PARSE_ERRORS as error:

@@ -49,6 +49,26 @@ def macro_circle() -> list[str]:
     return next(filter(None, map(circle, ([name] for name in macro_names()))), [])
 
 
+def part_circle() -> list[str]:
+    """Names of configurables each of which is called for a value of the one before it, the first for one of the last.
+
+    Empty if there are none. A circle of macros alone is not among them.
+    """
+    passed = set()
+
+    def circle(chain: list[Key]) -> list[Key]:
+        for node in _called_for(chain[-1]):
+            if node in chain:
+                return chain[chain.index(node) :]
+            if node not in passed and (found := circle([*chain, node])):
+                return found
+        passed.add(chain[-1])
+        return []
+
+    nodes = next(filter(None, map(circle, ([key] for key in gin_internal._CONFIG))), [])
+    return [gin_internal._REGISTRY.minimal_selector(selector) for _, selector in nodes if selector != _MACRO]
+
+
 def parameters(name: str) -> list[str]:
     """Names of the parameters of the configurable `name`."""
     return list(_signature(gin_internal._REGISTRY.get_match(name)))
@@ -113,6 +133,14 @@ def _nodes(starts: Sequence[Key], through_macros: bool = True) -> set[Key]:
         waiting += [_target(reference, node[0]) for reference in _references(values)]
         waiting += [(node[0], selector) for selector in _default_configurables(node[1])]
     return seen
+
+
+def _called_for(node: Key) -> list[Key]:
+    """The configurables that a call of this one calls for its bound values; the narrowest scope decides."""
+    values = {}
+    for key in _keys_in_scope(node):
+        values |= gin_internal._CONFIG[key]
+    return [_target(reference, node[0]) for reference in _references(values) if reference.evaluate]
 
 
 def in_its_place(key: Key, reached: set[Key]) -> str:
