@@ -23,6 +23,7 @@ CIFAR10, CIFAR100, SVHN, IMAGENET16 = (
 )
 DIGITS = data_set("@Digits()", ("@Crop()",), Crop__padding=1)
 FOLDER = data_set("@ImageFolder()", CROP_AND_FLIP, ImageFolder__image_size=(32, 32), Crop__padding=4)
+FOLDER |= {"ImageFolder.stratified": True}  # with few images a class could miss in a part
 
 
 def color_jitter(brightness=0.4, contrast=0.4, saturation=0.4, hue=0.2):
@@ -88,6 +89,7 @@ DEFAULTS = {
     "weight_gradient_clip": 5.0,
     "arch_gradient_clip": None,
     "skip_unused": False,
+    "negligible_weight": 2**-32,
     "stopper": None,
     "warmup_epochs": 0,
     "ticks": None,  # the temperature follows the entropy after each epoch, Algorithm 2
@@ -132,7 +134,8 @@ LOGITS = STEP | {
 
 
 def bilevel(part, order):
-    numbers = {"order": order, **{n: f"%{n}" for n in ("weight_gradient_clip", "arch_gradient_clip", "skip_unused")}}
+    names = ("weight_gradient_clip", "arch_gradient_clip", "skip_unused", "negligible_weight")
+    numbers = {"order": order, **{name: f"%{name}" for name in names}}
     return LOGITS | {"Method.step": f"@{part}()"} | {f"{part}.{name}": value for name, value in numbers.items()}
 
 

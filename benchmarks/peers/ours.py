@@ -1,7 +1,10 @@
 """tf_edd's own search step behind the interface of the peers."""
 
 import itertools
+import json
+from pathlib import Path
 
+import numpy as np
 import tensorflow as tf
 
 from benchmarks import setting as s
@@ -19,13 +22,36 @@ from tf_edd.steps import FirstOrder, StepInfo, StepSetup
 _SPACES = {"nas_bench_201": nas_bench_201, "darts": darts}
 
 
-def build(setting: s.Setting, precision: str, relaxation: str, rematerialize: bool = False, distilled: bool = False):
-    """The first-order step of a search, weights first, as `launch.search` runs it on one device."""
+_SMALL_SEARCH = Path(__file__).parents[1] / "small_search_probs.json"
+
+
+def build(
+    setting: s.Setting,
+    precision: str,
+    relaxation: str,
+    rematerialize: bool = False,
+    distilled: bool = False,
+    probs: str = "equal",
+    negligible_weight: float | None = None,
+):
+    """The first-order step of a search, weights first, as `launch.search` runs it on one device.
+
+    Args:
+        setting: the problem.
+        precision: as for the search.
+        relaxation: the class in `tf_edd.relaxations`.
+        rematerialize: see `Supernet`.
+        distilled: whether one teacher takes part.
+        probs: what the probabilities are: "equal", "one_hot" or "small_search" (`small_search_probs.json`).
+        negligible_weight: of the candidates that are left out; None leaves out none.
+    """
     tf.config.threading.set_intra_op_parallelism_threads(setting.cores)
     tf.config.threading.set_inter_op_parallelism_threads(setting.cores)
     with configure(precision=precision, strategy="one").strategy.scope():
         regularizers = (SelfDistillation(warmup_epochs=0),) if distilled else ()
-        search_step = _step(setting, getattr(relaxations, relaxation)(), rematerialize, regularizers)
+        options = {} if negligible_weight is None else {"skip_unused": True, "negligible_weight": negligible_weight}
+        part = FirstOrder(weight_gradient_clip=s.CLIP_NORM, **options)
+        search_step = _step(setting, part, getattr(relaxations, relaxation)(), rematerialize, regularizers, probs)
     numbers = itertools.count()
 
     def step(images, labels, valid_images, valid_labels):
@@ -39,13 +65,13 @@ def build(setting: s.Setting, precision: str, relaxation: str, rematerialize: bo
     return step
 
 
-def _step(setting: s.Setting, relaxation, rematerialize: bool, regularizers):
+def _step(setting: s.Setting, part: FirstOrder, relaxation, rematerialize: bool, regularizers, probs: str):
     space = _SPACES[setting.suite](setting.channels, setting.cells)
     supernet = Supernet(space, setting.classes, rematerialize=rematerialize)
     supernet.build((setting.batch, setting.image_size, setting.image_size, 3))
     s.check_parameters(setting, supernet.count_params())
     method = Method(
-        step=FirstOrder(weight_gradient_clip=s.CLIP_NORM),
+        step=part,
         relaxation=relaxation,
         weight_optimizer=SGD(s.LEARNING_RATE, s.MOMENTUM, nesterov=True, weight_decay=s.WEIGHT_DECAY),
         weight_rate=ConstantRate(s.LEARNING_RATE),
@@ -54,4 +80,14 @@ def _step(setting: s.Setting, relaxation, rematerialize: bool, regularizers):
         regularizers=regularizers,
     )
     logits = ArchLogits(space, seed=0, init_scale=s.LOGIT_SCALE)
+    if probs != "equal":
+        logits.variables[0].assign(np.log(_table(probs)))  # a softmax at temperature 1 gives them back
     return method.step.build(StepSetup(supernet, logits, method))
+
+
+def _table(probs: str) -> np.ndarray:
+    """The probabilities of the candidates of NAS-Bench-201, [6, 5]."""
+    if probs == "small_search":
+        return np.array(json.loads(_SMALL_SEARCH.read_text(encoding="utf-8"))["cell"])
+    chosen = [3, 2, 1, 4, 3, 2]  # each convolution on two edges, skip connection and pooling on one
+    return np.maximum(np.eye(5)[chosen], 1e-20)

@@ -352,7 +352,10 @@ ACTIONS = [
 
 STEPS = [
     Row("first order", FirstOrder),
-    Row("first order, arch first, clips, skip", lambda: FirstOrder("arch_first", 0.5, 0.01, skip_unused=True)),
+    Row(
+        "first order, arch first, clips, skip",
+        lambda: FirstOrder("arch_first", 0.5, 0.01, skip_unused=True, negligible_weight=1e-9),
+    ),
     Row("second order", SecondOrder),
     Row("second order, exact, weights first", lambda: SecondOrder("weights_first", product="exact", epsilon=0.02)),
     Row("sampled paths, uniform", lambda: SampledPaths(UniformPaths(), UniformImages(), None, 2, 2)),

@@ -10,6 +10,7 @@ from tf_edd.architectures.genes import Genes
 from tf_edd.errors import UserError
 from tf_edd.evaluation.inherited_accuracy import InheritedAccuracy
 from tf_edd.networks.supernet import Supernet
+from tf_edd.networks.unused import Unused
 from tf_edd.operations.batch_norm import BatchNorm
 from tf_edd.spaces import nas_bench_201
 
@@ -69,7 +70,7 @@ def test_averages_over_one_batch_are_its_statistics():
     for cell in CELLS:
         accuracy(cell)
         probs = {cell_type: tf.constant(table) for cell_type, table in cell.one_hot(TINY).items()}
-        outputs = [net(X, probs, training=False, skip_unused=True).numpy() for net in (batch_mode, moving)]
+        outputs = [net(X, probs, training=False, unused=Unused()).numpy() for net in (batch_mode, moving)]
         np.testing.assert_allclose(*outputs, atol=0.05 * np.abs(outputs[0]).max())
 
 

@@ -70,7 +70,7 @@ CASES = [
     ("Method.ticks = 100000", "Method.ticks must be at most the "),
     ("Method.arch_rate_cap = 0", "arch_rate_cap must be a positive number or None. Received: arch_rate_cap=0"),
     ("search.steps_per_epoch = 0", "steps_per_epoch must be an integer of at least 1 or None."),
-    ("search.measured_images = 100000", "search.measured_images must be at most the "),
+    ("search.measured_images = 0", "measured_images must be an integer of at least 1 or None."),
     ("Method.entropy_temperature = '1'", "Method.entropy_temperature must be a number or None. Received:"),
     ("Method.entropy_temperature = -1.0", "entropy_temperature must be a positive number or None. Received:"),
     ("Method.logit_init_scale = -1", "logit_init_scale must be a positive number. Received: logit_init_scale=-1"),

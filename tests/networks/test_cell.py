@@ -14,6 +14,7 @@ from tf_edd.networks.cell import SearchCell
 from tf_edd.networks.mixed_op import MixedOp
 from tf_edd.networks.stateless import SharedTraces
 from tf_edd.networks.supernet import Supernet
+from tf_edd.networks.unused import Unused
 from tf_edd.spaces import CellSpec, Edge, nas_bench_201
 
 NORM = {"affine": False, "running_statistics": False}
@@ -44,10 +45,10 @@ def run(spec, inputs, probs, **settings):
     return layer, result
 
 
-@pytest.mark.parametrize("skip_unused", [False, True])
-def test_nas_bench_201_cell_equals_numpy(skip_unused):
+@pytest.mark.parametrize("unused", [None, Unused(), Unused(forward=True)])
+def test_nas_bench_201_cell_equals_numpy(unused):
     x, probs = images(), table(6, 5)
-    layer, result = run(nas_bench_201(4, 1).cells[0], [x], probs, skip_unused=skip_unused)
+    layer, result = run(nas_bench_201(4, 1).cells[0], [x], probs, unused=unused)
     expected = numpy_cell(x, probs, iter([variable.numpy() for variable in layer.trainable_variables]))
     np.testing.assert_allclose(result, expected, rtol=1e-4, atol=1e-4)
 
@@ -142,8 +143,8 @@ class Bypass(keras.layers.Layer):
     def build(self, input_shape):
         self.mixed.build(input_shape)
 
-    def call(self, features, weights, training=False, skip_unused=False):
-        return [*self.mixed.call(features, weights, training, skip_unused), 0.5 * features["identity"]]
+    def call(self, features, weights, training=False, unused=None):
+        return [*self.mixed.call(features, weights, training, unused), 0.5 * features["identity"]]
 
     def call_single(self, value, weights, training=False):
         return self.mixed.call_single(value, weights, training) + 0.5 * value

@@ -6,6 +6,7 @@ import tensorflow as tf
 from numpy_supernet import convolve, normalize, pool_3x3, relu
 
 from tf_edd.networks.mixed_op import MixedOp
+from tf_edd.networks.unused import Unused
 from tf_edd.operations.preparations import PREPARATIONS
 from tf_edd.spaces.nas_bench_201 import PRIMITIVES
 
@@ -65,7 +66,7 @@ def test_skipping_gives_the_same_terms(weights, batch):
 
     @tf.function(input_signature=[tf.TensorSpec((batch, *X.shape[1:])), tf.TensorSpec([5])])
     def skipping(x, table):
-        return mixed.call(features(mixed, x), tf.unstack(table), training=True, skip_unused=True)
+        return mixed.call(features(mixed, x), tf.unstack(table), training=True, unused=Unused())
 
     for term, wanted in zip(skipping(X, tf.constant(weights)), call(mixed, weights), strict=True):
         np.testing.assert_allclose(term, wanted, rtol=1e-5, atol=1e-6)
@@ -78,9 +79,9 @@ def test_skipping_does_not_run_the_operation():
     assert np.isnan(call(mixed, weights)[1]).all()
     for weight in (0, 1e-10):
         weights[2] = weight
-        np.testing.assert_array_equal(call(mixed, weights, skip_unused=True)[1], 0)
+        np.testing.assert_array_equal(call(mixed, weights, unused=Unused())[1], 0)
     weights[2] = 1e-9  # above 2^-32: it counts
-    assert np.isnan(call(mixed, weights, skip_unused=True)[1]).all()
+    assert np.isnan(call(mixed, weights, unused=Unused())[1]).all()
 
 
 def test_configuration_round_trip():

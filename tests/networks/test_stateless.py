@@ -12,6 +12,7 @@ from tf_edd import spaces
 from tf_edd.networks.cell import SearchCell
 from tf_edd.networks.stateless import SharedTraces
 from tf_edd.networks.supernet import SHARED_FROM, Supernet, count_edges
+from tf_edd.networks.unused import Unused
 from tf_edd.spaces import CellSpec, Edge, Space
 
 CLASSES = 3
@@ -108,8 +109,8 @@ def test_only_supernets_of_many_edges_share():
 @pytest.mark.slow
 def test_skipping_unused_operations_with_rematerialization():
     space = SPACES["nas_bench_201"]
-    expected, _ = run(build(space, shared=False), skip_unused=True)
-    assert_close(run(build(space, rematerialize=True), skip_unused=True)[0], expected, 1e-5)
+    expected, _ = run(build(space, shared=False), unused=Unused())
+    assert_close(run(build(space, rematerialize=True), unused=Unused())[0], expected, 1e-5)
 
 
 @pytest.mark.slow
@@ -134,7 +135,7 @@ def test_only_the_single_candidate_is_run():
     assert np.isfinite(supernet(IMAGES, cell(supernet.space), training=True, single_path=True)).all()
 
 
-@pytest.mark.parametrize("options", [{"single_path": True}, {"skip_unused": True}])
+@pytest.mark.parametrize("options", [{"single_path": True}, {"unused": Unused()}])
 def test_edges_that_differ_in_the_size_of_their_maps_alone_share_no_function(options):
     space = spaces.proxyless((8, 8), (1, 2), (1, 2), stem_width=8, stem_stride=1, first_width=8, head_width=16)
     assert space.cells[0].edges == space.cells[2].edges

@@ -8,6 +8,7 @@ from numpy_supernet import forward
 
 from tf_edd.analysis.counting import count_supernet
 from tf_edd.networks.supernet import Supernet
+from tf_edd.networks.unused import Unused
 from tf_edd.spaces import nas_bench_201
 
 SPACE = nas_bench_201(4, 1)
@@ -76,7 +77,7 @@ def test_equals_an_independent_network_for_discrete_cells(seed):
     x = images(4, 8, 8, 3)
     one_hot = np.eye(5, dtype=np.float32)[np.random.default_rng(seed).integers(0, 5, 6)]
     expected = forward(x, one_hot, [variable.numpy() for variable in supernet.trainable_variables])
-    for options in ({}, {"skip_unused": True}, {"single_path": True}):
+    for options in ({}, {"unused": Unused()}, {"single_path": True}):
         result = supernet(x, {"cell": one_hot}, training=True, **options)
         np.testing.assert_allclose(result, expected, rtol=1e-4, atol=1e-4)
 
@@ -127,7 +128,7 @@ def test_skipping_unused_operations_changes_nothing():
     @tf.function
     def pass_(beta, skip):
         with tf.GradientTape() as tape:
-            outputs = supernet(x, {"cell": beta}, training=True, skip_unused=skip)
+            outputs = supernet(x, {"cell": beta}, training=True, unused=Unused() if skip else None)
             loss = tf.reduce_sum(outputs * images(8, CLASSES))
         values = [variable.value for variable in variables]
         return outputs, tape.gradient(loss, values, unconnected_gradients=tf.UnconnectedGradients.ZERO)

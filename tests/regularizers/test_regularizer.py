@@ -21,7 +21,7 @@ class Constant(Regularizer):
 
 def context(**changes):
     fields = dict.fromkeys(field.name for field in dataclasses.fields(StepContext) if field.default is not None)
-    return StepContext(**{**fields, "skip_unused": False, "progress": 0.0, **changes})
+    return StepContext(**{**fields, "unused": None, "progress": 0.0, **changes})
 
 
 def test_a_regularizer_without_a_state_needs_a_call_alone():
@@ -34,7 +34,7 @@ def test_a_regularizer_without_a_state_needs_a_call_alone():
 
 def test_a_context_begins_without_progress_and_state():
     plain = StepContext("weights", None, None, None, None, None, None, None, None)
-    assert plain.progress == 0.0 and plain.state is None and plain.skip_unused is False
+    assert plain.progress == 0.0 and plain.state is None and plain.unused is None
 
 
 def test_a_regularizer_that_overrides_nothing_says_what_is_missing():

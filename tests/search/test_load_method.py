@@ -38,6 +38,7 @@ def logits():
 
 def first_order(**changes):
     values = {"order": "weights_first", "weight_gradient_clip": 5.0, "arch_gradient_clip": None, "skip_unused": False}
+    values["negligible_weight"] = 2**-32
     return steps.FirstOrder(**{**values, **changes})
 
 

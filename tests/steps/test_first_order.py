@@ -10,6 +10,7 @@ import tensorflow as tf
 from tf_edd.architectures.logits import ArchLogits
 from tf_edd.errors import UserError
 from tf_edd.networks.supernet import Supernet
+from tf_edd.networks.unused import Unused
 from tf_edd.optimizers import SGD, Adam
 from tf_edd.regularizers import Regularizer
 from tf_edd.relaxations import Softmax, SparseNoisySoftmax
@@ -47,8 +48,8 @@ class LinearNet:
         self.trainable_variables = [self.kernel]
         self.modes = []
 
-    def __call__(self, images, probs, training, skip_unused, fixed_weights):
-        self.modes.append((training, skip_unused, fixed_weights))
+    def __call__(self, images, probs, training, unused, fixed_weights):
+        self.modes.append((training, unused, fixed_weights))
         means = tf.reduce_mean(images, [1, 2]) * 10
         table = probs["cell"]
         mixed = tf.reduce_sum(table[:3, :3] * [[1.0, 2.0, -1.0]], 0)
@@ -254,7 +255,7 @@ def test_phases_and_kinds_have_their_own_noise(eager):
             seeds.append(tuple(seed.numpy()))
             return tf.nn.softmax(logits)
 
-    def net(images, probs, training, skip_unused, fixed_weights):
+    def net(images, probs, training, unused, fixed_weights):
         return tf.zeros((8, 3)) + probs["a"][0, 0] * probs["b"][0, 1]
 
     net.trainable_variables = [keras.Variable(1.0)]
@@ -279,11 +280,25 @@ def test_one_trace_whatever_changes():
     assert [function.experimental_get_tracing_count() for function in setup.step.functions.traced.values()] == [1, 1]
 
 
-@pytest.mark.parametrize("skip_unused", [False, True])
-def test_the_weight_step_alone_leaves_operations_out_and_has_gradients_of_weights(skip_unused):
-    setup = Setup(skip_unused=skip_unused)
+@pytest.mark.parametrize(
+    "settings, weights, arch",
+    [
+        ({}, None, None),
+        ({"skip_unused": True}, Unused(2**-32), Unused(2**-32, forward=True)),
+        ({"skip_unused": True, "negligible_weight": 1e-3}, Unused(1e-3), Unused(1e-3, forward=True)),
+        ({"negligible_weight": 1e-3}, None, None),
+    ],
+)
+def test_each_step_says_what_it_leaves_out_and_has_gradients_of_its_own_variables(settings, weights, arch):
+    setup = Setup(**settings)
     setup.take()
-    assert setup.net.modes == [(True, skip_unused, False), (True, False, True)]
+    assert setup.net.modes == [(True, weights, False), (True, arch, True)]
+
+
+def test_refuses_a_threshold_at_which_a_search_would_begin_with_nothing():
+    FirstOrder(negligible_weight=0.19).check(SPACE, None)
+    with pytest.raises(UserError, match=r"below 1/5, .* Received: negligible_weight=0.2$"):
+        FirstOrder(negligible_weight=0.2).check(SPACE, None)
 
 
 @pytest.mark.parametrize(
@@ -294,6 +309,7 @@ def test_the_weight_step_alone_leaves_operations_out_and_has_gradients_of_weight
         {"weight_gradient_clip": 0.0},
         {"arch_gradient_clip": -0.1},
         {"arch_gradient_clip": float("nan")},
+        {"negligible_weight": 0},
     ],
 )
 def test_refuses_impossible_settings(wrong):
@@ -310,9 +326,9 @@ def steps_on_the_supernet(count=2, rate=0.05, optimizers=None, space=SPACE, **se
 
 @pytest.mark.slow
 def test_skipping_unused_operations_gives_the_same_search():
-    setups = []
+    setups, space = [], dataclasses.replace(SPACE, blocks=(*SPACE.blocks[:3], Block("head", 8)))  # sooner traced
     for skip_unused in (False, True):
-        setup = Setup(built_supernet(), SparseNoisySoftmax(), skip_unused=skip_unused)
+        setup = Setup(built_supernet(space), SparseNoisySoftmax(), skip_unused=skip_unused)
         setup.temperature = 1e-3  # probabilities far below float32's smallest number
         for index in range(2):
             setup.take(index)

@@ -9,9 +9,11 @@ from tiny_search import method, tiny_space
 from tf_edd.architectures.logits import ArchLogits
 from tf_edd.errors import UserError
 from tf_edd.networks.supernet import Supernet
+from tf_edd.networks.unused import Unused
 from tf_edd.optimizers import SGD, Adam
 from tf_edd.regularizers import Regularizer
 from tf_edd.relaxations import Softmax
+from tf_edd.spaces import nas_bench_201
 from tf_edd.steps import Batch, FirstOrder, SecondOrder, StepInfo, StepSetup
 
 PRODUCTS = ("finite_difference", "exact")
@@ -43,9 +45,11 @@ class SmoothNet:
         rng = np.random.default_rng(0)
         self.kernels = [keras.Variable(rng.normal(size=shape), dtype="float32") for shape in ((3, 4), (4, 3))]
         self.variables = self.trainable_variables = self.kernels
+        self.left_out = []
 
-    def __call__(self, images, probs, training, **options):
+    def __call__(self, images, probs, training, unused=None, fixed_weights=False):
         assert training
+        self.left_out.append(unused)
         a, b = probs["cell"][0, 0], probs["cell"][1, 1]
         first, second = (tf.convert_to_tensor(kernel) for kernel in self.kernels)
         hidden = tf.tanh(tf.matmul(tf.reduce_mean(images, [1, 2]) * 6, first) * (1 + a))
@@ -347,3 +351,17 @@ def test_float16_recovers_from_an_overflow(product):
         assert all(np.isfinite(value) for value in trial.take(index=index).values())
     assert 1 < float(trial.arch.scale_loss(1.0)) < 2.0**22
     assert np.isfinite(trial.table).all() and np.abs(trial.table - start).max() > 1e-3
+
+
+def test_the_weight_pass_alone_leaves_candidates_out():
+    trial = Trial(SecondOrder(skip_unused=True, negligible_weight=1e-3), smooth=True)
+    trial.take("arch")
+    assert set(trial.supernet.left_out) == {None}  # the gradients of weights and of probabilities are both in it
+    trial.supernet.left_out.clear()
+    trial.take("weights")
+    assert trial.supernet.left_out == [Unused(1e-3)]
+
+
+def test_refuses_a_threshold_at_which_a_search_would_begin_with_nothing():
+    with pytest.raises(UserError, match=r"below 1/5, .* Received: negligible_weight=0.3$"):
+        SecondOrder(negligible_weight=0.3).check(nas_bench_201(4, 1), None)

@@ -11,6 +11,7 @@ from tf_edd.data.images import Images
 from tf_edd.errors import UserError
 from tf_edd.evaluation.supernet_evaluator import SupernetEvaluator
 from tf_edd.networks.supernet import Supernet
+from tf_edd.networks.unused import Unused
 from tf_edd.operations.batch_norm import BatchNorm
 from tf_edd.runtime.strategy import replica_batches
 
@@ -109,4 +110,4 @@ class InheritedAccuracy:
         tf.distribute.get_strategy().run(self._replica, args=(images, probs))
 
     def _replica(self, images, probs):
-        self.supernet(images, probs, training=True, skip_unused=True)
+        self.supernet(images, probs, training=True, unused=Unused())

@@ -3,6 +3,7 @@
 import numpy as np
 import tensorflow as tf
 
+from tf_edd.networks.unused import Unused
 from tf_edd.runtime.strategy import replica_batches
 
 
@@ -41,7 +42,7 @@ class SupernetEvaluator:
         return strategy.reduce(tf.distribute.ReduceOp.SUM, sums, axis=None)
 
     def _replica(self, images, labels, probs, discrete):
-        outputs = self._supernet(images, probs, training=False, skip_unused=True, single_path=discrete)
+        outputs = self._supernet(images, probs, training=False, unused=Unused(), single_path=discrete)
         losses = tf.nn.sparse_softmax_cross_entropy_with_logits(labels, outputs)
         hits = tf.cast(tf.equal(tf.argmax(outputs, -1, labels.dtype), labels), tf.float32)
         return tf.stack([tf.cast(tf.size(labels), tf.float32), tf.reduce_sum(losses), tf.reduce_sum(hits)])

@@ -32,7 +32,7 @@ class SearchCell(keras.layers.Layer):
         inputs: list of the cell's `spec.num_inputs` inputs.
         weights: the probability of each edge's candidates, `weights[e][o]`, scalars.
         training: as in Keras.
-        skip_unused: whether to leave out candidates of negligible probability.
+        unused: which candidates to leave out, see `MixedOp`.
         fixed_weights: whether to leave out the gradient of the weights where TensorFlow would compute it unused.
         single_path: whether every edge has at most one candidate with a probability, of 1, which is then run alone.
     """
@@ -87,7 +87,7 @@ class SearchCell(keras.layers.Layer):
             shapes.append(self.mixed_ops[first].compute_output_shape(shapes[self.spec.edges[first].source]))
         self._nodes = shapes[self.spec.num_inputs :]
 
-    def call(self, inputs, weights, training=False, skip_unused=False, fixed_weights=False, single_path=False):
+    def call(self, inputs, weights, training=False, unused=None, fixed_weights=False, single_path=False):
         nodes = list(inputs) if self.preprocess is None else self.preprocess.call(inputs, training)
         terms = {node: [] for node in self.spec.intermediate_nodes}
         if self.spec.residual:
@@ -96,7 +96,7 @@ class SearchCell(keras.layers.Layer):
         rematerialize = self.rematerialize and training
 
         def run(e, features):
-            return bind(self.mixed_ops[e], rematerialize, fixed_weights)(features, weights[e], training, skip_unused)
+            return bind(self.mixed_ops[e], rematerialize, fixed_weights)(features, weights[e], training, unused)
 
         def run_single(e, value):
             return self.single_traces.bind_single(self.mixed_ops[e])(value, weights[e], training)

@@ -1,17 +1,18 @@
 """The mixed operation of a compound edge."""
 
+import functools
 from typing import Protocol
 
 import keras
 import tensorflow as tf
 
+from tf_edd.networks.stateless import assign_state, call_stateless, values_of
+from tf_edd.networks.unused import Unused, if_used
 from tf_edd.operations import find
 from tf_edd.operations.conv import strided_shape
 from tf_edd.operations.preparations import PREPARATIONS
 from tf_edd.operations.simple import Zero
 from tf_edd.spaces.space import Edge
-
-NEGLIGIBLE = 2.0**-32  # 256 times less than the rounding of float32, and of the gradient's other terms
 
 
 class SearchEdge(Protocol):
@@ -28,7 +29,7 @@ class SearchEdge(Protocol):
     def build(self, input_shape) -> None:
         """Builds the layer; takes the shape of the source node."""
 
-    def call(self, features, weights, training=False, skip_unused=False) -> list:
+    def call(self, features, weights, training=False, unused: Unused | None = None) -> list:
         """The terms that the edge adds to its target node, see `MixedOp`."""
 
     def call_single(self, value, weights, training=False):
@@ -65,7 +66,7 @@ class MixedOp(keras.layers.Layer):
         features: preparation name -> prepared output of the source node (see `operations.preparations`).
         weights: per candidate its probability, a scalar.
         training: as in Keras.
-        skip_unused: whether to leave out candidates of probability below `NEGLIGIBLE`, which then get no gradient.
+        unused: which candidates to leave out; None runs all of them.
 
     Raises:
         UserError: An operation that is not in the table of primitives.
@@ -97,13 +98,15 @@ class MixedOp(keras.layers.Layer):
             op.build(input_shape)
         self._sides = self.compute_output_shape(input_shape)[1:]
 
-    def call(self, features, weights, training=False, skip_unused=False):
+    def call(self, features, weights, training=False, unused=None):
         """The weighted terms, one per candidate, without `none`."""
-        skip_unused = skip_unused and None not in self._sides  # zeros of unknown size cannot stand for an operation
+        term = functools.partial(self._term, training=training)
+        known = None not in self._sides  # zeros of unknown size cannot stand for an operation
+        if unused is not None and features and known:
+            zeros = self._zeros(next(iter(features.values())))
+            term = functools.partial(self._term_if_used, training=training, zeros=zeros, unused=unused)
         return [
-            (self._term_if_used if skip_unused and op.weights else self._term)(
-                op, features[op.preparation], weight, training
-            )
+            term(op, features[op.preparation], weight)
             for op, weight in zip(self.candidates, weights, strict=True)
             if not isinstance(op, Zero)
         ]
@@ -133,15 +136,24 @@ class MixedOp(keras.layers.Layer):
     def _term(self, op, x, weight, training):
         return op.call(x, weight, training)  # not through Keras, see `SearchCell`
 
-    def _term_if_used(self, op, x, weight, training):
-        """The term, or zeros without running the operation if its weight is negligible."""
+    def _term_if_used(self, op, x, weight, training, zeros, unused):
+        # A condition computes the gradients of all it reads, asked for or not, so the others are stopped inside it.
+        def run(x, weight):
+            if not unused.forward:
+                return self._term(op, x, tf.stop_gradient(weight), training)
+            fixed = [tf.stop_gradient(value) for value in values]  # read outside of the condition
+            term, state = call_stateless(op, fixed, lambda: self._term(op, x, weight, training))
+            assign_state(op, state)
+            return term
+
+        values = values_of(op) if unused.forward else []
+        return if_used(run, x, weight, zeros, unused)
+
+    def _zeros(self, x):
+        """A term of zeros, in the precision and for the batch of x."""
         batch = x.shape[0]
         shape = (tf.shape(x)[0] if batch is None else batch, *self._sides)
-        return tf.cond(
-            weight > NEGLIGIBLE,
-            lambda: self._term(op, x, weight, training),
-            lambda: tf.ensure_shape(tf.zeros(shape, x.dtype), (batch, *self._sides)),
-        )
+        return tf.ensure_shape(tf.zeros(shape, x.dtype), (batch, *self._sides))
 
     def compute_output_shape(self, input_shape, *_, **__):
         """The shape of each term."""

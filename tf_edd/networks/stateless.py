@@ -48,7 +48,7 @@ def assign_state(layer, values) -> None:
 _ZERO = tf.UnconnectedGradients.ZERO
 
 
-def call_again(edge, features, weights, values, training, skip_unused, fixed_weights=False):
+def call_again(edge, features, weights, values, training, unused, fixed_weights=False):
     """What an edge returns; the backward pass runs it again, so that its activations are not kept.
 
     Gradients equal those of a plain call up to rounding.
@@ -59,7 +59,7 @@ def call_again(edge, features, weights, values, training, skip_unused, fixed_wei
         weights: the candidates' probabilities, [O].
         values: those of its variables.
         training: as for the edge.
-        skip_unused: as for the edge.
+        unused: as for the edge.
         fixed_weights: whether to leave out the gradient with respect to `values`.
 
     Returns:
@@ -71,7 +71,7 @@ def call_again(edge, features, weights, values, training, skip_unused, fixed_wei
     def run(arguments):
         maps = dict(zip(names, arguments[1:inputs], strict=True))
         scalars = tf.unstack(arguments[0])
-        return call_stateless(edge, arguments[inputs:], lambda: edge.call(maps, scalars, training, skip_unused))
+        return call_stateless(edge, arguments[inputs:], lambda: edge.call(maps, scalars, training, unused))
 
     def wanted(index, argument):
         return argument.dtype.is_floating and (index < inputs or not fixed_weights)
@@ -113,12 +113,12 @@ class SharedTraces:
     def bind(self, edge, rematerialize=False, fixed_weights=False):
         """`edge.call`, by way of the function that all edges like this one share."""
 
-        def call(features, weights, training, skip_unused):
+        def call(features, weights, training, unused):
             # Replicas cannot meet inside a function; what a condition assigns cannot be handed out of it.
-            if replicas() > 1 or (skip_unused and state_of(edge)):
-                return run_edge(edge, rematerialize, fixed_weights)(features, weights, training, skip_unused)
+            if replicas() > 1 or (unused is not None and state_of(edge)):
+                return run_edge(edge, rematerialize, fixed_weights)(features, weights, training, unused)
             sizes = [(name, features[name].shape[1:]) for name in sorted(features)]
-            function = self._function(edge, sizes, training, skip_unused, rematerialize, fixed_weights)
+            function = self._function(edge, sizes, training, unused, rematerialize, fixed_weights)
             terms, state = function(features, tf.stack(weights), values_of(edge))
             assign_state(edge, state)
             return terms
@@ -154,16 +154,16 @@ class SharedTraces:
             self._functions[key] = tf.function(function, autograph=False, experimental_attributes={"_noinline": True})
         return self._functions[key]
 
-    def _function(self, edge, sizes, training, skip_unused, rematerialize, fixed_weights):
+    def _function(self, edge, sizes, training, unused, rematerialize, fixed_weights):
         def shared(features, weights, values):
             if fixed_weights:
                 values = [tf.stop_gradient(value) for value in values]
             if rematerialize:
-                return call_again(edge, features, weights, values, training, skip_unused, fixed_weights)
+                return call_again(edge, features, weights, values, training, unused, fixed_weights)
             scalars = tf.unstack(weights)
-            return call_stateless(edge, values, lambda: edge.call(features, scalars, training, skip_unused))
+            return call_stateless(edge, values, lambda: edge.call(features, scalars, training, unused))
 
-        return self._shared(edge, sizes, (training, skip_unused, rematerialize, fixed_weights), shared)
+        return self._shared(edge, sizes, (training, unused, rematerialize, fixed_weights), shared)
 
 
 def run_edge(edge, rematerialize=False, fixed_weights=False):
@@ -171,11 +171,11 @@ def run_edge(edge, rematerialize=False, fixed_weights=False):
     if not rematerialize:
         return edge.call
 
-    def call(features, weights, training, skip_unused):
-        skip_unused = skip_unused and not state_of(edge)  # what a condition assigns cannot be handed out of it
+    def call(features, weights, training, unused):
+        unused = None if state_of(edge) else unused  # what a condition assigns cannot be handed out of it
         values = values_of(edge)
         terms, state = call_again(
-            edge, features, tf.stack(weights), values, training, skip_unused, fixed_weights=fixed_weights
+            edge, features, tf.stack(weights), values, training, unused, fixed_weights=fixed_weights
         )
         assign_state(edge, state)
         return terms

@@ -35,14 +35,14 @@ class Supernet(keras.Model):
         images: [B, H, W, channels] float, normalized.
         probs: cell type -> probabilities [E, O] float32.
         training: as in Keras.
-        skip_unused: whether to leave out candidates whose probability is below 2^-32. Outputs and the gradients of the
-            weights are the same in float32; the gradient of such a probability is missing, so this is not for the
-            architecture step. Several replicas run all candidates: TensorFlow cannot synchronize batch norms inside a
-            condition.
+        unused: which candidates to leave out, None for none. With `Unused()`, those of a probability of at most 2^-32,
+            outputs and gradients are the same in float32, but for the gradient of such a probability, which is zero;
+            `Unused(forward=True)` has it too. Several replicas run all candidates: TensorFlow cannot synchronize batch
+            norms inside a condition.
         fixed_weights: whether nobody asks for the gradient of the weights, as in the architecture step. Functions that
             edges share would compute it all the same.
         single_path: whether every row of `probs` has a single 1 or is zero; those candidates alone are then run.
-            Cheaper than `skip_unused`, in memory too; nothing is rematerialized. Several replicas run all candidates.
+            Cheaper than `unused`, in memory too; nothing is rematerialized. Several replicas run all candidates.
     """
 
     def __init__(
@@ -96,17 +96,17 @@ class Supernet(keras.Model):
             shapes[index] = layer.compute_output_shape(sources)
         self.built = True
 
-    def call(self, images, probs, training=False, skip_unused=False, fixed_weights=False, single_path=False):
+    def call(self, images, probs, training=False, unused=None, fixed_weights=False, single_path=False):
         """Logits [B, num_classes] float32."""
         weights = {cell_type: _scalars(table) for cell_type, table in _tables(self.space, probs).items()}
-        skip_unused, single_path = skip_unused and replicas() == 1, single_path and replicas() == 1
+        unused, single_path = (unused, single_path) if replicas() == 1 else (None, False)
         outputs = {-1: tf.cast(images, self.compute_dtype)}
         for index, block, wire, layer in self._walk():
             inputs = [outputs[source] for source in wire.sources]
             if block.role != "cell":
                 outputs[index] = layer.call(inputs[0], training=training)
             else:
-                options = {"skip_unused": skip_unused, "fixed_weights": fixed_weights, "single_path": single_path}
+                options = {"unused": unused, "fixed_weights": fixed_weights, "single_path": single_path}
                 outputs[index] = layer.call(inputs, weights[block.cell], training, **options)
         return outputs[index]
 

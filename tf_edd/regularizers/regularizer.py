@@ -8,6 +8,7 @@ from typing import Any
 import tensorflow as tf
 
 from tf_edd.errors import UserError
+from tf_edd.networks.unused import Unused
 
 PHASES = ("weights", "arch")
 
@@ -26,7 +27,7 @@ class StepContext:
         supernet: The network.
         temperature: Scalar.
         seed: int32 [2], the same on all replicas.
-        skip_unused: Whether a forward pass that needs no gradient of `probs` may leave candidates out.
+        unused: Which candidates a forward pass that needs no gradient may leave out, None for none.
         state: What `Term.tensors` has read.
         progress: The share of the search that is done, a scalar from 0 to 1.
         fixed_weights: Whether the gradient of the supernet's weights is not needed, so that edges may leave it out.
@@ -41,7 +42,7 @@ class StepContext:
     supernet: Callable
     temperature: tf.Tensor
     seed: tf.Tensor
-    skip_unused: bool = False
+    unused: Unused | None = None
     state: Any = None
     progress: tf.Tensor | float = 0.0
     fixed_weights: bool = False

@@ -166,7 +166,7 @@ class DistillationTerm(Term):
         """The outputs [b, classes] of a teacher; what it would assign to moving averages is dropped."""
         probs = {cell_type: self._relaxation.mean(table, temperature) for cell_type, table in logits.items()}
         # `fixed_weights` as for the student: edges of one shape share the functions that it has anyhow.
-        options = {"skip_unused": context.skip_unused, "fixed_weights": context.fixed_weights}
+        options = {"unused": context.unused, "fixed_weights": context.fixed_weights}
         outputs, _ = call_stateless(
             self._supernet, values, lambda: self._supernet(context.images, probs, training=True, **options)
         )

@@ -5,6 +5,8 @@ from typing import ClassVar
 
 import tensorflow as tf
 
+from tf_edd.errors import UserError, require_positive
+from tf_edd.networks.unused import NEGLIGIBLE, Unused
 from tf_edd.part import part
 from tf_edd.steps.alternation import PHASES, Alternation, check_alternation
 from tf_edd.steps.plumbing import Pass, relaxed, step_context, supernet_loss
@@ -23,12 +25,15 @@ class FirstOrder:
         order: "weights_first" (NAS-Bench-201's DARTS-V1) or "arch_first" (DARTS).
         weight_gradient_clip: Largest global norm of the weight gradient, None for no limit.
         arch_gradient_clip: The same for the logits (the "clip" row of the paper's Table 1).
-        skip_unused: In the weight pass do not run candidates whose probability is below 2^-32, as a small temperature
-            makes most of them. The update is the same and cheaper; tracing takes longer. Moving averages, where the
-            supernet keeps them, do not move in candidates that are left out.
+        skip_unused: Leave out candidates of negligible probability, as a small temperature makes most of them: in the
+            weight pass they are not run, in the architecture pass they are run forward only. Tracing takes longer.
+            Moving averages, where the supernet keeps them, do not move in candidates that are not run.
+        negligible_weight: The largest probability that is negligible. At 2^-32 the updates are the same in float32. A
+            larger one leaves out more and is an approximation: such a candidate adds nothing to its node. With several
+            replicas nothing is left out. It must be below the probability 1 / O that O candidates begin with.
 
     Raises:
-        UserError: An unknown order, or a clip that is not positive.
+        UserError: An unknown order, a clip or negligible_weight that is not positive, or (from `check`) one too large.
 
     Source: https://github.com/quark0/darts, `cnn/architect.py`, `_backward_step`.
     """
@@ -37,6 +42,7 @@ class FirstOrder:
     weight_gradient_clip: float | None = 5.0
     arch_gradient_clip: float | None = None
     skip_unused: bool = False
+    negligible_weight: float = NEGLIGIBLE
 
     phases: ClassVar[tuple[str, ...]] = PHASES
     takes: ClassVar[tuple[str, ...]] = LOGIT_PARTS
@@ -44,21 +50,34 @@ class FirstOrder:
 
     def __post_init__(self):
         check_alternation(self.order, self.weight_gradient_clip, self.arch_gradient_clip)
+        require_positive(negligible_weight=self.negligible_weight)
 
     def check(self, space, batches) -> None:
-        """Accepts every space and all images."""
+        """Accepts all images, and every space whose candidates do not begin with a negligible probability."""
+        check_negligible(self.negligible_weight, space)
 
     def build(self, setup: StepSetup) -> Alternation:
         """The step of one search."""
+        unused = Unused(self.negligible_weight) if self.skip_unused else None
         passes = {
-            "weights": functools.partial(weight_pass, setup, self.skip_unused),
-            "arch": functools.partial(arch_pass, setup, self.skip_unused),
+            "weights": functools.partial(weight_pass, setup, unused),
+            "arch": functools.partial(arch_pass, setup, unused),
         }
         clips = {"weights": self.weight_gradient_clip, "arch": self.arch_gradient_clip}
         return Alternation(setup, passes, self.order, clips)
 
 
-def weight_pass(setup: StepSetup, skip_unused: bool, batches, info, terms) -> Pass:
+def check_negligible(negligible_weight: float, space) -> None:
+    """Raises UserError where equal probabilities of the candidates of an edge would be negligible."""
+    candidates = max(count for _, count in space.logit_shapes.values())
+    if negligible_weight * candidates >= 1:
+        raise UserError(
+            f"negligible_weight must be below 1/{candidates}, the probability that each of {candidates} candidates "
+            f"begins with. Received: negligible_weight={negligible_weight!r}"
+        )
+
+
+def weight_pass(setup: StepSetup, unused: Unused | None, batches, info, terms) -> Pass:
     """Loss of the training batch and its gradient with respect to the weights."""
     images, labels, _ = batches["weights"]
     logits = setup.logits.tensors()
@@ -67,11 +86,11 @@ def weight_pass(setup: StepSetup, skip_unused: bool, batches, info, terms) -> Pa
     with tf.GradientTape(watch_accessed_variables=False) as tape:
         tape.watch(variables)
         context = step_context("weights", setup, images, labels, logits, probs, info)
-        loss, accuracy, scaled = supernet_loss(context, setup.method.weight_optimizer, terms, skip_unused)
+        loss, accuracy, scaled = supernet_loss(context, setup.method.weight_optimizer, terms, unused)
     return Pass(loss, accuracy, tape.gradient(scaled, variables, unconnected_gradients=ZERO))
 
 
-def arch_pass(setup: StepSetup, skip_unused: bool, batches, info, terms) -> Pass:
+def arch_pass(setup: StepSetup, unused: Unused | None, batches, info, terms) -> Pass:
     """Loss of the validation batch and its gradient with respect to the logits."""
     images, labels, _ = batches["arch"]
     logits = setup.logits.tensors()
@@ -79,5 +98,5 @@ def arch_pass(setup: StepSetup, skip_unused: bool, batches, info, terms) -> Pass
         tape.watch(logits)
         probs = relaxed(setup.method.relaxation, logits, info)
         context = step_context("arch", setup, images, labels, logits, probs, info)
-        loss, accuracy, scaled = supernet_loss(context, setup.method.arch_optimizer, terms, skip_unused)
+        loss, accuracy, scaled = supernet_loss(context, setup.method.arch_optimizer, terms, unused)
     return Pass(loss, accuracy, tape.gradient(scaled, list(logits.values()), unconnected_gradients=ZERO))

@@ -9,6 +9,7 @@ import tensorflow as tf
 from tf_edd.architectures.logits import ArchLogits
 from tf_edd.networks.stateless import call_stateless
 from tf_edd.networks.supernet import Supernet
+from tf_edd.networks.unused import Unused
 from tf_edd.optimizers.gradients import share_of_accuracy, share_of_mean
 from tf_edd.regularizers import Regularizer, StepContext, Term
 from tf_edd.relaxations import Relaxation
@@ -107,28 +108,33 @@ def step_context(
     )
 
 
-def supernet_loss(context: StepContext, optimizer, terms: Sequence = (), skip_unused: bool = False):
+def supernet_loss(context: StepContext, optimizer, terms: Sequence = (), unused: Unused | None = None):
     """Cross entropy of the supernet and its regularizers, on one replica.
 
     Args:
         context: of the pass; its `outputs` and `state` are filled in here.
         optimizer: scales the loss under float16.
         terms: (term, what its `tensors` has read).
-        skip_unused: see `FirstOrder`; the logits learn from candidates of weight 0 too, so not in their pass.
+        unused: which candidates are left out, None for none. The logits learn from those too, so their pass runs them
+            forward, and all of them backward if the context asks for the gradient of the weights as well.
 
     Returns:
         This replica's share of the loss, of the accuracy, and of the loss scaled for the optimizer.
     """
-    options = {
-        "skip_unused": skip_unused and context.phase == "weights",
-        "fixed_weights": context.fixed_weights,
-    }
+    options = {"unused": _left_out(context, unused), "fixed_weights": context.fixed_weights}
     outputs = context.supernet(context.images, context.probs, training=True, **options)
     loss = share_of_mean(tf.nn.sparse_softmax_cross_entropy_with_logits(context.labels, outputs))
     replicas = tf.distribute.get_replica_context().num_replicas_in_sync
     for term, state in terms:
-        loss += term(dataclasses.replace(context, outputs=outputs, skip_unused=skip_unused, state=state)) / replicas
+        loss += term(dataclasses.replace(context, outputs=outputs, unused=unused, state=state)) / replicas
     return loss, share_of_accuracy(context.labels, outputs), optimizer.scale_loss(loss)
+
+
+def _left_out(context: StepContext, unused: Unused | None) -> Unused | None:
+    """What the supernet leaves out of a pass whose gradients are asked for."""
+    if unused is None or context.phase == "weights":
+        return unused
+    return unused._replace(forward=True) if context.fixed_weights else None
 
 
 def with_weights(supernet: Supernet, weights: Sequence[tf.Tensor], function: Callable):

@@ -8,10 +8,11 @@ import keras
 import tensorflow as tf
 
 from tf_edd.errors import UserError, require_one_of, require_positive
+from tf_edd.networks.unused import NEGLIGIBLE, Unused
 from tf_edd.optimizers import LooksAhead, unscaled
 from tf_edd.part import part
 from tf_edd.steps.alternation import PHASES, Alternation, check_alternation
-from tf_edd.steps.first_order import weight_pass
+from tf_edd.steps.first_order import check_negligible, weight_pass
 from tf_edd.steps.plumbing import Pass, relaxed, step_context, summed, supernet_loss, with_weights
 from tf_edd.steps.step import LOGIT_PARTS, StepSetup
 
@@ -42,13 +43,14 @@ class SecondOrder:
         weight_gradient_clip: Largest global norm of the weight gradient, None for no limit.
         arch_gradient_clip: The same for the logits.
         skip_unused: See `FirstOrder`; it concerns the weight pass alone.
+        negligible_weight: See `FirstOrder`.
         product: "finite_difference" (two passes more; kinks such as the ReLU's between its two points are errors), or
             "exact" by double back-propagation (more memory; every operation needs a second derivative).
         epsilon: Length of the finite difference in the space of the weights.
 
     Raises:
-        UserError: An unknown order or product, a clip or epsilon that is not positive, or (from `build`) a weight
-            optimizer that cannot look ahead.
+        UserError: An unknown order or product, a number that is not positive, (from `check`) a negligible_weight too
+            large, or (from `build`) a weight optimizer that cannot look ahead.
 
     Source: Liu et al., "DARTS: Differentiable Architecture Search", arXiv 1806.09055;
     https://github.com/quark0/darts, `cnn/architect.py`, `_backward_step_unrolled`.
@@ -58,6 +60,7 @@ class SecondOrder:
     weight_gradient_clip: float | None = 5.0
     arch_gradient_clip: float | None = None
     skip_unused: bool = False
+    negligible_weight: float = NEGLIGIBLE
     product: str = "finite_difference"
     epsilon: float = 0.01
 
@@ -68,10 +71,11 @@ class SecondOrder:
     def __post_init__(self):
         check_alternation(self.order, self.weight_gradient_clip, self.arch_gradient_clip)
         require_one_of(PRODUCTS, product=self.product)
-        require_positive(epsilon=self.epsilon)
+        require_positive(epsilon=self.epsilon, negligible_weight=self.negligible_weight)
 
     def check(self, space, batches) -> None:
-        """Accepts every space and all images."""
+        """Accepts all images, and every space whose candidates do not begin with a negligible probability."""
+        check_negligible(self.negligible_weight, space)
 
     def build(self, setup: StepSetup) -> Alternation:
         """The step of one search."""
@@ -81,8 +85,9 @@ class SecondOrder:
                 "SecondOrder needs a weight optimizer with `values_after`, such as tf_edd.optimizers.SGD. Received: "
                 f"{type(optimizer).__module__}.{type(optimizer).__name__}"
             )
+        unused = Unused(self.negligible_weight) if self.skip_unused else None
         passes = {
-            "weights": functools.partial(weight_pass, setup, self.skip_unused),
+            "weights": functools.partial(weight_pass, setup, unused),
             "arch": functools.partial(arch_pass, setup, self),
         }
         clips = {"weights": self.weight_gradient_clip, "arch": self.arch_gradient_clip}
