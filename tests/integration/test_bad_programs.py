@@ -49,7 +49,9 @@ RETRAIN = [
     ("TrainingRecipe.weight_gradient_clip = 0", "weight_gradient_clip must be a positive number or None."),
     ("TrainingRecipe.extra_augmentation = @Cutout()", "TrainingRecipe.extra_augmentation must be a list of"),
     ("TrainingRecipe.extra_augmentation = [@Cutout]", "TrainingRecipe.extra_augmentation must be a list of"),
-    ("retrain.batch_size = 100000", "batch_size must not exceed the 1438 images. Received: batch_size=100000"),
+    ("retrain.batch_size = 100000", "batch_size must not exceed the 1438 images, unless steps_per_epoch is given. Rec"),
+    ("retrain.steps_per_epoch = 'a'", "retrain.steps_per_epoch must be an integer or None. Received:"),
+    ("retrain.patience = 5", "patience needs held-out training images, such as valid = 0.1"),
     ("retrain/SGD.momentum = '0.9'", "SGD.momentum must be a number. Received: momentum='0.9'"),
 ]
 

@@ -29,3 +29,14 @@ def test_without_held_out_images_there_is_no_line_for_them():
     row = {"loss/train": 1.0, "accuracy/train": 0.5, "loss/test": 1.0, "accuracy/test": 0.5}
     _, accuracy = draw_curves([{"epoch": 1, **row}]).axes
     assert [line.get_label() for line in accuracy.get_lines()] == ["train", "test"]
+
+
+def test_the_chosen_epoch_is_a_line_with_the_test_result_on_it():
+    history = [{"epoch": epoch, "loss/valid": 1 / epoch, "accuracy/valid": 0.5} for epoch in (1, 2, 3)]
+    for kind, axes in zip(
+        ("loss", "accuracy"), draw_curves(history, 2, {"loss/test": 0.7, "accuracy/test": 0.6}).axes, strict=True
+    ):
+        line, point = axes.get_lines()[-2:]
+        assert line.get_xdata() == [2, 2] and point.get_label() == "test, epoch 2"
+        assert (point.get_xdata(), point.get_ydata()) == ([2], [{"loss": 0.7, "accuracy": 0.6}[kind]])
+    assert [line.get_label() for line in draw_curves(history, 3).axes[0].get_lines()] == ["valid"]

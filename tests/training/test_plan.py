@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import re
 
 import keras
 import numpy as np
@@ -48,6 +49,10 @@ def test_dry_run_returns_sizes_and_writes_nothing(tmp_path):
         ({"batch_size": 5000}, "batch_size must not exceed the 1438 images"),
         ({"epochs": 0}, "epochs"),
         ({"epochs": 2.5}, "epochs must be an integer"),
+        ({"steps_per_epoch": 0}, "steps_per_epoch must be an integer of at least 1 or None"),
+        ({"valid": 0.1, "patience": 0}, "patience must be an integer of at least 1 or None"),
+        ({"patience": 5}, "patience needs held-out training images, such as valid = 0.1"),
+        ({"dry_run": "sizes"}, "dry_run must be one of False, True, 'timed'"),
         ({"valid": 1.5}, "valid"),
         ({"valid": 1438}, "valid"),
         ({"valid": np.int64(1438)}, "valid"),
@@ -72,6 +77,33 @@ def test_refuses_values_out_of_range(changes, message, tmp_path):
 @pytest.mark.parametrize("valid", [np.int64(100), np.int32(100), np.float32(100 / 1438)])
 def test_numpy_numbers_hold_out_as_many_images(valid, tmp_path):
     assert run(tmp_path / "run", dry_run=True, valid=valid)["valid"] == 100
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"epochs": 12, "steps_per_epoch": 33}, "396 steps are few: .*2,000 .*epochs = 61, or .*epoch = 167"),
+        ({"epochs": 10, "steps_per_epoch": 40}, None),
+        ({"epochs": 3}, "33 steps are few: .*2,000 .*epochs = 182, or steps_per_epoch = 667"),
+    ],
+)
+def test_too_few_steps_are_told_with_how_many_it_takes(changes, told, tmp_path):
+    """The shortest training of NAS-Bench-201 has 12 epochs of 196 steps."""
+    assert plans.LEAST_STEPS <= plans.USUAL_STEPS <= 12 * 196
+    summary = run(tmp_path / "run", dry_run=True, batch_size=128, **changes)
+    assert summary["steps"] == summary["epochs"] * summary["steps_per_epoch"]
+    found = summary.get("few_steps")
+    assert found is None if told is None else re.match(told, found)
+
+
+def test_the_training_warns_of_too_few_steps_too(tmp_path, monkeypatch):
+    logged = []
+    monkeypatch.setattr(plans.logging, "warning", lambda *message: logged.append(message[0] % message[1:]))
+    monkeypatch.setattr(plans, "build_final_network", lambda *given, **named: (_ for _ in ()).throw(InterruptedError))
+    for steps in (2, 1000):
+        with pytest.raises(InterruptedError):
+            run(tmp_path, steps_per_epoch=steps)
+    assert len(logged) == 1 and logged[0].startswith("6 steps are few")
 
 
 def black(side, classes):

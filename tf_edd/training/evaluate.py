@@ -49,7 +49,8 @@ def evaluate(
 
     Returns:
         loss, accuracy, top_5_accuracy (None with five classes or fewer), class_accuracy (name -> accuracy, None for
-        a class without test images), images, data, network.
+        a class without test images), images, data, network; of a retrained network also its epoch, by what it was
+        chosen, and when the training ended.
 
     Raises:
         UserError: No trained network, another data set, or a folder that holds no exported model.
@@ -61,13 +62,14 @@ def evaluate(
         images = data.load(data_dir)
         images.log_notes()
         if saved_model is not None:
-            scores = score_saved_model(saved_model, images, batch_size)
+            scores, about = score_saved_model(saved_model, images, batch_size), {}
         elif model_dir is not None:
-            check_data(read_results(model_dir), images)
-            scores = score_network(load_trained(model_dir, which), images, batch_size)
+            results = read_results(model_dir)
+            check_data(results, images)
+            scores, about = score_network(load_trained(model_dir, which), images, batch_size), choice(results, which)
         else:
             raise UserError("Expected a model_dir or a saved_model to evaluate. Received: neither")
-        result = _result(scores, images, str(saved_model) if saved_model is not None else which)
+        result = {**_result(scores, images, str(saved_model) if saved_model is not None else which), **about}
         if model_dir is not None and is_chief(tf.distribute.get_strategy()):
             _write(model_dir, saved_model, result)
         return result
@@ -96,6 +98,16 @@ def read_results(model_dir) -> dict:
     if missing := {"data", "epochs", *RECORDED[1:]} - results.keys():
         raise UserError(f"Expected the results of a retraining. Received: {path}, without {', '.join(sorted(missing))}")
     return results
+
+
+def choice(results: dict, which: str) -> dict[str, str | int | None]:
+    """The epoch of the "best" or "last" network of a retraining, by what it was chosen, and when the training ended."""
+    last = which == LAST
+    return {
+        "epoch": results["epochs"] if last else results.get("best_epoch", results["epochs"]),
+        "chosen_by": "the last epoch" if last else results.get("chosen_by"),
+        "ended": results.get("ended"),
+    }
 
 
 def load_trained(model_dir, which: str = BEST) -> keras.Model:

@@ -24,7 +24,7 @@ from tf_edd.runtime import environment, files, folder_lock
 from tf_edd.runtime.local_folder import local_folder
 from tf_edd.runtime.strategy import current
 from tf_edd.training import export_check
-from tf_edd.training.evaluate import EVALUATION, check_data, load_trained, read_results
+from tf_edd.training.evaluate import EVALUATION, check_data, choice, load_trained, read_results
 from tf_edd.training.records import BEST
 from tf_edd.training.saved_model import raw_network, write_saved_model
 
@@ -167,6 +167,7 @@ def _card(results: dict, images: ImageData, which: str, check: dict) -> dict:
         "classes": list(images.class_names),
         "network": which,
         "trained_epochs": results["epochs"],
+        **choice(results, which),
         "test_accuracy": results[which]["accuracy/test"],
         "input": {
             "name": "images",

@@ -4,14 +4,14 @@ import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
+import keras
 import tensorflow as tf
 from absl import logging
 
 from tf_edd.analysis.counting import count
 from tf_edd.architectures.genotype import Genotype
-from tf_edd.data import Augmentation, Data, ImageData, Images, as_augmentations, split
-from tf_edd.errors import UserError
+from tf_edd.data import Augmentation, Data, ImageData, as_augmentations
+from tf_edd.errors import UserError, require_count
 from tf_edd.evaluation.scorer import Scorer
 from tf_edd.networks.check_images import check_images
 from tf_edd.networks.final_network import build_final_network, inference_model
@@ -23,12 +23,17 @@ from tf_edd.runtime.record import describe
 from tf_edd.runtime.run_numbers import run_numbers
 from tf_edd.runtime.strategy import current, has_workers, is_chief, replica_batches
 from tf_edd.spaces import Space
+from tf_edd.training.best import BestNetwork
+from tf_edd.training.images import TrainingImages
 from tf_edd.training.recipe import TrainingRecipe
 from tf_edd.training.records import Records, RetrainState
 from tf_edd.training.searched import find_genotype, searched_space
 from tf_edd.training.train_step import TrainStep
 
 PHASE = "retrain"
+# The shortest training of NAS-Bench-201 has 12 epochs of 196 steps (batches of 256 of CIFAR-10's 50,000 images): 2,352.
+USUAL_STEPS = 2_000
+LEAST_STEPS = 400  # the quickstart has 440
 
 
 @dataclasses.dataclass(frozen=True)
@@ -39,13 +44,10 @@ class RetrainPlan:
         space: Gives the macro skeleton.
         genotype: The cell.
         images: The data set.
-        train: The images to train on.
-        held_out: Training images to choose the best network by, or None.
-        split: Which images they are.
+        training: Its training images, divided; the batches of each epoch.
         recipe: The training recipe, complete.
-        augmentation: Of the training images, that of the recipe included.
         epochs: Length of the training.
-        batch_size: Images per step, over all replicas.
+        patience: Epochs without a better network after which the training ends early; None for never.
         seed: Of the retraining.
         record: Every part and setting.
     """
@@ -53,13 +55,10 @@ class RetrainPlan:
     space: Space
     genotype: Genotype
     images: ImageData
-    train: Images
-    held_out: Images | None
-    split: dict
+    training: TrainingImages
     recipe: TrainingRecipe
-    augmentation: tuple[Augmentation, ...]
     epochs: int
-    batch_size: int
+    patience: int | None
     seed: int
     record: dict
 
@@ -78,6 +77,8 @@ class RetrainPlan:
         valid: int | float,
         data_dir: str | None,
         seed: int,
+        steps_per_epoch: int | None = None,
+        patience: int | None = None,
     ) -> "RetrainPlan":
         """Checks the arguments of `retrain` and loads the images.
 
@@ -91,13 +92,10 @@ class RetrainPlan:
         recipe = recipe.complete(epochs)
         augmentation = (*as_augmentations(augmentation), *recipe.extra_augmentation)
         images = data.load(data_dir)
-        train, held_out, chosen = _hold_out(images.train, valid, seed)
+        training = TrainingImages.make(images.train, valid, batch_size, seed, augmentation, steps_per_epoch)
+        patience = _checked_patience(patience, training)
         check_images(space, images.image_shape, recipe.auxiliary_weight > 0)
-        if batch_size > train.size:
-            raise UserError(f"batch_size must not exceed the {train.size} images. Received: batch_size={batch_size}")
-        next(
-            iter(train.batches(batch_size, seed, 0, augment=augmentation))
-        )  # what cannot treat these images says so now
+        next(iter(training.batches(0)))  # what cannot treat these images says so now
         record = {
             "seed": seed,
             **current().record(),
@@ -105,19 +103,15 @@ class RetrainPlan:
             "space": space,
             "data": data,
             "images": images,
-            "split": chosen,
+            "split": training.split,
             "epochs": epochs,
+            "steps_per_epoch": training.steps_per_epoch,
+            "patience": patience,
             "batch_size": batch_size,
             "augmentation": augmentation,
             "recipe": recipe,
         }
-        parts = (space, genotype, images, train, held_out, chosen, recipe, augmentation)
-        return cls(*parts, epochs, batch_size, seed, describe(record))
-
-    @property
-    def steps_per_epoch(self) -> int:
-        """Steps per epoch; a last, smaller batch is left out."""
-        return self.train.num_batches(self.batch_size)
+        return cls(space, genotype, images, training, recipe, epochs, patience, seed, describe(record))
 
     @property
     def sizes(self) -> dict[str, str | int]:
@@ -131,13 +125,46 @@ class RetrainPlan:
             "multiply_adds": counts.multiply_adds,
         }
 
+    @property
+    def few_steps(self) -> str:
+        """What to do about a training of too few steps, for people; empty for enough."""
+        steps = self.epochs * self.training.steps
+        if steps >= LEAST_STEPS:
+            return ""
+        return (
+            f"{steps:,} steps are few: digits take {LEAST_STEPS}, photographs {USUAL_STEPS:,} and more, such as "
+            f"epochs = {-(-USUAL_STEPS // self.training.steps):,}, or steps_per_epoch = "
+            f"{-(-USUAL_STEPS // self.epochs):,}"
+        )
+
     def summary(self) -> dict[str, str | int | list[str]]:
         """Sizes and steps, what is left out of an epoch, and the notes of the loader."""
-        steps = {"epochs": self.epochs, "steps_per_epoch": self.steps_per_epoch}
-        left_out = self.train.left_out(self.batch_size)
-        note = {"left_out": left_out} if left_out else {}
-        files = {"files": list(self.images.notes)} if self.images.notes else {}
-        return {**self.sizes, **steps, "steps": self.epochs * self.steps_per_epoch, **self.split, **note, **files}
+        training, steps = self.training, self.training.steps
+        length = {"epochs": self.epochs, "steps_per_epoch": steps, "steps": self.epochs * steps}
+        length["passes"] = f"{training.passes(self.epochs):,.1f}"
+        early = {"patience": self.patience} if self.patience else {}
+        notes = {"left_out": training.left_out, "few_steps": self.few_steps, "files": list(self.images.notes)}
+        notes = {name: note for name, note in notes.items() if note}
+        return {**self.sizes, **length, **early, **training.split, **notes}
+
+    def ended(self, state: RetrainState) -> bool:
+        """Whether the training is over: at its planned length, or `patience` epochs after the best one."""
+        return state.epoch >= self.epochs or (self.patience is not None and state.waited >= self.patience)
+
+    def ending(self, state: RetrainState) -> str:
+        """Why a training that is over has ended, for people."""
+        if state.epoch < self.epochs:
+            waited = f"no better network on the held-out images in {state.waited} epochs"
+            return f"after {state.epoch} of {self.epochs} epochs, with {waited}"
+        return f"after all {self.epochs} epochs"
+
+    def build(self) -> tuple[keras.Model, TrainStep]:
+        """The network, with its auxiliary head if it has one, and its training step."""
+        seeds.set_seed(self.seed)
+        branches = {"drop_path": self.recipe.drop_path_rate > 0, "auxiliary": self.recipe.auxiliary_weight > 0}
+        shape, classes = self.images.image_shape, self.images.num_classes
+        model = build_final_network(self.space, self.genotype, shape, classes, **branches)
+        return model, TrainStep(model, self.recipe, current().jit_compile, self.seed)
 
     def start(self, model_dir, overwrite: bool) -> "RetrainRun":
         """Builds everything, opens the folder and restores the newest checkpoint, if there is one.
@@ -150,26 +177,26 @@ class RetrainPlan:
         strategy = tf.distribute.get_strategy()
         chief = is_chief(strategy)
         self.images.log_notes()
-        if left_out := self.train.left_out(self.batch_size):
-            logging.info("%s.", left_out)
-        seeds.set_seed(self.seed)
-        branches = {"drop_path": self.recipe.drop_path_rate > 0, "auxiliary": self.recipe.auxiliary_weight > 0}
-        shape, classes = self.images.image_shape, self.images.num_classes
-        model = build_final_network(self.space, self.genotype, shape, classes, **branches)
+        if self.training.left_out:
+            logging.info("%s.", self.training.left_out)
+        if self.few_steps:
+            logging.warning("%s.", self.few_steps)
+        model, step = self.build()
         network = inference_model(model)
-        step = TrainStep(model, self.recipe, current().jit_compile, self.seed)
         # All workers trace the same functions in the same order, whether they see the chief's files already or not.
         if overwrite or has_workers(strategy) or not (Path(model_dir) / PHASE / RECORD).is_file():
-            batches = self.train.batches(self.batch_size, self.seed, 0, augment=self.augmentation)
-            step.trace(*next(iter(replica_batches(batches, strategy))), drop_path=branches["drop_path"])
+            batch = next(iter(replica_batches(self.training.batches(0), strategy)))
+            step.trace(*batch, drop_path=self.recipe.drop_path_rate > 0)
         text = config.config_text((PHASE, "evaluate", "export", "configure"))
         folder = open_model_dir(model_dir, PHASE, self.record, text, overwrite, chief)
         state = RetrainState()
-        checkpointer = Checkpointer(folder, {"model": model, "optimizer": step.optimizer}, state, chief=chief)
+        best = BestNetwork(network) if self.training.held_out is not None else None
+        trackables = {"model": model, "optimizer": step.optimizer, **({"best": best} if best else {})}
+        checkpointer = Checkpointer(folder, trackables, state, chief=chief)
         if not overwrite:  # another worker could read what the chief is about to remove
             checkpointer.restore()
-        scorer = Scorer(lambda x: network(x, training=False), classes)
-        return RetrainRun(self, state, step, scorer, Records(folder, network, chief), checkpointer)
+        scorer = Scorer(lambda x: network(x, training=False), self.images.num_classes)
+        return RetrainRun(self, state, step, scorer, best, Records(folder, network, chief), checkpointer)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -181,6 +208,7 @@ class RetrainRun:
         state: How far it is.
         step: Of the weights.
         scorer: Of the network without its auxiliary head.
+        best: The best network so far, if there are held-out images to choose it by.
         records: Its files.
         checkpointer: Writes its checkpoints.
     """
@@ -189,6 +217,7 @@ class RetrainRun:
     state: RetrainState
     step: TrainStep
     scorer: Scorer
+    best: BestNetwork | None
     records: Records
     checkpointer: Checkpointer
 
@@ -212,13 +241,14 @@ def _check_connected(genotype: Genotype, space: Space) -> None:
             )
 
 
-def _hold_out(images: Images, valid, seed) -> tuple[Images, Images | None, dict]:
-    """Images to train on, images held out (or None), and what was chosen, for the record."""
-    valid = valid.item() if isinstance(valid, np.generic) else valid
-    if not valid:
-        return images, None, {"train": images.size, "valid": 0}
-    held_out = int(valid * images.size + 1e-6) if isinstance(valid, float) and 0 < valid < 1 else valid
-    if not isinstance(held_out, int) or not 0 < held_out < images.size:
-        raise UserError(f"valid must be a fraction in [0, 1) or a count below {images.size}. Received: valid={valid!r}")
-    splits = split(images, images.size - held_out, held_out, seed)
-    return splits.train, splits.valid, splits.record
+def _checked_patience(patience, training: TrainingImages) -> int | None:
+    """Refuses what is no number of epochs, and an early end that nothing decides."""
+    if patience is None:
+        return None
+    require_count(note=" or None", patience=patience)
+    if training.held_out is None:
+        raise UserError(
+            "patience needs held-out training images, such as valid = 0.1: the test split must not decide when the "
+            f"training ends. Received: patience={patience}, valid=0"
+        )
+    return int(patience)

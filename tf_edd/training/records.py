@@ -48,6 +48,11 @@ class RetrainState:
     position: int = 0
     scalars: dict[str, list[float]] = dataclasses.field(default_factory=dict)
 
+    @property
+    def waited(self) -> int:
+        """Epochs since the best one."""
+        return self.epoch - self.best_epoch
+
     def add_steps(self, steps: list[dict[str, float]]) -> None:
         """Adds the scalars of some steps of an epoch."""
         self.position += len(steps)
@@ -84,7 +89,8 @@ class Summaries:
 
     `loss/retrain` and `accuracy/retrain` are one chart of all runs each; what else is measured goes to `train`. A
     training that continues replaces what a killed process wrote after its last checkpoint. The run `test` is also a
-    session of the HParams page, in the row of the search in the same `model_dir`.
+    session of the HParams page, in the row of the search in the same `model_dir`. With held-out images it has one
+    point, that of the best network.
 
     Args:
         folder: The folder of the retraining.
@@ -97,20 +103,38 @@ class Summaries:
 
     def write(self, metrics: dict, epoch: int) -> None:
         """Writes the metrics of an epoch."""
+        self._write(metrics, epoch, first_step=epoch if epoch > 1 else 0)
+
+    def end(self, test: dict, best_epoch: int, epoch: int, text: str) -> None:
+        """Writes what the best network reaches on the test images, and the outcome as text.
+
+        Args:
+            test: Metrics of the test images that no epoch has written; empty where each epoch has.
+            best_epoch: Epoch of the best network.
+            epoch: The last epoch.
+            text: Of the page "Text".
+        """
+        self._write(test, best_epoch, first_step=0)
+        if self._chief:
+            with writing(self._folder), self._writer("train", epoch + 1).as_default(step=epoch):
+                tf.summary.text("retrain/outcome", text)
+                tf.summary.flush()
+
+    def _write(self, metrics, step: int, first_step: int) -> None:
         if not self._chief:
             return
         with writing(self._folder):
             for name, value in metrics.items():
                 run, tag = _place(name)
-                with self._writer(run, epoch).as_default(step=epoch):
+                with self._writer(run, first_step).as_default(step=step):
                     tf.summary.scalar(tag, value)
             for writer in self._writers.values():
                 writer.flush()
 
-    def _writer(self, run: str, epoch: int) -> tf.summary.SummaryWriter:
+    def _writer(self, run: str, first_step: int) -> tf.summary.SummaryWriter:
         if run not in self._writers:
-            self._writers[run] = open_events(self._folder / run, epoch if epoch > 1 else 0)
-            if run == "test" and epoch == 1:
+            self._writers[run] = open_events(self._folder / run, first_step)
+            if run == "test" and first_step == 0:
                 with self._writers[run].as_default(step=0):
                     root = self._folder.parent
                     hparams.write(hparams.of_phase(root, "search") or hparams.of_phase(root, "retrain"), root)
@@ -143,22 +167,21 @@ class Records:
         if self._chief:
             files.write_json(self._folder / GENOTYPE, genotype.to_json())
 
-    def end_epoch(self, metrics: dict, epoch: int, best: bool) -> None:
-        """Writes the metrics of an epoch; the best network is written before a checkpoint calls it so."""
-        if best:
-            self._save(BEST)
+    def end_epoch(self, metrics: dict, epoch: int) -> None:
+        """Writes the metrics of an epoch."""
         self._summaries.write(metrics, epoch)
 
-    def end(self, state: RetrainState, results: dict, save_best: bool) -> None:
-        """Writes the last network, the curves and the results."""
-        for which in (BEST, LAST) if save_best else (LAST,):
-            self._save(which)
+    def end(self, state: RetrainState, results: dict, test: dict) -> None:
+        """Writes curves, history and results; `test` is what no epoch has measured."""
+        text = f"The network of epoch {state.best_epoch}, chosen by {results['chosen_by']}; ended {results['ended']}."
+        self._summaries.end(test, state.best_epoch, state.epoch, text)
         if self._chief:
-            write_curves(state.history, self._folder)
+            write_curves(state.history, self._folder, state.best_epoch, test)
             files.write_lines(self._folder / HISTORY, state.history)
             files.write_json(self._folder / RESULTS, results)
 
-    def _save(self, which: str) -> None:
+    def save(self, which: str) -> None:
+        """Writes the network as it is."""
         if self._chief:
             save_network(self._network, self._folder / which)
 
