@@ -7,7 +7,8 @@ The gin file says what experiment runs (space, data set, method, recipe); the fl
       --data_dir=$TFDS --model_dir=runs/paper --seed=1
 
 Gin files are looked for from the working directory, in --gin_search_path, then among the installed configurations.
---dry_run prints the composition, sizes and steps, and writes nothing. The same command continues an interrupted search;
+--dry_run prints the composition, sizes, steps and the minutes, which it estimates from a few steps, and writes nothing.
+The same command continues an interrupted search;
 a finished one is never overwritten unless --overwrite is given. The result is model_dir/search/genotype.json, which
 launch.retrain reads; look at the search with: tensorboard --logdir model_dir
 """
@@ -24,9 +25,10 @@ def main() -> None:
     """Searches, or describes the search."""
     common.require_gin("recipes/nb201_cifar10_small.gin")
     runtime = common.setup(("search",))
-    from tf_edd.search.search import search
+    from tf_edd.search.search import TIMED, search
 
-    result = common.bound(search)(FLAGS.model_dir, **common.run_arguments())
+    arguments = common.run_arguments() | {"dry_run": TIMED if FLAGS.dry_run else False}
+    result = common.bound(search)(FLAGS.model_dir, **arguments)
     if FLAGS.dry_run:
         print(result)
     elif runtime.chief:

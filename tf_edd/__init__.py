@@ -71,6 +71,7 @@ _PACKAGES = (
     "selectors",
     "spaces",
     "steps",
+    "stoppers",
     "training",
 )
 __all__ = [*_PUBLIC, *_PACKAGES]

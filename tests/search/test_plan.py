@@ -11,7 +11,9 @@ from tf_edd import data
 from tf_edd.actions import GenotypeLog, Sharpness, TableLookup
 from tf_edd.architectures.table import NasBench201Table
 from tf_edd.errors import UserError
+from tf_edd.evaluation.supernet_evaluator import SupernetEvaluator
 from tf_edd.relaxations import Softmax
+from tf_edd.runtime import files
 from tf_edd.schedules import ConstantRate, CosineRate, LinearTemperature, SequenceRate, WarmupRate
 from tf_edd.search import plan
 from tf_edd.steps import FirstOrder
@@ -130,3 +132,29 @@ def test_the_home_folder_has_its_sign(tmp_path, monkeypatch):
     with pytest.raises(Stop):
         run("~/run", actions=(StopAt("begin"),))
     assert (tmp_path / "run" / "search" / "record.json").is_file()
+
+
+def test_epochs_are_measured_on_the_same_part_of_the_images_and_the_last_on_all(tmp_path, monkeypatch):
+    """The split has 64 images for validation; two evaluations an epoch, of mixture and cell."""
+    counts, digests, call = [], set(), SupernetEvaluator.__call__
+
+    def counted(self, probs, images, *arguments):
+        counts.append(images.size)
+        digests.add((images.size, images.describe()["sha256"]))
+        return call(self, probs, images, *arguments)
+
+    monkeypatch.setattr(SupernetEvaluator, "__call__", counted)
+    run(tmp_path / "some", measured_images=20)
+    assert counts == [20] * 4 + [64] * 2 and len(digests) == 2
+    counts.clear()
+    run(tmp_path / "all", measured_images=1000)
+    assert counts == [64] * 6
+
+
+def test_an_epoch_of_so_many_steps_takes_any_data(tmp_path):
+    """Batches of 48 from 2 x 64 images: a pass would have one step."""
+    result = run(tmp_path, batch_size=48, steps_per_epoch=3, epochs=2)
+    assert [row["epoch"] for row in result.history] == [1, 2]
+    assert files.read_json(tmp_path / "search/record.json")["steps_per_epoch"] == 3
+    text = run(tmp_path / "x", batch_size=48, steps_per_epoch=3, epochs=2, dry_run=True)
+    assert "2 epochs x 3 steps of 48 + 48 images" in text

@@ -1,5 +1,6 @@
 """What a search composes, described before anything runs."""
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import keras
@@ -13,8 +14,13 @@ if TYPE_CHECKING:
 PARTS = ("relaxation", "temperature", "discretizer", "selector")
 
 
-def describe_search(plan: "SearchPlan") -> str:
-    """The composition of a search as lines of text: parts, sizes, memory and steps."""
+def describe_search(plan: "SearchPlan", more: Mapping[str, str]) -> str:
+    """The composition of a search as lines of text: parts, sizes, memory and steps.
+
+    Args:
+        plan: The search.
+        more: Lines that replace those of the same name, or follow.
+    """
     space, images, method, batches, splits = plan.space, plan.images, plan.method, plan.batches, plan.splits
     learns = method.step.learns_logits
     replicas, batch_size = batches.strategy.num_replicas_in_sync, batches.batch_size
@@ -35,16 +41,28 @@ def describe_search(plan: "SearchPlan") -> str:
         "activations": f"about {_bytes(memory)} per replica ({'estimate' if learns else 'all candidates'})",
         "devices": f"{replicas} of {[device.name for device in tf.config.list_logical_devices()]}",
         "steps": f"{_counted(plan.epochs, 'epoch')} x {_counted(batches.steps, 'step')} of "
-        f"{' + '.join([str(batch_size)] * len(batches.splits))} images",
-        "time": "not known before it runs: the log tells the time left after each epoch (try with 1 epoch)",
+        f"{' + '.join([str(batch_size)] * len(batches.splits))} images{_passes(plan)}",
+        "time": "not measured: the log tells the time left after each epoch",
     }
     if method.warmup_epochs:
         rows["warmup"] = f"the weights alone in the first {_counted(plan.clock.warmup_steps, 'step')}"
     if method.ticks is not None:
         rows["ticks"] = f"the temperature follows the entropy {_counted(method.ticks, 'time')}"
+    if warning := plan.too_few_steps():
+        rows["warning"] = warning
+    rows |= more
     width = max(map(len, rows))
     indented = {name: text.replace("\n", "\n" + " " * (width + 2)) for name, text in rows.items()}
     return "\n".join(f"{name:<{width}}  {text}" for name, text in indented.items())
+
+
+def _passes(plan: "SearchPlan") -> str:
+    """How often the images are run through, where the epochs do not tell."""
+    if plan.batches.steps_per_epoch is None:
+        return ""
+    images = plan.epochs * plan.batches.steps * plan.batches.batch_size
+    passes = [f"{images / part.size:.3g}" for part in plan.batches.splits.values()]
+    return f" ({' and '.join(dict.fromkeys(passes))} passes over each split)"
 
 
 def _bytes(count: float) -> str:

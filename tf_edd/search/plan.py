@@ -2,13 +2,14 @@
 
 import dataclasses
 import weakref
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import keras
 import numpy as np
 import tensorflow as tf
+from absl import logging
 
 from tf_edd.actions import Action
 from tf_edd.actions.search_state import SearchState
@@ -38,7 +39,24 @@ from tf_edd.spaces import Space, space_to_json
 from tf_edd.steps import Step, StepInfo, StepSetup
 
 PHASE = "search"
+FEW_STEPS = 250  # of the logits; the quickstart has 264, recipes/nb201_small.gin 1,560
 _TRIED = weakref.WeakKeyDictionary()  # images -> batch sizes and augmentations of which a batch was taken
+
+
+class Built(NamedTuple):
+    """What a plan builds.
+
+    Attributes:
+        method: the composition, with the optimizers of this search.
+        supernet: the network.
+        logits: of the architecture.
+        step: of the method.
+    """
+
+    method: Method
+    supernet: Supernet
+    logits: ArchLogits
+    step: Step
 
 
 @dataclasses.dataclass
@@ -179,6 +197,16 @@ class SearchPlan:
         """Of the warm-up and of the temperature."""
         return Clock(self.epochs, self.batches.steps, self.method.warmup_epochs, self.method.ticks)
 
+    def too_few_steps(self) -> str:
+        """What to say of a search that hardly moves its logits; empty for enough, and where there are none."""
+        steps = self.clock.total_steps - self.clock.warmup_steps
+        if not self.method.step.learns_logits or steps >= FEW_STEPS:
+            return ""
+        return (
+            f"{steps:,} steps of the logits are few: digits take {FEW_STEPS}, photographs 1,000 and more. Give "
+            "search.steps_per_epoch, for which any number of images will do, or more epochs"
+        )
+
     def try_parts(self) -> None:
         """Augments one batch, and discretizes once: what these parts refuse, they refuse here.
 
@@ -188,7 +216,7 @@ class SearchPlan:
         images, trial = self.images.train, (self.batches.batch_size, tuple(self.batches.augmentation))
         tried = _TRIED.setdefault(images, set())
         if trial not in tried:
-            next(iter(images.batches(trial[0], self.seed, 0, augment=trial[1])))
+            next(iter(images.batches(trial[0], self.seed, 0, augment=trial[1], drop_remainder=False)))
             tried.add(trial)
         uniform = {cell_type: np.full(shape, 1 / shape[1]) for cell_type, shape in self.space.logit_shapes.items()}
         genotype = self.method.discretizer(uniform, self.space)
@@ -196,9 +224,9 @@ class SearchPlan:
             raise UserError(f"Method.discretizer must give a Genotype. Received: {shown(genotype)}")
         genotype.check(self.space)
 
-    def text(self) -> str:
-        """What would run, for people."""
-        text = describe_search(self)
+    def text(self, more: Mapping[str, str] | None = None) -> str:
+        """What would run, for people; `more` replaces or adds lines, by their names."""
+        text = describe_search(self, more or {})
         gin_text = config.config_text((PHASE, "configure"))
         return f"{text}\n\nConfiguration in gin\n\n{gin_text}" if gin_text else text
 
@@ -213,14 +241,9 @@ class SearchPlan:
         announce(PHASE, describe_images(self.record["images"]))
         chief = is_chief(strategy)
         self.images.log_notes()
-        seeds.set_seed(self.seed)
-        method = self.method.prepared()
-        supernet = Supernet(self.space, self.images.num_classes, method.running_statistics, self.rematerialize)
-        supernet.build((None, *self.images.image_shape))
-        logits = ArchLogits(self.space, self.seed, method.logit_init_scale)
-        step = method.step.build(
-            StepSetup(supernet, logits, method, self.batches.train.size, current().jit_compile, self.seed)
-        )
+        if warning := self.too_few_steps():
+            logging.warning("%s", warning)
+        method, supernet, logits, step = self.build()
         state = self._state(folder, supernet, method)
         for action in actions:
             action.check(state)
@@ -249,6 +272,16 @@ class SearchPlan:
             (select,) if state.selects else (),
         )
 
+    def build(self) -> Built:
+        """Network, logits and step of one search, under the strategy in scope."""
+        seeds.set_seed(self.seed)
+        method = self.method.prepared()
+        supernet = Supernet(self.space, self.images.num_classes, method.running_statistics, self.rematerialize)
+        supernet.build((None, *self.images.image_shape))
+        logits = ArchLogits(self.space, self.seed, method.logit_init_scale)
+        setup = StepSetup(supernet, logits, method, self.batches.train.size, current().jit_compile, self.seed)
+        return Built(method, supernet, logits, method.step.build(setup))
+
     def _state(self, folder: Path, supernet: Supernet, method: Method) -> SearchState:
         """The state before the first step."""
         text = config.config_text((PHASE, "configure"))
@@ -272,12 +305,7 @@ def _measured(valid: Images, count: int | None, seed: int) -> tuple[Images, dict
     if count is None:
         return valid, {}
     require_count(note=" or None", measured_images=count)
-    if count > valid.size:
-        raise UserError(
-            f"search.measured_images must be at most the {valid.size:,} images of the validation split. "
-            f"Received: measured_images={count}"
-        )
-    return subset(valid, count, seed)[0], {"measured_images": count}
+    return subset(valid, min(count, valid.size), seed)[0], {"measured_images": count}
 
 
 def _checkpointer(state, method: Method, logits, step: Step, chief: bool) -> Checkpointer:

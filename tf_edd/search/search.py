@@ -20,7 +20,7 @@ from absl import logging
 from tf_edd.actions import DEFAULT_ACTIONS, Action
 from tf_edd.architectures.genotype import from_text
 from tf_edd.data import Augmentation, Data
-from tf_edd.errors import require_count
+from tf_edd.errors import require_count, require_one_of
 from tf_edd.part import checked
 from tf_edd.relaxations import mean_entropy
 from tf_edd.runtime import files, termination
@@ -34,11 +34,13 @@ from tf_edd.search.method import Method
 from tf_edd.search.metrics import SHOWN, add_scalars, architecture_metrics
 from tf_edd.search.plan import SearchPlan, SearchRun
 from tf_edd.search.result import PROBS, SearchResult, results
+from tf_edd.search.timing import estimate
 from tf_edd.spaces import Space
 from tf_edd.steps import EpochInfo, StepInfo
 from tf_edd.stoppers import Verdict
 
 READ_STEPS = 20
+TIMED = "timed"  # a dry run that measures steps
 
 
 @checked(module="tf_edd")
@@ -60,7 +62,7 @@ def search(
     data_dir: str | os.PathLike | None = None,
     seed: int = 0,
     overwrite: bool = False,
-    dry_run: bool = False,
+    dry_run: bool | str = False,
 ) -> SearchResult | str:
     """Searches an architecture, or continues the search in `model_dir`.
 
@@ -77,8 +79,8 @@ def search(
             single-level searches: one split, drawn twice in independent orders.
         steps_per_epoch: Steps of an epoch, however many images there are: each goes on in both splits where the one
             before has ended, and no image is left out. None for one pass over the smaller split.
-        measured_images: Images of the validation split, always the same, on which the accuracies of an epoch are
-            measured; the last epoch takes all of them, and so does None.
+        measured_images: The largest number of images of the validation split, always the same, on which the accuracies
+            of an epoch are measured; the last epoch takes all of them, and so does None.
         augmentation: Of both splits in training, as in the reference code; evaluation takes plain images.
         actions: Called after each epoch; their order does not matter. They see the search and never change it.
         rematerialize: Run each edge again in the backward pass instead of keeping what is inside it: less memory for
@@ -87,7 +89,7 @@ def search(
         data_dir: Where the data set lies.
         seed: Of logits, weights, splits, order, augmentation and noise.
         overwrite: Start anew where a search exists.
-        dry_run: Only describe what would run; nothing is written.
+        dry_run: Only describe what would run; nothing is written. "timed" adds the minutes, from measured steps.
 
     Returns:
         The result, or for a dry run the description.
@@ -100,13 +102,14 @@ def search(
     if checkpoint_steps is not None:
         require_count(note=" or None", checkpoint_steps=checkpoint_steps)
     parts = {"space": space, "data": data, "method": method, "augmentation": augmentation, "split": split}
+    require_one_of((False, True, TIMED), dry_run=dry_run)
     sizes = {"epochs": epochs, "batch_size": batch_size, "rematerialize": rematerialize}
     sizes |= {"steps_per_epoch": steps_per_epoch, "measured_images": measured_images}
     with strategy_scope():
         plan = SearchPlan.make(**parts, **sizes, data_dir=data_dir, seed=seed)
         plan.try_parts()
         if dry_run:
-            return plan.text()
+            return plan.text(estimate(plan) if dry_run == TIMED else None)
         with released_after(model_dir, is_chief(plan.batches.strategy)):
             return _run(plan.start(model_dir, actions, checkpoint_steps, overwrite))
 
