@@ -19,8 +19,8 @@ NB201_SEARCH_V1 = NB201_SEARCH | NESTEROV | {"epochs": 50, "step_order": "weight
 # Own choices (docs/reproduce.md); rates of DARTS-V1.
 NB201_SMALL = p.DEFAULTS | p.NB201 | NESTEROV
 NB201_SMALL |= {"nas_bench_201.cells_per_stage": 1, "epochs": 25, "search.batch_size": 64, "search.split": (5000, 5000)}
-NB201_SMALL |= {"skip_unused": True, "warmup_epochs": 5, "arch_gradient_clip": 5.0, "entropy_gain": 0.24}
-BY_STEPS = {"search.split": (0.5, 0.5), "search.steps_per_epoch": 78, "search.measured_images": 1000}
+NB201_SMALL |= {"search.measured_images": 1000, "warmup_epochs": 5, "arch_gradient_clip": 5.0, "entropy_gain": 0.24}
+BY_STEPS = {"search.split": (0.5, 0.5), "search.steps_per_epoch": 78}
 BY_STEPS |= {"stopper": "@HealthyCell()"}
 FAMILY_SMALL = p.DEFAULTS | {"epochs": 15, "search.batch_size": 32, "search.split": (1000, 1000)}
 FAMILY_SMALL |= {"step_order": "arch_first", "arch_gradient_clip": 5.0, "warmup_epochs": 3, "entropy_gain": 0.24}
@@ -122,7 +122,7 @@ SMALL_CELLS = {name: {f"{name}.init_channels": 8, f"{name}.num_cells": 4} for na
 QUICKSTART = (p.DIGITS, NB201_SMALL, p.EDD, SMALL_TRAINING, cosine(0.1, 20))
 QUICKSTART += (network("nas_bench_201", init_channels=16, cells_per_stage=1),)
 QUICKSTART += ({"epochs": 12, "warmup_epochs": 0, "arch_gradient_clip": None, "entropy_gain": 0.06},)
-QUICKSTART += ({"skip_unused": False, "search.batch_size": 32, "search.split": (0.5, 0.5)},)
+QUICKSTART += ({"search.batch_size": 32, "search.split": (0.5, 0.5)},)
 QUICKSTART += ({"nas_bench_201.init_channels": 8},)
 RECIPES = {
     "nb201_search": (NB201_SEARCH,),

@@ -12,7 +12,7 @@ CASES = {
         ("Crop.padding = -1", "padding must be an integer of at least 0. Received: padding=-1"),
         ("Crop.padding = None", "Crop.padding must be an integer. Received: padding=None"),
         ("Crop.padding = True", "Crop.padding must be an integer. Received: padding=True (a truth value)"),
-        ("FirstOrder.skip_unused = 'a'", "FirstOrder.skip_unused must be True or False. Received: skip_unused='a'"),
+        ("FirstOrder.skip_unused = 'a'", "skip_unused must be one of False, True, 'auto'. Received: skip_unused='a'"),
         ("FirstOrder.weight_gradient_clip = '5'", "FirstOrder.weight_gradient_clip must be a number or None."),
         ("FirstOrder.weight_gradient_clip = 0", "weight_gradient_clip must be a positive number or None. Received:"),
         ("FirstOrder.arch_gradient_clip = -1.0", "arch_gradient_clip must be a positive number or None. Received:"),

@@ -396,3 +396,31 @@ def test_float16_recovers_from_an_overflow():
     assert 1 < scales[-1] < 2.0**22 and scales[-1] == scales[-2]  # halved until it fitted
     assert np.isfinite(setup.weights).all() and np.abs(setup.weights - weights).max() > 1e-4
     assert np.isfinite(setup.alphas).all() and np.abs(setup.alphas - alphas).max() > 1e-4
+
+
+@pytest.mark.parametrize("sharpness, leaves_out", [(30.0, True), (0.0, False)])
+def test_auto_leaves_candidates_out_from_an_epoch_that_ends_with_half_of_them_negligible(sharpness, leaves_out):
+    """One-hot rows of five candidates: four fifths are negligible. The decision is in the checkpoint."""
+    setup = Setup(skip_unused="auto", negligible_weight=1e-3)
+    setup.logits.variables[0].assign(sharpness * np.eye(5)[[0, 1, 2, 3, 4, 0]])
+    setup.take()
+    setup.step.end_epoch(None)
+    setup.take(1)
+    unused = Unused(1e-3) if leaves_out else None
+    first, second = setup.net.modes[:2], setup.net.modes[2:]
+    assert [mode[1] for mode in first] == [None, None]
+    # the same functions as before are not traced again, and the pass of the logits runs all candidates forward
+    assert [mode[1] for mode in second] == ([unused, unused._replace(forward=True)] if leaves_out else [])
+    (skips,) = setup.step.variables["skips"]
+    assert bool(skips.numpy()) is leaves_out
+
+    resumed = Setup(skip_unused="auto", negligible_weight=1e-3)
+    resumed.step.variables["skips"][0].assign(skips)
+    resumed.take(2)
+    assert resumed.net.modes[0][1] == unused
+
+
+@pytest.mark.parametrize("bad", ["yes", 2, None])
+def test_an_unknown_switch_is_refused(bad):
+    with pytest.raises(UserError, match="skip_unused must be"):
+        FirstOrder(skip_unused=bad)

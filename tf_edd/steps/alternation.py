@@ -1,10 +1,14 @@
 """Alternation of one step of the weights and one of the architecture logits (paper, Eq. 1)."""
 
+import functools
 from collections.abc import Callable, Mapping
+from typing import NamedTuple
 
+import numpy as np
 import tensorflow as tf
 
 from tf_edd.errors import require_one_of, require_positive
+from tf_edd.networks.unused import NEGLIGIBLE, Unused
 from tf_edd.optimizers.gradients import apply_gradients
 from tf_edd.steps.plumbing import (
     PassInfo,
@@ -23,6 +27,33 @@ PHASES = ("weights", "arch")
 ORDERS = {"weights_first": PHASES, "arch_first": PHASES[::-1]}
 
 
+AUTO = "auto"
+# Share of negligible candidates from which on leaving them out pays (benchmarks/README.md): a tenth of them gains
+# nothing, two thirds an eighth of a step, four fifths two fifths.
+ENOUGH = 0.5
+
+
+class Skip(NamedTuple):
+    """Whether candidates of negligible probability are left out.
+
+    Attributes:
+        when: True, False, or "auto": in the epochs after one that ends with at least half of the candidates negligible.
+        negligible: the largest probability that is negligible.
+    """
+
+    when: bool | str = False
+    negligible: float = NEGLIGIBLE
+
+
+NOTHING = Skip()
+
+
+def check_skip(skip_unused: bool | str, negligible_weight: float) -> None:
+    """Raises UserError for an unknown switch or a threshold that is not positive."""
+    require_one_of((False, True, AUTO), skip_unused=skip_unused)
+    require_positive(negligible_weight=negligible_weight)
+
+
 def check_alternation(order: str, weight_gradient_clip: float | None, arch_gradient_clip: float | None) -> None:
     """Raises UserError for an unknown order or a clip that is not positive."""
     require_one_of(ORDERS, order=order)
@@ -36,9 +67,11 @@ class Alternation:
     Args:
         setup: of the search.
         passes: phase -> a function that runs on one replica while it is traced: batches of all phases (phase ->
-            `Batch`), the moment, the acting regularizers as `supernet_loss` takes them -> `Pass`.
+            `Batch`), the moment, the acting regularizers as `supernet_loss` takes them, the candidates to leave out
+            (`Unused`, or None for none) -> `Pass`.
         order: key of `ORDERS`.
         clips: phase -> largest global norm of the gradient, None for no limit.
+        skip: see `Skip`.
     """
 
     phases = PHASES
@@ -49,6 +82,7 @@ class Alternation:
         passes: Mapping[str, Callable],
         order: str,
         clips: Mapping[str, float | None],
+        skip: Skip = NOTHING,
     ):
         self._setup, self._passes, self._order, self._clips = setup, passes, ORDERS[order], clips
         self._optimizers = {"weights": setup.method.weight_optimizer, "arch": setup.method.arch_optimizer}
@@ -58,23 +92,26 @@ class Alternation:
         self._temperature = temperature_variable()
         self._fed_temperature = None
         self._terms = Terms(setup.method.regularizers, setup, self._temperature)
-        self.variables = self._terms.variables
-        self.functions = StepFunctions(self._make)
+        self._skip = skip
+        self._skips = tf.Variable(skip.when is True, trainable=False, name="skips")
+        self.variables = {**self._terms.variables, **({"skips": [self._skips]} if skip.when == AUTO else {})}
+        self.functions = StepFunctions(functools.partial(self._make, None))
+        self.skipping_functions = StepFunctions(functools.partial(self._make, Unused(skip.negligible)))
 
     def __call__(self, batches: Mapping[str, Batch], info: StepInfo) -> dict[str, tf.Tensor]:
         if info.temperature != self._fed_temperature:
             self._temperature.assign(info.temperature)
             self._fed_temperature = info.temperature
         self._terms.begin_step(info)
-        moment, scalars = moment_tensors(info), {}
+        functions, moment, scalars = self._functions(), moment_tensors(info), {}
         for phase in self._order:
             if phase in info.phases:
-                scalars |= self.functions(phase, self._terms.acting(phase, info.epoch), batches, moment)
+                scalars |= functions(phase, self._terms.acting(phase, info.epoch), batches, moment)
         return scalars
 
     def trace(self, batches: Mapping[str, Batch], info: StepInfo) -> None:
         for phase in [phase for phase in self._order if phase in info.phases]:
-            self.functions.trace(phase, self._terms.acting(phase, info.epoch), batches, moment_tensors(info))
+            self._functions().trace(phase, self._terms.acting(phase, info.epoch), batches, moment_tensors(info))
 
     def architecture(self, temperature: float) -> Architecture:
         return noise_free(self._setup.method.relaxation, self._setup.logits, temperature)
@@ -86,11 +123,21 @@ class Alternation:
         return None
 
     def end_epoch(self, epoch: EpochInfo) -> dict[str, float]:
+        """With `skip_unused = "auto"` decides whether the next epoch leaves candidates out."""
+        if self._skip.when == AUTO and tf.distribute.get_strategy().num_replicas_in_sync == 1:
+            probs = self.architecture(self._fed_temperature).probs.values()
+            negligible = np.concatenate([np.ravel(table) for table in probs]) <= self._skip.negligible
+            self._skips.assign(bool(negligible.mean() >= ENOUGH))
         return {}
 
-    def _make(self, phase: str, acting: tuple[int, ...]) -> Callable:
+    def _functions(self) -> StepFunctions:
+        """Those of now: with all candidates, or without those of negligible probability."""
+        skips = self._skip.when is True or (self._skip.when == AUTO and bool(self._skips.numpy()))
+        return self.skipping_functions if skips else self.functions
+
+    def _make(self, unused: Unused | None, phase: str, acting: tuple[int, ...]) -> Callable:
         def one_pass(states, batches, info):
-            return self._passes[phase](batches, info, self._terms.paired(acting, states))
+            return self._passes[phase](batches, info, self._terms.paired(acting, states), unused)
 
         one_pass = compiled(one_pass, self._setup.xla)
 

@@ -5,10 +5,10 @@ from typing import ClassVar
 
 import tensorflow as tf
 
-from tf_edd.errors import UserError, require_positive
+from tf_edd.errors import UserError
 from tf_edd.networks.unused import NEGLIGIBLE, Unused
 from tf_edd.part import part
-from tf_edd.steps.alternation import PHASES, Alternation, check_alternation
+from tf_edd.steps.alternation import PHASES, Alternation, Skip, check_alternation, check_skip
 from tf_edd.steps.plumbing import Pass, relaxed, step_context, supernet_loss
 from tf_edd.steps.step import LOGIT_PARTS, StepSetup
 
@@ -26,8 +26,10 @@ class FirstOrder:
         weight_gradient_clip: Largest global norm of the weight gradient, None for no limit.
         arch_gradient_clip: The same for the logits (the "clip" row of the paper's Table 1).
         skip_unused: Leave out candidates of negligible probability, as a small temperature makes most of them: in the
-            weight pass they are not run, in the architecture pass they are run forward only. Tracing takes longer.
-            Moving averages, where the supernet keeps them, do not move in candidates that are not run.
+            weight pass they are not run, in the architecture pass they are run forward only. "auto" does so in the
+            epochs that follow one with at least half of the candidates negligible at its end: with few of them it does
+            not pay, and it takes a trace of its own, of about a minute for a large supernet. Moving averages, where the
+            supernet keeps them, do not move in candidates that are not run.
         negligible_weight: The largest probability that is negligible. At 2^-32 the updates are the same in float32. A
             larger one leaves out more and is an approximation: such a candidate adds nothing to its node. With several
             replicas nothing is left out. It must be below the probability 1 / O that O candidates begin with.
@@ -41,7 +43,7 @@ class FirstOrder:
     order: str = "weights_first"
     weight_gradient_clip: float | None = 5.0
     arch_gradient_clip: float | None = None
-    skip_unused: bool = False
+    skip_unused: bool | str = False
     negligible_weight: float = NEGLIGIBLE
 
     phases: ClassVar[tuple[str, ...]] = PHASES
@@ -50,7 +52,7 @@ class FirstOrder:
 
     def __post_init__(self):
         check_alternation(self.order, self.weight_gradient_clip, self.arch_gradient_clip)
-        require_positive(negligible_weight=self.negligible_weight)
+        check_skip(self.skip_unused, self.negligible_weight)
 
     def check(self, space, batches) -> None:
         """Accepts all images, and every space whose candidates do not begin with a negligible probability."""
@@ -58,13 +60,9 @@ class FirstOrder:
 
     def build(self, setup: StepSetup) -> Alternation:
         """The step of one search."""
-        unused = Unused(self.negligible_weight) if self.skip_unused else None
-        passes = {
-            "weights": functools.partial(weight_pass, setup, unused),
-            "arch": functools.partial(arch_pass, setup, unused),
-        }
+        passes = {"weights": functools.partial(weight_pass, setup), "arch": functools.partial(arch_pass, setup)}
         clips = {"weights": self.weight_gradient_clip, "arch": self.arch_gradient_clip}
-        return Alternation(setup, passes, self.order, clips)
+        return Alternation(setup, passes, self.order, clips, Skip(self.skip_unused, self.negligible_weight))
 
 
 def check_negligible(negligible_weight: float, space) -> None:
@@ -77,7 +75,7 @@ def check_negligible(negligible_weight: float, space) -> None:
         )
 
 
-def weight_pass(setup: StepSetup, unused: Unused | None, batches, info, terms) -> Pass:
+def weight_pass(setup: StepSetup, batches, info, terms, unused: Unused | None) -> Pass:
     """Loss of the training batch and its gradient with respect to the weights."""
     images, labels, _ = batches["weights"]
     logits = setup.logits.tensors()
@@ -90,7 +88,7 @@ def weight_pass(setup: StepSetup, unused: Unused | None, batches, info, terms) -
     return Pass(loss, accuracy, tape.gradient(scaled, variables, unconnected_gradients=ZERO))
 
 
-def arch_pass(setup: StepSetup, unused: Unused | None, batches, info, terms) -> Pass:
+def arch_pass(setup: StepSetup, batches, info, terms, unused: Unused | None) -> Pass:
     """Loss of the validation batch and its gradient with respect to the logits."""
     images, labels, _ = batches["arch"]
     logits = setup.logits.tensors()

@@ -8,10 +8,10 @@ import keras
 import tensorflow as tf
 
 from tf_edd.errors import UserError, require_one_of, require_positive
-from tf_edd.networks.unused import NEGLIGIBLE, Unused
+from tf_edd.networks.unused import NEGLIGIBLE
 from tf_edd.optimizers import LooksAhead, unscaled
 from tf_edd.part import part
-from tf_edd.steps.alternation import PHASES, Alternation, check_alternation
+from tf_edd.steps.alternation import PHASES, Alternation, Skip, check_alternation, check_skip
 from tf_edd.steps.first_order import check_negligible, weight_pass
 from tf_edd.steps.plumbing import Pass, relaxed, step_context, summed, supernet_loss, with_weights
 from tf_edd.steps.step import LOGIT_PARTS, StepSetup
@@ -59,7 +59,7 @@ class SecondOrder:
     order: str = "arch_first"
     weight_gradient_clip: float | None = 5.0
     arch_gradient_clip: float | None = None
-    skip_unused: bool = False
+    skip_unused: bool | str = False
     negligible_weight: float = NEGLIGIBLE
     product: str = "finite_difference"
     epsilon: float = 0.01
@@ -71,7 +71,8 @@ class SecondOrder:
     def __post_init__(self):
         check_alternation(self.order, self.weight_gradient_clip, self.arch_gradient_clip)
         require_one_of(PRODUCTS, product=self.product)
-        require_positive(epsilon=self.epsilon, negligible_weight=self.negligible_weight)
+        require_positive(epsilon=self.epsilon)
+        check_skip(self.skip_unused, self.negligible_weight)
 
     def check(self, space, batches) -> None:
         """Accepts all images, and every space whose candidates do not begin with a negligible probability."""
@@ -85,16 +86,15 @@ class SecondOrder:
                 "SecondOrder needs a weight optimizer with `values_after`, such as tf_edd.optimizers.SGD. Received: "
                 f"{type(optimizer).__module__}.{type(optimizer).__name__}"
             )
-        unused = Unused(self.negligible_weight) if self.skip_unused else None
         passes = {
-            "weights": functools.partial(weight_pass, setup, unused),
+            "weights": functools.partial(weight_pass, setup),
             "arch": functools.partial(arch_pass, setup, self),
         }
         clips = {"weights": self.weight_gradient_clip, "arch": self.arch_gradient_clip}
-        return Alternation(setup, passes, self.order, clips)
+        return Alternation(setup, passes, self.order, clips, Skip(self.skip_unused, self.negligible_weight))
 
 
-def arch_pass(setup: StepSetup, part: SecondOrder, batches, info, terms) -> Pass:
+def arch_pass(setup: StepSetup, part: SecondOrder, batches, info, terms, unused=None) -> Pass:
     """Loss of the validation batch at the weights after their next step, and its gradient with respect to the logits.
 
     All losses are scaled as the optimizer of the logits wants it; the gradients of weights are unscaled at once.

@@ -92,9 +92,9 @@ class RetrainPlan:
         recipe = recipe.complete(epochs)
         augmentation = (*as_augmentations(augmentation), *recipe.extra_augmentation)
         images = data.load(data_dir)
+        check_images(space, images.image_shape, recipe.auxiliary_weight > 0)
         training = TrainingImages.make(images.train, valid, batch_size, seed, augmentation, steps_per_epoch)
         patience = _checked_patience(patience, training)
-        check_images(space, images.image_shape, recipe.auxiliary_weight > 0)
         next(iter(training.batches(0)))  # what cannot treat these images says so now
         record = {
             "seed": seed,
