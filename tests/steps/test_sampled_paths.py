@@ -356,3 +356,11 @@ def test_dry_run_describes_paths_and_refuses_what_the_search_would(tmp_path):
 def test_refuses_impossible_settings(settings):
     with pytest.raises(UserError, match=f"{next(iter(settings))} must be"):
         SampledPaths(UniformPaths(), UniformImages(), **settings)
+
+
+def test_epochs_of_so_many_steps_take_images_in_random_order_alone(tmp_path):
+    step = SampledPaths(UniformPaths(), ImportanceImages(), variance_draws=0)
+    with pytest.raises(UserError, match="an order of its own.*Received: steps_per_epoch=3, images=ImportanceImages"):
+        one_shot(tmp_path, step=step, steps_per_epoch=3, dry_run=True)
+    step = SampledPaths(UniformPaths(), UniformImages(), variance_draws=0)
+    assert "x 3 steps of 16 images" in one_shot(tmp_path, step=step, steps_per_epoch=3, dry_run=True)
