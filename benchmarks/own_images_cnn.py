@@ -70,7 +70,7 @@ def train(images: Path, parameters: int, seconds: float, image_size, seed: int, 
     kept, began = BestWithin(seconds), time.perf_counter()
     batches = tf.data.Dataset.from_tensor_slices((x_train[rest], y_train[rest])).shuffle(len(rest), seed).batch(BATCH)
     valid = tf.data.Dataset.from_tensor_slices((x_train[held_out], y_train[held_out])).batch(BATCH)
-    model.fit(batches, epochs=100_000, validation_data=valid, callbacks=[slower, kept], verbose=0)
+    model.fit(batches, epochs=100_000, validation_data=valid, callbacks=[slower, kept], shuffle=False, verbose=0)
     model.set_weights(kept.weights)
     accuracy = float(np.mean(np.argmax(model.predict(x_test, verbose=0), 1) == y_test))
     spent = time.perf_counter() - began
