@@ -82,9 +82,10 @@ PROXYLESS = space(
 
 # ------------------------------------------------------------------------------------------------------------- methods
 
+# What defaults.gin binds of a search whatever its method.
+ALWAYS = {"search.actions": "@actions()", "search.steps_per_epoch": None, "search.measured_images": None}
 # quark0/darts: cnn/train_search.py and cnn/architect.py; momentum 0.9, Adam (0.5, 0.999) of eps 1e-8 with decay 1e-3.
 DEFAULTS = {
-    "search.actions": "@actions()",
     "step_order": "weights_first",
     "weight_gradient_clip": 5.0,
     "arch_gradient_clip": None,
@@ -113,6 +114,7 @@ DEFAULTS = {
     "arch/ConstantRate.value": 3e-4,
     "arch_rate_cap": None,
     "search.epochs": "%epochs",
+    **ALWAYS,
 }
 STEP = {
     "search.method": "@Method()",

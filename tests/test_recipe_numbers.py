@@ -90,7 +90,7 @@ def expected(row):
         numbers = {name: value for name, value in numbers.items() if "." in name}
         if "Method.arch_optimizer" not in numbers:
             numbers = {name: value for name, value in numbers.items() if not name.startswith("arch/")}
-    return {"search.actions": "@actions()", **numbers}
+    return {**recipe_rows.p.ALWAYS, **numbers}
 
 
 def resolved(numbers, value):
