@@ -81,8 +81,8 @@ class SampledPaths:
         order = images.order(0, 0)
         if order is not None and batches.steps_per_epoch is not None:
             raise UserError(
-                "search.steps_per_epoch takes images in random order, and SampledPaths.images gives each pass an order of its "
-                f"own. Received: steps_per_epoch={batches.steps_per_epoch}, images={self.images}"
+                "search.steps_per_epoch takes images in random order, and SampledPaths.images has an order of its own. "
+                f"Received: steps_per_epoch={batches.steps_per_epoch}, images={self.images}"
             )
         if order is not None:
             next(iter(batches.epoch(0, 0, 0, order)))
