@@ -37,8 +37,10 @@ def data_set(recipe) -> list[str]:
     return ["datasets/imagenet2012.gin" if binds(recipe, "ColorJitter.") else DIGITS]
 
 
-def refusal(method, space) -> str | None:
-    """Why a method cannot search in a space."""
+def refusal(method, space, by_steps: bool) -> str | None:
+    """Why a method cannot search in a space, or in epochs of a number of steps."""
+    if binds(method, "@ImportanceImages()") and by_steps:
+        return "SampledPaths.images has an order of its own"
     if binds(method, "@FairPaths()") and not same_number_of_candidates(space):
         return "FairPaths expects the same number of candidates on every edge"
     if binds(method, "@ImportancePaths()") and not same_candidates_in_each_cell(space):
@@ -65,7 +67,8 @@ def test_every_method(recipe, space, tmp_path, monkeypatch):
         assert "parameters" in text and " epochs x " in text, method
         assert ("relaxation  " in text) == learns_logits(method), method
     made = gin.query_parameter("search.space").scoped_configurable_fn()
-    expected = {method: reason for method in methods() if (reason := refusal(method, made))}
+    by_steps = gin.query_parameter("search.steps_per_epoch") is not None
+    expected = {method: reason for method in methods() if (reason := refusal(method, made, by_steps))}
     assert refused.keys() == expected.keys(), refused
     assert all(expected[method] in message for method, message in refused.items()), refused
     assert not list(tmp_path.iterdir())
