@@ -147,6 +147,18 @@ def decoded(source, records, first: int, read=None, stored_shape=None) -> tf.dat
     return records.enumerate(first).map(convert, PARALLEL_CALLS, deterministic=True)
 
 
+def _decoded_batches(source, batch_size, key=None, skip=0, drop_remainder=False, read=None) -> tf.data.Dataset:
+    """`Source.batches` of a source whose encoded images can be read in any order."""
+    records = source._records(_order(source.size, key)[skip * batch_size :])
+    return decoded(source, records, skip * batch_size, read).batch(batch_size, drop_remainder)
+
+
+def _decoded_stream(source, batch_size, pass_key, first, batches, read=None) -> tf.data.Dataset:
+    """`Source.stream` of such a source."""
+    records = source._records(_stream_order(source.size, pass_key, first * batch_size, batches * batch_size))
+    return decoded(source, records, first * batch_size, read).batch(batch_size, drop_remainder=True)
+
+
 class ArraySource:
     """Images in memory; parts of it share the pixels.
 
@@ -230,6 +242,7 @@ class FileSource:
     stratified: bool = False
     root: str = ""
     decodes: ClassVar[bool] = True
+    batches, stream = _decoded_batches, _decoded_stream
 
     @property
     def size(self) -> int:
@@ -241,18 +254,10 @@ class FileSource:
         """The labels."""
         return self.labels
 
-    def batches(self, batch_size, key=None, skip=0, drop_remainder=False, read=None) -> tf.data.Dataset:
-        order = _order(self.size, key)[skip * batch_size :]
-        return self._read(order, skip * batch_size, read).batch(batch_size, drop_remainder)
-
-    def stream(self, batch_size, pass_key, first, batches, read=None) -> tf.data.Dataset:
-        order = _stream_order(self.size, pass_key, first * batch_size, batches * batch_size)
-        return self._read(order, first * batch_size, read).batch(batch_size, drop_remainder=True)
-
-    def _read(self, order, first: int, read) -> tf.data.Dataset:
+    def _records(self, order: np.ndarray) -> tf.data.Dataset:
+        """Encoded images and labels at these positions."""
         files = tf.data.Dataset.from_tensor_slices((self.paths[order], self.labels[order]))
-        contents = files.map(lambda path, label: (tf.io.read_file(path), label), PARALLEL_CALLS, deterministic=True)
-        return decoded(self, contents, first, read)
+        return files.map(lambda path, label: (tf.io.read_file(path), label), PARALLEL_CALLS, deterministic=True)
 
     def partition(self, counts, seed) -> tuple[list["FileSource"], list[str]]:
         """Disjoint random parts, and the SHA-256 of the row numbers of each."""
@@ -289,6 +294,7 @@ class EncodedSource:
     crop_fraction: float
     rows: np.ndarray
     decodes: ClassVar[bool] = True
+    batches, stream = _decoded_batches, _decoded_stream
 
     @property
     def size(self) -> int:
@@ -300,19 +306,11 @@ class EncodedSource:
         """The labels of the rows."""
         return self.labels[self.rows]
 
-    def batches(self, batch_size, key=None, skip=0, drop_remainder=False, read=None) -> tf.data.Dataset:
-        order = _order(self.size, key)[skip * batch_size :]
-        return self._read(order, skip * batch_size, read).batch(batch_size, drop_remainder)
-
-    def stream(self, batch_size, pass_key, first, batches, read=None) -> tf.data.Dataset:
-        order = _stream_order(self.size, pass_key, first * batch_size, batches * batch_size)
-        return self._read(order, first * batch_size, read).batch(batch_size, drop_remainder=True)
-
-    def _read(self, order, first: int, read) -> tf.data.Dataset:
+    def _records(self, order: np.ndarray) -> tf.data.Dataset:
+        """Encoded images and labels at these positions."""
         rows = self.rows[order]
         order = tf.data.Dataset.from_tensor_slices((rows, self.labels[rows]))
-        records = order.map(lambda row, label: (tf.gather(self.encoded, row), label))
-        return decoded(self, records, first, read)
+        return order.map(lambda row, label: (tf.gather(self.encoded, row), label))
 
     def partition(self, counts, seed) -> tuple[list["EncodedSource"], list[str]]:
         """Disjoint random parts with the same share of each class, and the SHA-256 of the row numbers of each."""
