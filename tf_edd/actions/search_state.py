@@ -80,5 +80,5 @@ class SearchState:
     def load_state_dict(self, state: dict) -> None:
         """Takes a saved state; logits and probabilities follow from the restored variables."""
         for name in self._SAVED:
-            setattr(self, name, state.get(name, []) if name == "ticks" else state[name])
+            setattr(self, name, state[name])
         self.genotype = Genotype.from_json(state["genotype"], "checkpoint") if state["genotype"] else None

@@ -160,7 +160,7 @@ class SearchPlan:
         for part in augmentation:
             part.check(images.image_shape)
         train, valid, splits = make_splits(images, split, seed)
-        measured, measured_record = _measured(valid, measured_images, seed)
+        measured = _measured(valid, measured_images, seed)
         batches = SearchBatches(train, valid, batch_size, augmentation, strategy, method.step.phases, steps_per_epoch)
         if batches.steps == 0:
             sizes = ", ".join(f"{part.size:,} images for {name}" for name, part in batches.splits.items())
@@ -182,9 +182,8 @@ class SearchPlan:
             "augmentation": batches.augmentation,
             "method": method,
             "rematerialize": rematerialize,
-            # left out where not given, so that the records of earlier searches still fit
-            **({} if steps_per_epoch is None else {"steps_per_epoch": steps_per_epoch}),
-            **measured_record,
+            "steps_per_epoch": steps_per_epoch,
+            "measured_images": measured_images,
         }
         described = describe(record)
         if method.selector is not None:
@@ -300,12 +299,12 @@ class SearchPlan:
             step.trace(batches, StepInfo(index, index // clock.steps, index / clock.total_steps, temperature, phases))
 
 
-def _measured(valid: Images, count: int | None, seed: int) -> tuple[Images, dict]:
-    """The images on which epochs are measured, and what the record says of them."""
+def _measured(valid: Images, count: int | None, seed: int) -> Images:
+    """The images on which epochs are measured."""
     if count is None:
-        return valid, {}
+        return valid
     require_count(note=" or None", measured_images=count)
-    return subset(valid, min(count, valid.size), seed)[0], {"measured_images": count}
+    return subset(valid, min(count, valid.size), seed)[0]
 
 
 def _checkpointer(state, method: Method, logits, step: Step, chief: bool) -> Checkpointer:
