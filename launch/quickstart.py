@@ -46,12 +46,13 @@ TensorBoard     tensorboard --logdir {folder}"""
 def description() -> str:
     """What the four phases would do."""
     from tf_edd.discretizers import Argmax  # behind the flags, see `common`
+    from tf_edd.runtime.dry_run import TIMED
     from tf_edd.search.search import search
     from tf_edd.training.retrain import retrain
 
     folder, data_dir = FLAGS.model_dir, FLAGS.data_dir
     told = {"data_dir": data_dir, "seed": FLAGS.seed, "dry_run": True}
-    facts, _, gin_text = common.bound(search)(folder, **told).partition("\n\n")
+    facts, _, gin_text = common.bound(search)(folder, **{**told, "dry_run": TIMED}).partition("\n\n")
     space = gin.get_bindings("retrain").get("space") or gin.get_bindings("search")["space"]
     # A retraining needs a cell, and the searched one is not known yet: any that leads from its input to its output.
     weights = {c.cell_type: np.array([[name != "none" for name in e.primitives] for e in c.edges]) for c in space.cells}

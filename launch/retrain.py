@@ -54,7 +54,8 @@ def main() -> None:
     """Trains, or describes the training."""
     common.require_gin("recipes/nb201_retrain_200_epochs.gin")
     runtime = common.setup(("retrain",))
-    from tf_edd.training.retrain import TIMED, retrain
+    from tf_edd.runtime.dry_run import TIMED  # behind the flags, see `common`
+    from tf_edd.training.retrain import retrain
 
     arguments = common.run_arguments() | {"dry_run": TIMED if FLAGS.dry_run else False}
     results = common.bound(retrain)(FLAGS.model_dir, FLAGS.genotype, **arguments)

@@ -25,7 +25,8 @@ def main() -> None:
     """Searches, or describes the search."""
     common.require_gin("recipes/nb201_cifar10_small.gin")
     runtime = common.setup(("search",))
-    from tf_edd.search.search import TIMED, search
+    from tf_edd.runtime.dry_run import TIMED  # behind the flags, see `common`
+    from tf_edd.search.search import search
 
     arguments = common.run_arguments() | {"dry_run": TIMED if FLAGS.dry_run else False}
     result = common.bound(search)(FLAGS.model_dir, **arguments)

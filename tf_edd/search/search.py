@@ -20,11 +20,12 @@ from absl import logging
 from tf_edd.actions import DEFAULT_ACTIONS, Action
 from tf_edd.architectures.genotype import from_text
 from tf_edd.data import Augmentation, Data
-from tf_edd.errors import require_count, require_one_of
+from tf_edd.errors import require_count
 from tf_edd.part import checked
 from tf_edd.relaxations import mean_entropy
 from tf_edd.runtime import files, termination
 from tf_edd.runtime.check_finite import check_losses, check_variables
+from tf_edd.runtime.dry_run import TIMED, check_dry_run
 from tf_edd.runtime.file_names import GENOTYPE, RESULTS
 from tf_edd.runtime.folder_lock import released_after
 from tf_edd.runtime.local_folder import local_folder
@@ -40,7 +41,6 @@ from tf_edd.steps import EpochInfo, StepInfo
 from tf_edd.stoppers import Verdict
 
 READ_STEPS = 20
-TIMED = "timed"  # a dry run that measures steps
 
 
 @checked(module="tf_edd")
@@ -102,7 +102,7 @@ def search(
     if checkpoint_steps is not None:
         require_count(note=" or None", checkpoint_steps=checkpoint_steps)
     parts = {"space": space, "data": data, "method": method, "augmentation": augmentation, "split": split}
-    require_one_of((False, True, TIMED), dry_run=dry_run)
+    check_dry_run(dry_run)
     sizes = {"epochs": epochs, "batch_size": batch_size, "rematerialize": rematerialize}
     sizes |= {"steps_per_epoch": steps_per_epoch, "measured_images": measured_images}
     with strategy_scope():

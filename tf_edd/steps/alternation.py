@@ -93,6 +93,7 @@ class Alternation:
         self._fed_temperature = None
         self._terms = Terms(setup.method.regularizers, setup, self._temperature)
         self._skip = skip
+        self._auto = skip.when == AUTO and tf.distribute.get_strategy().num_replicas_in_sync == 1
         self._skips = tf.Variable(skip.when is True, trainable=False, name="skips")
         self.variables = {**self._terms.variables, **({"skips": [self._skips]} if skip.when == AUTO else {})}
         self.functions = StepFunctions(functools.partial(self._make, None))
@@ -124,7 +125,7 @@ class Alternation:
 
     def end_epoch(self, epoch: EpochInfo) -> dict[str, float]:
         """With `skip_unused = "auto"` decides whether the next epoch leaves candidates out."""
-        if self._skip.when == AUTO and tf.distribute.get_strategy().num_replicas_in_sync == 1:
+        if self._auto:  # with several replicas the supernet leaves nothing out
             probs = self.architecture(self._fed_temperature).probs.values()
             negligible = np.concatenate([np.ravel(table) for table in probs]) <= self._skip.negligible
             self._skips.assign(bool(negligible.mean() >= ENOUGH))
@@ -132,7 +133,7 @@ class Alternation:
 
     def _functions(self) -> StepFunctions:
         """Those of now: with all candidates, or without those of negligible probability."""
-        skips = self._skip.when is True or (self._skip.when == AUTO and bool(self._skips.numpy()))
+        skips = self._skip.when is True or (self._auto and bool(self._skips.numpy()))
         return self.skipping_functions if skips else self.functions
 
     def _make(self, unused: Unused | None, phase: str, acting: tuple[int, ...]) -> Callable:

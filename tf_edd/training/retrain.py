@@ -18,10 +18,10 @@ from absl import logging
 
 from tf_edd.architectures.genotype import Genotype
 from tf_edd.data import Augmentation, Data
-from tf_edd.errors import require_one_of
 from tf_edd.part import checked
 from tf_edd.runtime import termination
 from tf_edd.runtime.check_finite import check_losses, check_variables
+from tf_edd.runtime.dry_run import TIMED, check_dry_run
 from tf_edd.runtime.folder_lock import released_after
 from tf_edd.runtime.local_folder import local_folder
 from tf_edd.runtime.progress import Progress
@@ -33,7 +33,6 @@ from tf_edd.training.records import BEST, LAST
 from tf_edd.training.timing import estimate
 
 SHOWN = ("loss/train", "accuracy/train", "accuracy/valid", "accuracy/test")
-TIMED = "timed"  # a dry run that measures steps
 
 
 @checked(module="tf_edd")
@@ -95,7 +94,7 @@ def retrain(
     model_dir = local_folder(model_dir)
     parts = {"space": space, "data": data, "recipe": recipe, "augmentation": augmentation, "valid": valid}
     sizes = {"epochs": epochs, "batch_size": batch_size, "steps_per_epoch": steps_per_epoch, "patience": patience}
-    require_one_of((False, True, TIMED), dry_run=dry_run)
+    check_dry_run(dry_run)
     with strategy_scope():
         plan = RetrainPlan.make(model_dir, genotype, **parts, **sizes, data_dir=data_dir, seed=seed)
         if dry_run:
