@@ -84,6 +84,7 @@ PROXYLESS = space(
 
 # What defaults.gin binds of a search whatever its method.
 ALWAYS = {"search.actions": "@actions()", "search.steps_per_epoch": None, "search.measured_images": None}
+ALWAYS |= {"search.max_image_side": None}
 # quark0/darts: cnn/train_search.py and cnn/architect.py; momentum 0.9, Adam (0.5, 0.999) of eps 1e-8 with decay 1e-3.
 DEFAULTS = {
     "step_order": "weights_first",

@@ -360,3 +360,37 @@ def test_the_content_is_read_once(monkeypatch):
     first = images.describe()
     monkeypatch.setattr(ArraySource, "content", lambda self: pytest.fail("read again"))
     assert images.describe() == first
+
+
+@pytest.mark.parametrize(
+    ("shape", "side", "expected"),
+    [
+        ((8, 8, 3), 4, (4, 4)),
+        ((12, 8, 1), 6, (6, 4)),
+        ((9, 30, 1), 10, (3, 10)),
+        ((8, 6, 3), 8, (8, 6)),
+        ((1, 9, 1), 3, (1, 3)),
+    ],
+)
+def test_the_longer_side_is_scaled_down(shape, side, expected):
+    images = _images(shape=shape)[0].scaled_down(side)
+    assert images.image_shape == (*expected, shape[-1]) and images.size == 23
+    assert next(iter(images.batches(5, 0, 0)))[0].shape == (5, *expected, shape[-1])
+
+
+def test_a_scaled_pixel_is_the_mean_of_its_area():
+    """Of 2 x 2 pixels, after augmentation and normalization."""
+    whole, _ = _images(shape=(8, 12, 3))
+    part = whole.partition([6, 4], seed=0)[0][0]
+    for images in (whole, whole.reshuffled(), part):
+        big = next(iter(images.batches(4, 3, 1, augment=AUGMENT)))[0].numpy()
+        small = next(iter(images.scaled_down(6).batches(4, 3, 1, augment=AUGMENT)))[0]
+        np.testing.assert_allclose(small, big.reshape(4, 4, 2, 6, 2, 3).mean((2, 4)), atol=1e-5)
+
+
+def test_parts_of_scaled_images_are_scaled():
+    whole, _ = _images(shape=(8, 12, 3))
+    scaled = whole.scaled_down(6)
+    part = scaled.partition([6, 4], seed=0)[0][0]
+    _assert_equal(part.batches(3, 0, 0), whole.partition([6, 4], seed=0)[0][0].scaled_down(6).batches(3, 0, 0))
+    assert part.reshuffled().image_shape == scaled.reshuffled().image_shape == (4, 6, 3)

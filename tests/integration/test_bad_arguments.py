@@ -71,6 +71,7 @@ CASES = [
     ("Method.arch_rate_cap = 0", "arch_rate_cap must be a positive number or None. Received: arch_rate_cap=0"),
     ("search.steps_per_epoch = 0", "steps_per_epoch must be an integer of at least 1 or None."),
     ("search.measured_images = 0", "measured_images must be an integer of at least 1 or None."),
+    ("search.max_image_side = 0", "max_image_side must be an integer of at least 1 or None."),
     ("Method.entropy_temperature = '1'", "Method.entropy_temperature must be a number or None. Received:"),
     ("Method.entropy_temperature = -1.0", "entropy_temperature must be a positive number or None. Received:"),
     ("Method.logit_init_scale = -1", "logit_init_scale must be a positive number. Received: logit_init_scale=-1"),

@@ -158,3 +158,12 @@ def test_an_epoch_of_so_many_steps_takes_any_data(tmp_path):
     assert files.read_json(tmp_path / "search/record.json")["steps_per_epoch"] == 3
     text = run(tmp_path / "x", batch_size=48, steps_per_epoch=3, epochs=2, dry_run=True)
     assert "2 epochs x 3 steps of 48 + 48 images" in text
+
+
+def test_a_search_may_see_smaller_images_than_there_are(tmp_path):
+    """Digits are of 8 x 8; the record keeps the images as they are stored."""
+    result = run(tmp_path, max_image_side=4, epochs=1)
+    assert len(result.history) == 1
+    record = files.read_json(tmp_path / "search/record.json")
+    assert record["max_image_side"] == 4 and record["images"]["image_shape"] == [8, 8, 1]
+    assert "images (4, 4, 1)" in run(tmp_path / "x", max_image_side=4, dry_run=True)

@@ -27,12 +27,15 @@ class Images:
         source: Where the raw images come from.
         moments: Mean and standard deviation for the normalization.
         stream: Number that separates the random numbers of images of one data set that are used side by side.
+        size: (height, width) to which normalized images are scaled, each pixel the mean of the area that it covers;
+            None leaves them as they are stored.
     """
 
-    def __init__(self, source: Source, moments: Moments, stream: int = 0):
+    def __init__(self, source: Source, moments: Moments, stream: int = 0, size: tuple[int, int] | None = None):
         self._source = source
         self._moments = moments
         self._stream = stream
+        self._scaled_size = size
         self._finishers = {}
         self._content = None
 
@@ -43,8 +46,9 @@ class Images:
 
     @property
     def image_shape(self) -> tuple[int, int, int]:
-        """(H, W, C)."""
-        return self._source.image_shape
+        """(H, W, C) of the images in batches."""
+        height, width, channels = self._source.image_shape
+        return (*(self._scaled_size or (height, width)), channels)
 
     def class_counts(self, classes: int) -> list[int] | None:
         """Images of each class; None for images whose labels are known only when they are read."""
@@ -168,7 +172,7 @@ class Images:
     def _divide(self, augmentations):
         """The augmentations of single decoded images, and those of batches."""
         for augmentation in augmentations:
-            augmentation.check(self.image_shape)
+            augmentation.check(self._source.image_shape)
         readers = [a for a in augmentations if self._source.decodes and a.takes_decoded]
         return readers, tuple(a for a in augmentations if a not in readers)
 
@@ -179,21 +183,27 @@ class Images:
             # Batches fold in their number, which is never negative, so no two streams coincide.
             seed = tf.random.fold_in(tf.random.fold_in(_words(key), -1), position)
             for place, augmentation in enumerate(readers):
-                image = augmentation.from_decoded(image, tf.random.fold_in(seed, place), self.image_shape)
+                image = augmentation.from_decoded(image, tf.random.fold_in(seed, place), self._source.image_shape)
             return image
 
         return read
 
     def _finisher(self, augmentations):
-        """Augmentation and normalization of a batch, traced once for each list of augmentations, not in each epoch."""
+        """What makes a batch of a raw one, traced once for each list of augmentations, not in each epoch."""
         if augmentations not in self._finishers:
 
             def finish(index, images, labels, key):
                 seed = tf.random.fold_in(_words(key), index)
-                return augment_and_normalize(images, seed, augmentations, self._moments), labels
+                images = augment_and_normalize(images, seed, augmentations, self._moments)
+                return self._scaled(images), labels
 
             self._finishers[augmentations] = tf.function(finish, autograph=False)
         return self._finishers[augmentations]
+
+    def _scaled(self, images):
+        if self._scaled_size is None:
+            return images
+        return tf.image.resize(images, self._scaled_size, tf.image.ResizeMethod.AREA)
 
     def _check(self, batch_size, drop_remainder, **numbers):
         _check_batch_size(batch_size)
@@ -207,13 +217,24 @@ class Images:
 
     def reshuffled(self) -> "Images":
         """The same images with an order and augmentation of their own."""
-        return Images(self._source, self._moments, 2 * self._stream + 1)
+        return Images(self._source, self._moments, 2 * self._stream + 1, self._scaled_size)
+
+    def scaled_down(self, longer_side: int) -> "Images":
+        """The same images, scaled after augmentation until the longer side has so many pixels; smaller ones stay."""
+        height, width, _ = self._source.image_shape
+        factor = longer_side / max(height, width)
+        if factor >= 1:
+            return self
+        size = (max(1, round(height * factor)), max(1, round(width * factor)))
+        return Images(self._source, self._moments, self._stream, size)
 
     def partition(self, counts: Sequence[int], seed: int) -> tuple[list["Images"], list[str]]:
         """Disjoint parts of these sizes with their own random streams, and a SHA-256 of each; see `split`."""
         sources, digests = self._source.partition(counts, seed)
         first = 2 * self._stream + 1
-        parts = [Images(source, self._moments, first + number) for number, source in enumerate(sources)]
+        parts = [
+            Images(source, self._moments, first + number, self._scaled_size) for number, source in enumerate(sources)
+        ]
         return parts, digests
 
 
@@ -279,6 +300,11 @@ class ImageData:
     def load(self, data_dir: str | None = None) -> "ImageData":
         """Itself: see `Data`."""
         return self
+
+    def scaled_down(self, longer_side: int) -> "ImageData":
+        """The same data set with images of at most so many pixels a side, see `Images.scaled_down`."""
+        train, test = (images.scaled_down(longer_side) for images in (self.train, self.test))
+        return dataclasses.replace(self, train=train, test=test, image_shape=train.image_shape)
 
     def facts(self) -> dict[str, str]:
         """What a dry run tells of the images: classes with their training images, test images, notes of the loader."""

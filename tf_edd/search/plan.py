@@ -39,6 +39,7 @@ from tf_edd.spaces import Space, space_to_json
 from tf_edd.steps import Step, StepInfo, StepSetup
 
 PHASE = "search"
+MAX_IMAGE_SIDE = "max_image_side"  # in the record
 FEW_STEPS = 250  # of the logits; the quickstart has 264, recipes/nb201_small.gin 1,560
 _TRIED = weakref.WeakKeyDictionary()  # images -> batch sizes and augmentations of which a batch was taken
 
@@ -144,6 +145,7 @@ class SearchPlan:
         seed,
         steps_per_epoch=None,
         measured_images=None,
+        max_image_side=None,
     ) -> "SearchPlan":
         """Checks the arguments of `search` and loads the images.
 
@@ -155,10 +157,11 @@ class SearchPlan:
             require_count(note=" or None", steps_per_epoch=steps_per_epoch)
         strategy = tf.distribute.get_strategy()
         method.check(epochs)
-        images, augmentation = data.load(data_dir), as_augmentations(augmentation)
-        check_images(space, images.image_shape)
+        stored, augmentation = data.load(data_dir), as_augmentations(augmentation)
         for part in augmentation:
-            part.check(images.image_shape)
+            part.check(stored.image_shape)
+        images = searched_images(stored, max_image_side)
+        check_images(space, images.image_shape)
         train, valid, splits = make_splits(images, split, seed)
         measured = _measured(valid, measured_images, seed)
         batches = SearchBatches(train, valid, batch_size, augmentation, strategy, method.step.phases, steps_per_epoch)
@@ -175,7 +178,7 @@ class SearchPlan:
             **current().record(),
             "space": space,
             "data": data,
-            "images": images,
+            "images": stored,
             "splits": splits,
             "epochs": epochs,
             "batch_size": batch_size,
@@ -184,10 +187,11 @@ class SearchPlan:
             "rematerialize": rematerialize,
             "steps_per_epoch": steps_per_epoch,
             "measured_images": measured_images,
+            MAX_IMAGE_SIDE: max_image_side,
         }
         described = describe(record)
         if method.selector is not None:
-            selector = method.selector.prepare(space, images.image_shape, images.num_classes, seed)
+            selector = method.selector.prepare(space, stored.image_shape, images.num_classes, seed)
             method = dataclasses.replace(method, selector=selector)
         return cls(space, images, method, batches, splits, epochs, rematerialize, measured, seed, described)
 
@@ -297,6 +301,19 @@ class SearchPlan:
         for index in sorted({0, clock.warmup_steps}):
             phases = ("weights",) if clock.warming_up(index) else step.phases
             step.trace(batches, StepInfo(index, index // clock.steps, index / clock.total_steps, temperature, phases))
+
+
+def searched_images(images: ImageData, max_side: int | None) -> ImageData:
+    """The images as a search sees them.
+
+    Args:
+        images: As they are stored.
+        max_side: See `search`.
+    """
+    if max_side is None:
+        return images
+    require_count(note=" or None", max_image_side=max_side)
+    return images.scaled_down(max_side)
 
 
 def _measured(valid: Images, count: int | None, seed: int) -> Images:

@@ -28,6 +28,7 @@ from tf_edd.runtime.model_dir import RECORD, read_record
 from tf_edd.runtime.progress import Progress
 from tf_edd.runtime.strategy import is_chief, strategy_scope
 from tf_edd.runtime.writing import writing
+from tf_edd.search.plan import MAX_IMAGE_SIDE, searched_images
 from tf_edd.spaces import Space, space_from_json
 
 PARTS = ("test", "valid")
@@ -97,6 +98,7 @@ def rank(
         pictures = data.load(data_dir)
         _check_column(column, pictures.name)
         record = read_record(folder)
+        pictures = searched_images(pictures, record.get(MAX_IMAGE_SIDE))
         train, valid = _splits(record, pictures)
         supernet, state = _restore(folder, space, pictures, record["method"]["running_statistics"], statistics)
         accuracy = InheritedAccuracy(

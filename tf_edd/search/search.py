@@ -55,6 +55,7 @@ def search(
     split: tuple[float, float | None] = (0.5, 0.5),
     steps_per_epoch: int | None = None,
     measured_images: int | None = None,
+    max_image_side: int | None = None,
     augmentation: Sequence[Augmentation | Callable] | None = (),
     actions: Sequence[Action] = DEFAULT_ACTIONS,
     rematerialize: bool = False,
@@ -81,6 +82,8 @@ def search(
             before has ended, and no image is left out. None for one pass over the smaller split.
         measured_images: The largest number of images of the validation split, always the same, on which the accuracies
             of an epoch are measured; the last epoch takes all of them, and so does None.
+        max_image_side: Larger images are scaled down, after augmentation, until their longer side has so many pixels;
+            the final network takes them as they are. None for no scaling.
         augmentation: Of both splits in training, as in the reference code; evaluation takes plain images.
         actions: Called after each epoch; their order does not matter. They see the search and never change it.
         rematerialize: Run each edge again in the backward pass instead of keeping what is inside it: less memory for
@@ -104,7 +107,7 @@ def search(
     parts = {"space": space, "data": data, "method": method, "augmentation": augmentation, "split": split}
     check_dry_run(dry_run)
     sizes = {"epochs": epochs, "batch_size": batch_size, "rematerialize": rematerialize}
-    sizes |= {"steps_per_epoch": steps_per_epoch, "measured_images": measured_images}
+    sizes |= {"steps_per_epoch": steps_per_epoch, "measured_images": measured_images, "max_image_side": max_image_side}
     with strategy_scope():
         plan = SearchPlan.make(**parts, **sizes, data_dir=data_dir, seed=seed)
         plan.try_parts()
