@@ -17,11 +17,11 @@ NB201_SEARCH = p.NB201 | DARTS_SEARCH
 NESTEROV = {"weights/SGD.nesterov": True, "weights/SGD.weight_decay": 5e-4}
 NB201_SEARCH_V1 = NB201_SEARCH | NESTEROV | {"epochs": 50, "step_order": "weights_first"}
 # Own choices (docs/reproduce.md); rates of DARTS-V1.
-NB201_SMALL = p.DEFAULTS | p.NB201 | NESTEROV
-NB201_SMALL |= {"nas_bench_201.cells_per_stage": 1, "epochs": 25, "search.batch_size": 64, "search.split": (5000, 5000)}
-NB201_SMALL |= {"search.measured_images": 1000, "warmup_epochs": 5, "arch_gradient_clip": 5.0, "entropy_gain": 0.24}
-BY_STEPS = {"search.split": (0.5, 0.5), "search.steps_per_epoch": 78}
-BY_STEPS |= {"stopper": "@HealthyCell()"}
+SHALLOW = p.DEFAULTS | p.NB201 | NESTEROV
+SHALLOW |= {"nas_bench_201.cells_per_stage": 1, "epochs": 25, "search.batch_size": 64, "search.split": (5000, 5000)}
+SHALLOW |= {"search.measured_images": 1000, "warmup_epochs": 5, "arch_gradient_clip": 5.0, "entropy_gain": 0.24}
+NB201_SMALL = SHALLOW | {"nas_bench_201.cells_per_stage": 5, "nas_bench_201.init_channels": 8}
+NB201_SMALL |= {"search.max_image_side": 16, "search.split": (0.5, 0.5), "search.steps_per_epoch": 78}
 FAMILY_SMALL = p.DEFAULTS | {"epochs": 15, "search.batch_size": 32, "search.split": (1000, 1000)}
 FAMILY_SMALL |= {"step_order": "arch_first", "arch_gradient_clip": 5.0, "warmup_epochs": 3, "entropy_gain": 0.24}
 # PA-DA: nasbench201/train_baselines_201.py; batch 256, SGD 0.05 -> 0, decay 2.5e-4, momentum 0.9 without Nesterov.
@@ -82,7 +82,8 @@ NB201_TRAINING = training(200, 256, 5e-4, None, True) | cosine(0.1, 200)
 NB201_TRAINING |= network("nas_bench_201", init_channels=16, cells_per_stage=5)
 # Own choices; NAS-Bench-201's rate by the square root of the batch, and the same product of rate and decay.
 OWN_IMAGES = NB201_TRAINING | training(60, 64, 5e-4 * 2, 5.0, True, label_smoothing=0.1) | cosine(0.1 / 2, 60)
-OWN_IMAGES |= {"retrain.steps_per_epoch": 100, "retrain.valid": 0.15, "retrain.patience": 20}
+OWN_IMAGES |= {"retrain.steps_per_epoch": 50, "retrain.valid": 0.15, "retrain.patience": 20}
+OWN_IMAGES |= network("nas_bench_201", init_channels=16, cells_per_stage=2)
 # quark0/darts: cnn/train.py; 600 epochs, batch 96, 0.025 -> 0, 3e-4, clip 5, cutout 16, auxiliary 0.4, drop path 0.2.
 DARTS_HEAD = {"auxiliary_weight": 0.4, "drop_path_rate": 0.2, "extra_augmentation": ("@Cutout()",)}
 DARTS_TRAINING = training(600, 96, 3e-4, 5.0, **DARTS_HEAD) | cosine(0.025, 600) | {"Cutout.size": 16}
@@ -119,7 +120,7 @@ SMALL_CELLS = {name: {f"{name}.init_channels": 8, f"{name}.num_cells": 4} for na
 
 # ----------------------------------------------------------------------------------------------------------- the rows
 
-QUICKSTART = (p.DIGITS, NB201_SMALL, p.EDD, SMALL_TRAINING, cosine(0.1, 20))
+QUICKSTART = (p.DIGITS, SHALLOW, p.EDD, SMALL_TRAINING, cosine(0.1, 20))
 QUICKSTART += (network("nas_bench_201", init_channels=16, cells_per_stage=1),)
 QUICKSTART += ({"epochs": 12, "warmup_epochs": 0, "arch_gradient_clip": None, "entropy_gain": 0.06},)
 QUICKSTART += ({"search.batch_size": 32, "search.split": (0.5, 0.5)},)
@@ -127,8 +128,9 @@ QUICKSTART += ({"nas_bench_201.init_channels": 8},)
 RECIPES = {
     "nb201_search": (NB201_SEARCH,),
     "nb201_search_darts_v1": (NB201_SEARCH_V1,),
+    "nb201_shallow": (SHALLOW,),
     "nb201_small": (NB201_SMALL,),
-    "nb201_own_images": (NB201_SMALL, BY_STEPS),
+    "nb201_own_images": (NB201_SMALL, {"stopper": "@HealthyCell()", "nas_bench_201.cells_per_stage": 2}),
     "nb201_cifar10_small": (p.CIFAR10, NB201_SMALL, p.EDD),
     "nb201_one_shot_small": (ONE_SHOT_SMALL,),
     "nb201_retrain_200_epochs": (NB201_TRAINING,),
@@ -179,6 +181,7 @@ METHODS = {
     "second_order": (p.SECOND_ORDER,),
     "sampled_paths": (p.SAMPLED,),
     "self_distillation": (p.DARTS_V1, p.SELF_DISTILLATION),
+    "image_importance": (p.EDD, p.IMAGE_IMPORTANCE),
 }
 PARTS = {
     "datasets/cifar10.gin": (p.CIFAR10,),

@@ -179,7 +179,7 @@ def test_every_method_composes_with_the_full_recipe(method):
 
 @pytest.mark.parametrize("method", ["pcd", "lpcd", "ets", "lts"])
 def test_scheduled_methods_take_the_length_of_the_search(method):
-    gin_files = ["datasets/cifar10.gin", "recipes/nb201_small.gin", f"methods/{method}_darts.gin"]
+    gin_files = ["datasets/cifar10.gin", "recipes/nb201_shallow.gin", f"methods/{method}_darts.gin"]
     config.parse(gin_files, roots=("search",))
     without_recipe = [gin_files[0], gin_files[2]]
     with pytest.raises(UserError, match="epochs"):

@@ -27,6 +27,7 @@ def test_both_accuracies_are_one_tag_of_two_runs():
 def test_accuracy_and_loss_are_the_first_groups(space):
     """TensorBoard opens the first two groups in alphabetical order."""
     given = metrics(space) | {"gradient/variance_uniform": 1.0, "sharpness/eigenvalue": 1.0}
+    given |= {"images/effective_share": 1.0}
     tags = [tag for values in place(given, space).values() for tag in values]
     groups = sorted({tag.split("/")[0] for tag in tags})
     assert groups == ["accuracy", "loss", "search", "sharpness", "table"]
@@ -35,9 +36,10 @@ def test_accuracy_and_loss_are_the_first_groups(space):
 
 def test_names_of_the_history_keep_their_values():
     space = nas_bench_201()
-    given = metrics(space)
+    given = metrics(space) | {"images/effective_share": 0.5}
     supernet = place(given, space)[""]
     names = {
+        "search/image_effective_share": "images/effective_share",
         "search/accuracy_weights": "accuracy/train",
         "search/accuracy_arch": "accuracy/arch",
         "search/entropy": "arch/entropy",

@@ -75,7 +75,11 @@ def test_data_that_are_not_prepared(launched, tmp_path):
     assert f"tfds build cifar10 --data_dir={tmp_path}" in error and not list(tmp_path.iterdir())
 
 
-FOLDERS = ["--gin_file=datasets/image_folder.gin", "--gin_file=recipes/nb201_small.gin", "--gin_file=methods/darts.gin"]
+FOLDERS = [
+    "--gin_file=datasets/image_folder.gin",
+    "--gin_file=recipes/nb201_shallow.gin",
+    "--gin_file=methods/darts.gin",
+]
 
 
 def write_images(folder, count=4):

@@ -198,7 +198,7 @@ DATA = [
 def test_data_sets_and_augmentations(launched, tmp_path, binding, message):
     part = binding.split(".")[0]
     data = {"ImageFolder": "image_folder", "TfdsImages": "cifar10"}.get(part, "digits")
-    files = [f"datasets/{data}.gin", "recipes/nb201_small.gin", "methods/darts.gin"]
+    files = [f"datasets/{data}.gin", "recipes/nb201_shallow.gin", "methods/darts.gin"]
     bindings = ["ImageFolder.directory = 'photos'"] if part == "ImageFolder" else []
     bindings += [f"search.augmentation = [@{part}()]"] if data == "digits" else []
     bindings += ["search.split = (0.5, 0.5)", binding]
@@ -246,7 +246,7 @@ def test_evaluation_and_ranking(launched, tmp_path, binding, message):
     (tmp_path / "run" / "search").mkdir(parents=True)
     program, files = {
         "evaluate": (evaluate, [DIGITS]),
-        "rank": (rank, [DIGITS, "--gin_file=recipes/nb201_small.gin", "--gin_file=tables/nb201_rank.gin"]),
+        "rank": (rank, [DIGITS, "--gin_file=recipes/nb201_shallow.gin", "--gin_file=tables/nb201_rank.gin"]),
     }[binding.split(".")[0]]
     table = ["--gin_param=NasBench201Table.path = 'table.csv'"] if program is rank else []
     table = [] if binding.startswith("rank.table") else table

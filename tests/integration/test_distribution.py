@@ -118,7 +118,7 @@ BINDINGS = {**TINY, "Kept.step": "@FirstOrder()", "warmup_epochs": 0, "arch_grad
 
 
 PROGRAM = HERE / "distributed_search.py"
-FILES = ("datasets/digits.gin", "recipes/nb201_small.gin", "methods/edd_darts.gin")
+FILES = ("datasets/digits.gin", "recipes/nb201_shallow.gin", "methods/edd_darts.gin")
 ARGUMENTS = [f"--gin_file={name}" for name in FILES] + [f"--gin_param={key}={value}" for key, value in BINDINGS.items()]
 
 

@@ -8,6 +8,7 @@ from tf_edd.architectures.genotype import Genotype
 from tf_edd.architectures.table import ACCURACIES, COLUMNS
 from tf_edd.runtime import config
 from tf_edd.runtime.files import write_lines
+from tf_edd.samplers import ImportanceImages
 from tf_edd.schedules import CosineRate, LinearRate, SequenceRate
 from tf_edd.search import parts  # noqa: F401 (registers what the files name)
 from tf_edd.search.method import Method
@@ -16,7 +17,7 @@ from tf_edd.training.recipe import TrainingRecipe
 from tf_edd.training.retrain import retrain
 
 CELL = "|nor_conv_3x3~0|+|none~0|skip_connect~1|+|skip_connect~0|none~1|avg_pool_3x3~2|"
-SMALL, FAMILY = "recipes/nb201_small.gin", "recipes/darts_family_search.gin"
+SMALL, FAMILY = "recipes/nb201_shallow.gin", "recipes/darts_family_search.gin"
 RETRAIN = "recipes/nb201_retrain_200_epochs.gin"
 METHOD = "methods/edd_darts.gin"
 # Without a space, and without learning rate: parts of other recipes.
@@ -46,7 +47,8 @@ def combinations():
     searches = [(DIGITS, small, sampled, name) for name in names("selectors")]
     searches += [(name, SMALL, METHOD) for name in names("datasets") if name != "datasets/roots.gin"]
     searches += [(DIGITS, SMALL, METHOD, name) for name in [*names("tables"), *names("actions"), *names("selectors")]]
-    searches += [(DIGITS, SMALL, METHOD, "methods/self_distillation.gin")]
+    joined = "methods/self_distillation.gin", "methods/image_importance.gin"
+    searches += [(DIGITS, SMALL, METHOD, name) for name in joined]
     recipes = [
         name for name in names("recipes") if "_retrain_" in name and name not in {*PARTIAL, RETRAIN, *complete()}
     ]
@@ -141,6 +143,7 @@ EXTRAS = {
     "tables/nb201.gin": "actions.table_lookup = @TableLookup()",
     "actions/sharpness.gin": "actions.sharpness = @Sharpness()",
     "methods/self_distillation.gin": "regularizers.self_distillation = @SelfDistillation()",
+    "methods/image_importance.gin": "FirstOrder.images = @ImportanceImages()",
 }
 
 
@@ -153,6 +156,7 @@ def test_extras_go_together(order, method_last, tmp_path):
     method, actions = gin.get_configurable(Method)(), value_of("search.actions")
     assert {"Sharpness", "TableLookup", "TensorBoard"} <= {type(action).__name__ for action in actions}
     assert [type(part).__name__ for part in method.regularizers] == ["SelfDistillation"]
+    assert method.step.images == ImportanceImages()
     gin.get_configurable(search)(tmp_path / "run", data=like_cifar10(), dry_run=True)
 
 

@@ -35,7 +35,7 @@ CELLS = 12
 TINY = ["epochs = 1", "search.batch_size = 32", "search.split = (64, 64)", "search.actions = ()", "warmup_epochs = 0"]
 TINY += ["nas_bench_201.init_channels = 4", "skip_unused = False"]
 RANK = [f"rank.cells = {CELLS}", "rank.resamples = 50", "rank.batch_size = 150"]
-FILES = ["datasets/digits.gin", "recipes/nb201_small.gin", "methods/edd_darts.gin"]
+FILES = ["datasets/digits.gin", "recipes/nb201_shallow.gin", "methods/edd_darts.gin"]
 
 
 @pytest.fixture(autouse=True, scope="module")

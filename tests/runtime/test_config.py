@@ -240,7 +240,7 @@ def test_markdown_is_indented():
     assert "    rt_root.epochs = 3" in gin.markdown(config.config_text())
 
 
-DATA, SMALL = "datasets/digits.gin", "recipes/nb201_small.gin"
+DATA, SMALL = "datasets/digits.gin", "recipes/nb201_shallow.gin"
 
 
 def parse_search(*gin_files, params=(), roots=("search",)):

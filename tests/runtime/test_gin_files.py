@@ -64,12 +64,12 @@ def test_a_later_recipe_of_a_retraining_leaves_nothing_of_an_earlier_one(order):
 )
 @pytest.mark.parametrize("second", ["methods/darts.gin", "methods/pa.gin", "methods/pcd_darts.gin"])
 def test_a_later_method_leaves_nothing_of_an_earlier_one(first, second):
-    recipe = ["spaces/nas_bench_201.gin", "recipes/nb201_small.gin"]
+    recipe = ["spaces/nas_bench_201.gin", "recipes/nb201_shallow.gin"]
     assert text(*first, second, *recipe, DIGITS) == text(second, *recipe, DIGITS)
 
 
 def test_what_joins_a_method_comes_after_it():
-    files = ["recipes/nb201_small.gin", "methods/edd_darts.gin", "methods/self_distillation.gin"]
+    files = ["recipes/nb201_shallow.gin", "methods/edd_darts.gin", "methods/self_distillation.gin"]
     assert "SelfDistillation" in text(*files) and "SelfDistillation" not in text(*files, "methods/darts.gin")
 
 
@@ -86,7 +86,7 @@ def test_the_numbers_of_a_recipe_survive_a_later_method():
     ],
 )
 def test_a_file_can_replace_what_it_includes(tmp_path, content):
-    found = text("recipes/nb201_small.gin", file(tmp_path, content))
+    found = text("recipes/nb201_shallow.gin", file(tmp_path, content))
     assert "EntropyDecay" not in found and "SelfDistillation" not in found
 
 

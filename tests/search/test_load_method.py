@@ -91,7 +91,7 @@ def test_sampled_paths_take_no_logits():
 
 
 def test_a_recipe_may_be_among_the_files_and_a_macro_overrides_it():
-    found = load_method("recipes/nb201_small.gin", "methods/edd_darts.gin", warmup_epochs=0)
+    found = load_method("recipes/nb201_shallow.gin", "methods/edd_darts.gin", warmup_epochs=0)
     assert found.temperature.entropy_gain == 0.24 and found.step.arch_gradient_clip == 5.0
     assert found.warmup_epochs == 0 and found.weight_rate.epochs == 25
 

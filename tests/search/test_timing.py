@@ -37,7 +37,7 @@ def test_the_minutes_are_steps_and_evaluations(tmp_path, monkeypatch):
 
 
 def test_sampled_paths_are_timed_too(tmp_path):
-    method = load_method("recipes/nb201_small.gin", "methods/spos.gin", epochs=2, num_validated_paths=1)
+    method = load_method("recipes/nb201_shallow.gin", "methods/spos.gin", epochs=2, num_validated_paths=1)
     parts = {"data": Digits(), "method": method, "epochs": 2, "batch_size": 16, "split": (32, 32)}
     text = search.search(tmp_path / "run", space=tiny_space(), dry_run="timed", steps_per_epoch=10, **parts)
     assert "s a step" in rows(text)["time"] and "warning" not in rows(text)

@@ -21,6 +21,7 @@ _PLACES = {
     "accuracy/arch": (SUPERNET, "search/accuracy_arch"),
 }
 _GROUPS = {"arch/": "search/", "speed/": "search/", "weights/": "search/weight_", "gradient/": "search/gradient_"}
+_GROUPS |= {"images/": "search/image_"}
 
 
 def place(metrics: Mapping[str, float], space: Space) -> dict[str, dict[str, float]]:
