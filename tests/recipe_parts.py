@@ -142,7 +142,7 @@ def bilevel(part, order):
     return LOGITS | {"Method.step": f"@{part}()"} | {f"{part}.{name}": value for name, value in numbers.items()}
 
 
-FIRST_ORDER = bilevel("FirstOrder", "%step_order")
+FIRST_ORDER = bilevel("FirstOrder", "%step_order") | {"FirstOrder.images": None}
 SECOND_ORDER = bilevel("SecondOrder", "arch_first")  # the look-ahead is the step that the weights then take
 SOFTMAX = {"Method.relaxation": "@Softmax()"}
 AT_ONE = SOFTMAX | {"Method.temperature": "@ConstantTemperature()", "ConstantTemperature.temperature": 1.0}
@@ -204,8 +204,9 @@ SHARES = {"smoothing": 1.0, "importance_weights": False}
 PATHS = {"SampledPaths.paths": "@ImportancePaths()", "ImportancePaths.per_edge": False}
 PATHS |= {f"ImportancePaths.{name}": value for name, value in SHARES.items()}
 PATHS |= {"ImportancePaths.keep_without_gradient": False}
-IMAGES = {"SampledPaths.images": "@ImportanceImages()"}
-IMAGES |= {f"ImportanceImages.{name}": value for name, value in SHARES.items()}
+IMAGE_SHARES = {f"ImportanceImages.{name}": value for name, value in SHARES.items()}
+IMAGES = {"SampledPaths.images": "@ImportanceImages()"} | IMAGE_SHARES
+IMAGE_IMPORTANCE = {"FirstOrder.images": "@ImportanceImages()"} | IMAGE_SHARES  # own choice: docs/equations.md
 UNIFORM_PATHS, FAIR_PATHS = {"SampledPaths.paths": "@UniformPaths()"}, {"SampledPaths.paths": "@FairPaths()"}
 UNIFORM_IMAGES = {"SampledPaths.images": "@UniformImages()"}
 SPOS, FAIRNAS = SAMPLED | UNIFORM_PATHS | UNIFORM_IMAGES, SAMPLED | FAIR_PATHS | UNIFORM_IMAGES

@@ -124,6 +124,11 @@ CASES = {
         ("SelfDistillation.distillation_temperature = 0", "distillation_temperature must be a positive number."),
         ("SelfDistillation.warmup_epochs = '5'", "SelfDistillation.warmup_epochs must be an integer. Received:"),
     ],
+    "methods/image_importance.gin": [
+        ("FirstOrder.images = 'a'", "FirstOrder.images must be a sampler of images such as @UniformImages() or None."),
+        ("FirstOrder.images = @UniformPaths()", "FirstOrder.images.build must return a running sampler of images."),
+        ("ImportanceImages.smoothing = 2", "smoothing must lie in [0, 1]. Received: smoothing=2"),
+    ],
 }
 ROWS = [(name, *case) for name, cases in CASES.items() for case in cases]
 

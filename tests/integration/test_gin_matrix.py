@@ -37,10 +37,8 @@ def data_set(recipe) -> list[str]:
     return ["datasets/imagenet2012.gin" if binds(recipe, "ColorJitter.") else DIGITS]
 
 
-def refusal(method, space, by_steps: bool) -> str | None:
-    """Why a method cannot search in a space, or in epochs of a number of steps."""
-    if binds(method, "@ImportanceImages()") and by_steps:
-        return "SampledPaths.images has an order of its own"
+def refusal(method, space) -> str | None:
+    """Why a method cannot search in a space."""
     if binds(method, "@FairPaths()") and not same_number_of_candidates(space):
         return "FairPaths expects the same number of candidates on every edge"
     if binds(method, "@ImportancePaths()") and not same_candidates_in_each_cell(space):
@@ -67,8 +65,7 @@ def test_every_method(recipe, space, tmp_path, monkeypatch):
         assert "parameters" in text and " epochs x " in text, method
         assert ("relaxation  " in text) == learns_logits(method), method
     made = gin.query_parameter("search.space").scoped_configurable_fn()
-    by_steps = gin.query_parameter("search.steps_per_epoch") is not None
-    expected = {method: reason for method in methods() if (reason := refusal(method, made, by_steps))}
+    expected = {method: reason for method in methods() if (reason := refusal(method, made))}
     assert refused.keys() == expected.keys(), refused
     assert all(expected[method] in message for method, message in refused.items()), refused
     assert not list(tmp_path.iterdir())
@@ -90,6 +87,18 @@ def test_self_distillation_joins_every_method_with_logits(method):
         compose(files)
 
 
+@pytest.mark.parametrize("method", methods())
+def test_image_importance_joins_every_method_of_first_order_beside_self_distillation(method):
+    files = ["quickstart.gin", method, "methods/image_importance.gin"]
+    if "methods/first_order.gin" in included(method):
+        text = compose([*files, "methods/self_distillation.gin"])
+        assert "images=ImportanceImages(smoothing=1.0, importance_weights=False)" in text
+        assert "SelfDistillation" in text
+        return
+    with pytest.raises(UserError, match="FirstOrder.images is never used"):
+        compose(files)
+
+
 @pytest.mark.parametrize("selector", names("selectors"))
 @pytest.mark.parametrize("method", methods())
 def test_selectors_join_every_method(method, selector):
@@ -98,5 +107,5 @@ def test_selectors_join_every_method(method, selector):
 
 def test_every_file_of_a_method_is_in_the_matrix():
     tried = set().union(*(included(method) for method in methods()))
-    assert tried >= set(names("methods")) - {"methods/self_distillation.gin"}
+    assert tried >= set(names("methods")) - {"methods/self_distillation.gin", "methods/image_importance.gin"}
     assert any(binds(method, f"@{SampledPaths.__name__}()") for method in methods())

@@ -234,6 +234,27 @@ def test_orders_are_functions_of_seed_and_epoch_and_the_first_takes_each_image_o
     assert samplers.UniformImages().build(50).order(1, 1) is None
 
 
+def test_orders_have_the_length_that_is_asked_for():
+    sampler = images(50)
+    for epoch in (0, 1):
+        np.testing.assert_array_equal(sampler.order(1, epoch, 50), sampler.order(1, epoch))
+    assert len(set(sampler.order(1, 0, 30))) == 30  # without replacement as far as they go
+    passes = sampler.order(1, 0, 130)
+    assert [len(set(part)) for part in (passes[:50], passes[50:100], passes[100:])] == [50, 50, 30]
+    assert len({tuple(part[:30]) for part in (passes[:50], passes[50:100], passes[100:])}) == 3
+    sampler.variables[0].assign(np.repeat([0.0, 0.2, 0.0], [20, 5, 25]))
+    assert set(sampler.order(1, 2, 300)) == set(range(20, 25)) and len(sampler.order(1, 2, 300)) == 300
+    assert samplers.UniformImages().build(50).order(1, 1, 30) is None
+
+
+def test_the_effective_share_is_that_of_the_images_that_are_drawn():
+    sampler = images(50)
+    assert sampler.effective_share() == pytest.approx(1, abs=1e-6)
+    sampler.variables[0].assign(np.repeat([0.0, 0.2, 0.0], [20, 5, 25]))
+    assert sampler.effective_share() == pytest.approx(5 / 50, rel=1e-6)
+    assert samplers.UniformImages().build(50).effective_share() == 1
+
+
 @pytest.mark.parametrize("make", [samplers.ImportancePaths, samplers.ImportanceImages])
 @pytest.mark.parametrize("smoothing", [-0.1, 1.1])
 def test_smoothing_is_a_share(make, smoothing):

@@ -358,9 +358,26 @@ def test_refuses_impossible_settings(settings):
         SampledPaths(UniformPaths(), UniformImages(), **settings)
 
 
-def test_epochs_of_so_many_steps_take_images_in_random_order_alone(tmp_path):
+@pytest.mark.slow
+@pytest.mark.parametrize("paths", [UniformPaths(), ImportancePaths()], ids=["DA", "PA&DA"])
+def test_epochs_of_so_many_steps_draw_as_many_images_and_go_on_to_the_bit(tmp_path, paths):
+    """Three steps of 16 images, of which there are 40."""
+
+    def searched(name):
+        sizes = {"split": (40, 32), "steps_per_epoch": 3, "checkpoint_steps": 1}
+        one_shot(tmp_path / name, paths, ImportanceImages(), **sizes)
+        return outcome(tmp_path / name)
+
+    whole = searched("whole")
+    with pytest.MonkeyPatch.context() as patch, pytest.raises(Stop):
+        stop_at_save(patch, 8, after=True)  # within the third epoch, the first whose images the norms have drawn
+        searched("stopped")
+    assert searched("stopped") == whole
+    assert len(whole["history"]) == EPOCHS and all(row["gradient/variance"] > 0 for row in whole["history"])
+    assert (tmp_path / "whole" / "search" / f"ckpt-{3 * EPOCHS}.index").exists()
+
+
+def test_a_batch_that_is_larger_than_the_data_holds_images_more_than_once(tmp_path):
     step = SampledPaths(UniformPaths(), ImportanceImages(), variance_draws=0)
-    with pytest.raises(UserError, match="an order of its own.*Received: steps_per_epoch=3, images=ImportanceImages"):
-        one_shot(tmp_path, step=step, steps_per_epoch=3, dry_run=True)
-    step = SampledPaths(UniformPaths(), UniformImages(), variance_draws=0)
-    assert "x 3 steps of 16 images" in one_shot(tmp_path, step=step, steps_per_epoch=3, dry_run=True)
+    changes = {"split": (10, 32), "steps_per_epoch": 2, "dry_run": True}
+    assert "x 2 steps of 16 images (9.6 passes" in one_shot(tmp_path, step=step, **changes)

@@ -50,6 +50,11 @@ class SearchBatches:
             return self.steps_per_epoch
         return min(images.num_batches(self.batch_size) for images in self.splits.values())
 
+    @property
+    def ordered_images(self) -> int | None:
+        """Positions of training images that an order of `epoch` needs; None for as many as there are images."""
+        return None if self.steps_per_epoch is None else self.steps * self.batch_size
+
     def epoch(self, seed: int, epoch: int, skip: int = 0, order: np.ndarray | None = None) -> Iterator[dict]:
         """Phase -> (images, labels[, positions]) of each step of an epoch, as `strategy.run` takes them.
 
@@ -57,7 +62,7 @@ class SearchBatches:
             seed: of the search.
             epoch: from 0.
             skip: steps to leave out.
-            order: positions of the training images; their batches then have the positions too.
+            order: positions of the training images, see `ordered_images`; their batches then have the positions too.
         """
         options = {"skip": skip, "augment": self.augmentation}
         if self.steps_per_epoch is not None:

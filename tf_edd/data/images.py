@@ -104,10 +104,10 @@ class Images:
             A dataset of (float32 [B, H, W, C], int32 labels [B]).
 
         Raises:
-            UserError: an empty batch, a negative number, fewer images than one batch with drop_remainder, something
-                that is not an augmentation, or images that an augmentation cannot treat.
+            UserError: an empty batch, a negative number, fewer images than one batch with drop_remainder and no order,
+                something that is not an augmentation, or images that an augmentation cannot treat.
         """
-        self._check(batch_size, drop_remainder, seed=seed, epoch=epoch, skip=skip)
+        self._check(batch_size, drop_remainder and order is None, seed=seed, epoch=epoch, skip=skip)
         key = (seed, epoch, self._stream)
         sequence = order if order is not None else key if shuffle else None
 

@@ -17,8 +17,14 @@ class RunningImageSampler(Protocol):
     def variables(self) -> list[tf.Variable]:
         """What it has learned, for the checkpoint."""
 
-    def order(self, seed: int, epoch: int) -> np.ndarray | None:
-        """Positions of the images of an epoch; None for a random order of all images."""
+    def order(self, seed: int, epoch: int, count: int | None = None) -> np.ndarray | None:
+        """Positions of the images of an epoch, `count` of them; None for a random order of all images.
+
+        Args:
+            seed: Of the search.
+            epoch: From 0.
+            count: How many images the epoch takes; None for as many as there are.
+        """
 
     def ratios(self, rows: tf.Tensor) -> tf.Tensor | None:
         """Uniform probability divided by q, for the images at these positions; None if the two are equal."""
@@ -28,6 +34,9 @@ class RunningImageSampler(Protocol):
 
     def end_epoch(self, done: int, epochs: int) -> None:
         """Updates the distribution with what was recorded, after `done` of `epochs` epochs."""
+
+    def effective_share(self) -> float:
+        """1 / (N sum q^2): 1 for uniform images, and k / N where k images of equal probability are drawn."""
 
 
 class ImageSampler(Protocol):

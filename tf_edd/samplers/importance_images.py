@@ -61,13 +61,12 @@ class RunningImportanceImages:
         """q and the norms n."""
         return [self._probs, self._norms]
 
-    def order(self, seed: int, epoch: int) -> np.ndarray:
-        """The first epoch takes each image once, the others draw as many images with replacement from q."""
-        rng = key_rng((seed, epoch, _IMAGES))
+    def order(self, seed: int, epoch: int, count: int | None = None) -> np.ndarray:
+        """The first epoch takes random passes over the images, the others draw with replacement from q."""
+        rng, count = key_rng((seed, epoch, _IMAGES)), self._size if count is None else count
         if epoch == 0:
-            return rng.permutation(self._size)
-        probs = self._probs.numpy().astype(np.float64)
-        return rng.choice(self._size, self._size, p=probs / probs.sum())
+            return np.concatenate([rng.permutation(self._size) for _ in range(0, count, self._size)])[:count]
+        return rng.choice(self._size, count, p=self._distribution())
 
     def ratios(self, rows: tf.Tensor) -> tf.Tensor:
         """1 / (N q); with it as a weight, the expected gradient is that of the mean over all images."""
@@ -99,3 +98,11 @@ class RunningImportanceImages:
         learned = norms / norms.sum() if norms.sum() > 0 else np.full(self._size, 1 / self._size)
         self._probs.assign((tau * learned + (1 - tau) / self._size).astype(np.float32))
         self._norms.assign(np.zeros(self._size, np.float32))
+
+    def effective_share(self) -> float:
+        return float(1 / (self._size * np.square(self._distribution()).sum()))
+
+    def _distribution(self) -> np.ndarray:
+        """q in float64, of sum 1."""
+        probs = self._probs.numpy().astype(np.float64)
+        return probs / probs.sum()

@@ -22,7 +22,7 @@ class RunningUniformImages:
     def variables(self) -> list[tf.Variable]:
         return []
 
-    def order(self, seed: int, epoch: int) -> None:
+    def order(self, seed: int, epoch: int, count: int | None = None) -> None:
         return None
 
     def ratios(self, rows: tf.Tensor) -> None:
@@ -33,3 +33,6 @@ class RunningUniformImages:
 
     def end_epoch(self, done: int, epochs: int) -> None:
         pass
+
+    def effective_share(self) -> float:
+        return 1.0

@@ -282,7 +282,8 @@ class SearchPlan:
         supernet = Supernet(self.space, self.images.num_classes, method.running_statistics, self.rematerialize)
         supernet.build((None, *self.images.image_shape))
         logits = ArchLogits(self.space, self.seed, method.logit_init_scale)
-        setup = StepSetup(supernet, logits, method, self.batches.train.size, current().jit_compile, self.seed)
+        sizes = {"train_images": self.batches.train.size, "ordered_images": self.batches.ordered_images}
+        setup = StepSetup(supernet, logits, method, xla=current().jit_compile, seed=self.seed, **sizes)
         return Built(method, supernet, logits, method.step.build(setup))
 
     def _state(self, folder: Path, supernet: Supernet, method: Method) -> SearchState:

@@ -10,6 +10,7 @@ import tensorflow as tf
 from tf_edd.errors import require_one_of, require_positive
 from tf_edd.networks.unused import NEGLIGIBLE, Unused
 from tf_edd.optimizers.gradients import apply_gradients
+from tf_edd.steps.drawn_images import DrawnImages
 from tf_edd.steps.plumbing import (
     PassInfo,
     StepFunctions,
@@ -72,6 +73,7 @@ class Alternation:
         order: key of `ORDERS`.
         clips: phase -> largest global norm of the gradient, None for no limit.
         skip: see `Skip`.
+        drawn: the training images, of which a pass of the weights tells the norms; None for a random order of all.
     """
 
     phases = PHASES
@@ -83,6 +85,7 @@ class Alternation:
         order: str,
         clips: Mapping[str, float | None],
         skip: Skip = NOTHING,
+        drawn: DrawnImages | None = None,
     ):
         self._setup, self._passes, self._order, self._clips = setup, passes, ORDERS[order], clips
         self._optimizers = {"weights": setup.method.weight_optimizer, "arch": setup.method.arch_optimizer}
@@ -92,10 +95,12 @@ class Alternation:
         self._temperature = temperature_variable()
         self._fed_temperature = None
         self._terms = Terms(setup.method.regularizers, setup, self._temperature)
+        self._drawn = drawn or DrawnImages(setup)
         self._skip = skip
         self._auto = skip.when == AUTO and tf.distribute.get_strategy().num_replicas_in_sync == 1
         self._skips = tf.Variable(skip.when is True, trainable=False, name="skips")
-        self.variables = {**self._terms.variables, **({"skips": [self._skips]} if skip.when == AUTO else {})}
+        skips = {"skips": [self._skips]} if skip.when == AUTO else {}
+        self.variables = {**self._terms.variables, **self._drawn.variables, **skips}
         self.functions = StepFunctions(functools.partial(self._make, None))
         self.skipping_functions = StepFunctions(functools.partial(self._make, Unused(skip.negligible)))
 
@@ -120,16 +125,16 @@ class Alternation:
     def validate(self, epoch: EpochInfo, evaluate: Callable, discretizer: Callable) -> Validation:
         return mixture_validation(epoch, self._setup.supernet.space, evaluate, discretizer)
 
-    def image_order(self, epoch: int) -> None:
-        return None
+    def image_order(self, epoch: int) -> np.ndarray | None:
+        return self._drawn.order(epoch)
 
     def end_epoch(self, epoch: EpochInfo) -> dict[str, float]:
-        """With `skip_unused = "auto"` decides whether the next epoch leaves candidates out."""
+        """Lets the sampler learn; with `skip_unused = "auto"` decides whether the next epoch leaves candidates out."""
         if self._auto:  # with several replicas the supernet leaves nothing out
             probs = self.architecture(self._fed_temperature).probs.values()
             negligible = np.concatenate([np.ravel(table) for table in probs]) <= self._skip.negligible
             self._skips.assign(bool(negligible.mean() >= ENOUGH))
-        return {}
+        return self._drawn.end_epoch(epoch)
 
     def _functions(self) -> StepFunctions:
         """Those of now: with all candidates, or without those of negligible probability."""
@@ -145,10 +150,11 @@ class Alternation:
         def replica_step(batches, moment):
             batches = {name: Batch(*batch) for name, batch in batches.items()}
             info: PassInfo = pass_info(self._setup, phase, moment, self._temperature)
-            loss, accuracy, gradients = one_pass(self._terms.read(acting), batches, info)
+            loss, accuracy, gradients, image_norms = one_pass(self._terms.read(acting), batches, info)
             norm = apply_gradients(self._optimizers[phase], gradients, self._targets[phase], self._clips[phase])
             share = norm / tf.distribute.get_replica_context().num_replicas_in_sync
             if phase == "weights":
+                self._drawn.record(batches["weights"].positions, image_norms)
                 return {"loss/weights": loss, "accuracy/train": accuracy, "weights/gradient_norm": share}
             return {"loss/arch": loss, "accuracy/arch": accuracy, "arch/logit_gradient_norm": share}
 

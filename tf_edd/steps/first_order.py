@@ -8,7 +8,9 @@ import tensorflow as tf
 from tf_edd.errors import UserError
 from tf_edd.networks.unused import NEGLIGIBLE, Unused
 from tf_edd.part import part
+from tf_edd.samplers import ImageSampler
 from tf_edd.steps.alternation import PHASES, Alternation, Skip, check_alternation, check_skip
+from tf_edd.steps.drawn_images import DrawnImages, check_images, error_norms
 from tf_edd.steps.plumbing import Pass, relaxed, step_context, supernet_loss
 from tf_edd.steps.step import LOGIT_PARTS, StepSetup
 
@@ -33,6 +35,9 @@ class FirstOrder:
         negligible_weight: The largest probability that is negligible. At 2^-32 the updates are the same in float32. A
             larger one leaves out more and is an approximation: such a candidate adds nothing to its node. With several
             replicas nothing is left out. It must be below the probability 1 / O that O candidates begin with.
+        images: Draws the training images of the weights: `ImportanceImages` by the norms that the weight pass finds,
+            of the cross entropy alone where there are regularizers. Its importance weights are in the gradient of the
+            cross entropy alone. The validation images are in random order. None for a random order of both.
 
     Raises:
         UserError: An unknown order, a clip or negligible_weight that is not positive, or (from `check`) one too large.
@@ -45,6 +50,7 @@ class FirstOrder:
     arch_gradient_clip: float | None = None
     skip_unused: bool | str = False
     negligible_weight: float = NEGLIGIBLE
+    images: ImageSampler | None = None
 
     phases: ClassVar[tuple[str, ...]] = PHASES
     takes: ClassVar[tuple[str, ...]] = LOGIT_PARTS
@@ -55,14 +61,20 @@ class FirstOrder:
         check_skip(self.skip_unused, self.negligible_weight)
 
     def check(self, space, batches) -> None:
-        """Accepts all images, and every space whose candidates do not begin with a negligible probability."""
+        """Refuses spaces whose candidates begin with a negligible probability, and data that do not fit the sampler."""
         check_negligible(self.negligible_weight, space)
+        if self.images is not None:
+            check_images("FirstOrder.images", self.images, batches)
 
     def build(self, setup: StepSetup) -> Alternation:
         """The step of one search."""
-        passes = {"weights": functools.partial(weight_pass, setup), "arch": functools.partial(arch_pass, setup)}
+        drawn = DrawnImages(setup, self.images)
+        passes = {
+            "weights": functools.partial(weight_pass, setup, drawn=drawn),
+            "arch": functools.partial(arch_pass, setup),
+        }
         clips = {"weights": self.weight_gradient_clip, "arch": self.arch_gradient_clip}
-        return Alternation(setup, passes, self.order, clips, Skip(self.skip_unused, self.negligible_weight))
+        return Alternation(setup, passes, self.order, clips, Skip(self.skip_unused, self.negligible_weight), drawn)
 
 
 def check_negligible(negligible_weight: float, space) -> None:
@@ -75,17 +87,22 @@ def check_negligible(negligible_weight: float, space) -> None:
         )
 
 
-def weight_pass(setup: StepSetup, batches, info, terms, unused: Unused | None) -> Pass:
-    """Loss of the training batch and its gradient with respect to the weights."""
-    images, labels, _ = batches["weights"]
+def weight_pass(
+    setup: StepSetup, batches, info, terms, unused: Unused | None, drawn: DrawnImages | None = None
+) -> Pass:
+    """Loss of the training batch, its gradient with respect to the weights, and the norms of its images."""
+    images, labels, positions = batches["weights"]
+    image_weights = None if drawn is None else drawn.weights(positions)
     logits = setup.logits.tensors()
     probs = relaxed(setup.method.relaxation, logits, info)
     variables = [variable.value for variable in setup.supernet.trainable_variables]
     with tf.GradientTape(watch_accessed_variables=False) as tape:
         tape.watch(variables)
         context = step_context("weights", setup, images, labels, logits, probs, info)
-        loss, accuracy, scaled = supernet_loss(context, setup.method.weight_optimizer, terms, unused)
-    return Pass(loss, accuracy, tape.gradient(scaled, variables, unconnected_gradients=ZERO))
+        losses = supernet_loss(context, setup.method.weight_optimizer, terms, unused, image_weights)
+    gradients = tape.gradient(losses.scaled, variables, unconnected_gradients=ZERO)
+    norms = None if positions is None else error_norms(labels, losses.outputs)
+    return Pass(losses.loss, losses.accuracy, gradients, norms)
 
 
 def arch_pass(setup: StepSetup, batches, info, terms, unused: Unused | None) -> Pass:
@@ -96,5 +113,6 @@ def arch_pass(setup: StepSetup, batches, info, terms, unused: Unused | None) -> 
         tape.watch(logits)
         probs = relaxed(setup.method.relaxation, logits, info)
         context = step_context("arch", setup, images, labels, logits, probs, info)
-        loss, accuracy, scaled = supernet_loss(context, setup.method.arch_optimizer, terms, unused)
-    return Pass(loss, accuracy, tape.gradient(scaled, list(logits.values()), unconnected_gradients=ZERO))
+        losses = supernet_loss(context, setup.method.arch_optimizer, terms, unused)
+    gradients = tape.gradient(losses.scaled, list(logits.values()), unconnected_gradients=ZERO)
+    return Pass(losses.loss, losses.accuracy, gradients)

@@ -39,11 +39,29 @@ class Pass(NamedTuple):
         loss: this replica's share of the loss.
         accuracy: its share of the accuracy.
         gradients: of the share of the loss, scaled as the optimizer wants it; one for each variable of the phase.
+        image_norms: [b] for a sampler of images, see `drawn_images.error_norms`; None without one.
     """
 
     loss: tf.Tensor
     accuracy: tf.Tensor
     gradients: Sequence[tf.Tensor]
+    image_norms: tf.Tensor | None = None
+
+
+class Losses(NamedTuple):
+    """What `supernet_loss` returns.
+
+    Attributes:
+        loss: this replica's share of the loss.
+        accuracy: its share of the accuracy.
+        scaled: its share of the loss that is differentiated, with importance weights, and scaled for the optimizer.
+        outputs: [b, classes], the logits of the classes.
+    """
+
+    loss: tf.Tensor
+    accuracy: tf.Tensor
+    scaled: tf.Tensor
+    outputs: tf.Tensor
 
 
 def distributed(replica_step: Callable) -> Callable:
@@ -108,7 +126,13 @@ def step_context(
     )
 
 
-def supernet_loss(context: StepContext, optimizer, terms: Sequence = (), unused: Unused | None = None):
+def supernet_loss(
+    context: StepContext,
+    optimizer,
+    terms: Sequence = (),
+    unused: Unused | None = None,
+    weights: tf.Tensor | None = None,
+) -> Losses:
     """Cross entropy of the supernet and its regularizers, on one replica.
 
     Args:
@@ -117,17 +141,20 @@ def supernet_loss(context: StepContext, optimizer, terms: Sequence = (), unused:
         terms: (term, what its `tensors` has read).
         unused: which candidates are left out, None for none. The logits learn from those too, so their pass runs them
             forward, and all of them backward if the context asks for the gradient of the weights as well.
-
-    Returns:
-        This replica's share of the loss, of the accuracy, and of the loss scaled for the optimizer.
+        weights: [b] importance weights of the images, in the gradient of the cross entropy alone; None for none.
     """
     options = {"unused": _left_out(context, unused), "fixed_weights": context.fixed_weights}
     outputs = context.supernet(context.images, context.probs, training=True, **options)
-    loss = share_of_mean(tf.nn.sparse_softmax_cross_entropy_with_logits(context.labels, outputs))
+    losses = tf.nn.sparse_softmax_cross_entropy_with_logits(context.labels, outputs)
+    cross_entropy = share_of_mean(losses)
     replicas = tf.distribute.get_replica_context().num_replicas_in_sync
-    for term, state in terms:
-        loss += term(dataclasses.replace(context, outputs=outputs, unused=unused, state=state)) / replicas
-    return loss, share_of_accuracy(context.labels, outputs), optimizer.scale_loss(loss)
+    added = [
+        term(dataclasses.replace(context, outputs=outputs, unused=unused, state=state)) / replicas
+        for term, state in terms
+    ]
+    loss = sum(added, cross_entropy)
+    trained = loss if weights is None else sum(added, share_of_mean(weights * losses))
+    return Losses(loss, share_of_accuracy(context.labels, outputs), optimizer.scale_loss(trained), outputs)
 
 
 def _left_out(context: StepContext, unused: Unused | None) -> Unused | None:

@@ -16,14 +16,14 @@ import tensorflow as tf
 
 from tf_edd.analysis.gradient_variance import variance
 from tf_edd.errors import UserError, require_count, require_positive
-from tf_edd.field_types import kind_of
 from tf_edd.optimizers import Selective, unscaled
 from tf_edd.optimizers.gradients import apply_clipped, reduce_and_clip, share_of_accuracy, share_of_mean
-from tf_edd.part import part, shown
+from tf_edd.part import part
 from tf_edd.runtime.seeds import step_seed
 from tf_edd.runtime.tracing import no_collection
-from tf_edd.samplers import ImageSampler, PathSampler, RunningImageSampler, RunningPathSampler, draw_path, uniform
+from tf_edd.samplers import ImageSampler, PathSampler, RunningPathSampler, draw_path, uniform
 from tf_edd.steps.candidate_variables import CandidateVariables, Moving
+from tf_edd.steps.drawn_images import check_images, check_running, error_norms
 from tf_edd.steps.plumbing import distributed
 from tf_edd.steps.step import Architecture, Batch, EpochInfo, StepInfo, StepSetup, Validation
 
@@ -70,22 +70,13 @@ class SampledPaths:
 
     def check(self, space, batches) -> None:
         """Refuses samplers that do not fit the space, and data that do not fit the samplers."""
-        _check_running("paths", self.paths.build(space), RunningPathSampler)
+        check_running("SampledPaths.paths", self.paths.build(space), RunningPathSampler)
         if batches.steps < self.variance_draws:
             raise UserError(
                 f"variance_draws must be at most the {batches.steps} batches of an epoch. Received: "
                 f"variance_draws={self.variance_draws}"
             )
-        images = self.images.build(batches.train.size)
-        _check_running("images", images, RunningImageSampler)
-        order = images.order(0, 0)
-        if order is not None and batches.steps_per_epoch is not None:
-            raise UserError(
-                "search.steps_per_epoch takes images in random order, and SampledPaths.images has an order of its own. "
-                f"Received: steps_per_epoch={batches.steps_per_epoch}, images={self.images}"
-            )
-        if order is not None:
-            next(iter(batches.epoch(0, 0, 0, order)))
+        check_images("SampledPaths.images", self.images, batches)
 
     def build(self, setup: StepSetup) -> "PathTraining":
         """The step of one search; there are no logits to move."""
@@ -105,7 +96,7 @@ class PathTraining:
         supernet, optimizer = setup.supernet, setup.method.weight_optimizer
         _check_parts(supernet, optimizer)
         self._supernet, self._optimizer, self._seed = supernet, optimizer, setup.seed
-        self._part = part
+        self._part, self._ordered_images = part, setup.ordered_images
         self._strategy = tf.distribute.get_strategy()
         self._variables = supernet.trainable_variables
         optimizer.build(self._variables)
@@ -130,7 +121,7 @@ class PathTraining:
         return {"paths": self._paths.variables, "images": self._images.variables, **moving}
 
     def image_order(self, epoch: int) -> np.ndarray | None:
-        return self._images.order(self._seed, epoch)
+        return self._images.order(self._seed, epoch, self._ordered_images)
 
     def __call__(self, batches: Mapping[str, Batch], info: StepInfo) -> dict[str, tf.Tensor]:
         return self.function(*Batch(*batches["weights"]), tf.constant(info.index, tf.int64))
@@ -249,8 +240,7 @@ class PathTraining:
             losses = tf.nn.sparse_softmax_cross_entropy_with_logits(labels, outputs)
             scaled = self._optimizer.scale_loss(share_of_mean(weights * losses))
         gradients = tape.gradient(scaled, variables, unconnected_gradients=_ZERO)
-        errors = tf.nn.softmax(outputs) - tf.one_hot(labels, outputs.shape[-1])
-        return share_of_mean(losses), share_of_accuracy(labels, outputs), tf.norm(errors, axis=-1), gradients
+        return share_of_mean(losses), share_of_accuracy(labels, outputs), error_norms(labels, outputs), gradients
 
     def _drawn_gradients(self, scheme, images, labels, rows, index):
         """A gradient, and the weight of its squared norm.
@@ -279,14 +269,6 @@ class PathTraining:
         if context.num_replicas_in_sync > 1:
             gradients = context.all_reduce(tf.distribute.ReduceOp.SUM, list(gradients))
         return [tf.cast(gradient, tf.float32) / scale for gradient in gradients], weight
-
-
-def _check_running(field: str, sampler, protocol: type) -> None:
-    """Refuses what `build` of a sampler has returned, if it lacks a member of the protocol."""
-    if not kind_of(protocol).accepts(sampler):
-        raise UserError(
-            f"SampledPaths.{field}.build must return a running sampler of {field}. Received: {shown(sampler)}"
-        )
 
 
 def _check_parts(supernet, optimizer):

@@ -110,9 +110,8 @@ def arch_pass(setup: StepSetup, part: SecondOrder, batches, info, terms, unused=
             tape.watch(sources)
             probs = relaxed(setup.method.relaxation, logits, info)
             context = step_context(phase, setup, images, labels, logits, probs, info, fixed_weights=False)
-            results = with_weights(setup.supernet, weights, lambda: supernet_loss(context, optimizer, terms))
-        loss, accuracy, scaled = results
-        return loss, accuracy, tape.gradient(scaled, sources, unconnected_gradients=ZERO)
+            losses = with_weights(setup.supernet, weights, lambda: supernet_loss(context, optimizer, terms))
+        return losses.loss, losses.accuracy, tape.gradient(losses.scaled, sources, unconnected_gradients=ZERO)
 
     def over_replicas(gradients):
         return [gradient / scale for gradient in summed(gradients)]

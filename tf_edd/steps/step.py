@@ -152,7 +152,10 @@ class Step(Protocol):
         """
 
     def image_order(self, epoch: int) -> np.ndarray | None:
-        """Positions of the training images in the order of an epoch (from 0); None for a random order of all."""
+        """Positions of the training images in the order of an epoch (from 0); None for a random order of all.
+
+        There are as many as the epoch takes, see `StepSetup.ordered_images`.
+        """
 
     def end_epoch(self, epoch: EpochInfo) -> dict[str, float]:
         """After the last step of an epoch, before anything is measured; returns metrics to log."""
@@ -169,6 +172,7 @@ class StepSetup:
         train_images: how many training images there are.
         xla: whether XLA compiles the forward and backward pass of a replica.
         seed: of everything random.
+        ordered_images: positions that `Step.image_order` gives an epoch; None for as many as there are images.
     """
 
     supernet: Supernet
@@ -177,6 +181,7 @@ class StepSetup:
     train_images: int = 0
     xla: bool = False
     seed: int = 0
+    ordered_images: int | None = None
 
 
 class StepPart(Protocol):
