@@ -58,7 +58,7 @@ def space(reference, **numbers):
     return {"search.space": reference} | {f"{name}.{number}": value for number, value in numbers.items()}
 
 
-NB201 = space("@nas_bench_201()", init_channels=16, cells_per_stage=5)  # AutoDL-Projects: C 16, N 5
+NB201 = space("@nas_bench_201()", init_channels=16, cells_per_stage=5, with_none=True)  # AutoDL-Projects: C 16, N 5
 # quark0/darts: cnn/train_search.py, cnn/model_search.py.
 DARTS = space("@darts()", init_channels=16, num_cells=8, num_nodes=4, stem_multiplier=3, with_none=True)
 DARTS_IMAGENET = space(
@@ -92,6 +92,7 @@ DEFAULTS = {
     "arch_gradient_clip": None,
     "skip_unused": False,
     "negligible_weight": 2**-32,
+    "exploration": 0.0,
     "stopper": None,
     "warmup_epochs": 0,
     "ticks": None,  # the temperature follows the entropy after each epoch, Algorithm 2
@@ -142,7 +143,10 @@ def bilevel(part, order):
     return LOGITS | {"Method.step": f"@{part}()"} | {f"{part}.{name}": value for name, value in numbers.items()}
 
 
-FIRST_ORDER = bilevel("FirstOrder", "%step_order") | {"FirstOrder.images": None}
+FIRST_ORDER = bilevel("FirstOrder", "%step_order") | {
+    "FirstOrder.images": None,
+    "FirstOrder.exploration": "%exploration",
+}
 SECOND_ORDER = bilevel("SecondOrder", "arch_first")  # the look-ahead is the step that the weights then take
 SOFTMAX = {"Method.relaxation": "@Softmax()"}
 AT_ONE = SOFTMAX | {"Method.temperature": "@ConstantTemperature()", "ConstantTemperature.temperature": 1.0}

@@ -21,7 +21,12 @@ SHALLOW = p.DEFAULTS | p.NB201 | NESTEROV
 SHALLOW |= {"nas_bench_201.cells_per_stage": 1, "epochs": 25, "search.batch_size": 64, "search.split": (5000, 5000)}
 SHALLOW |= {"search.measured_images": 1000, "warmup_epochs": 5, "arch_gradient_clip": 5.0, "entropy_gain": 0.24}
 NB201_SMALL = SHALLOW | {"nas_bench_201.cells_per_stage": 5, "nas_bench_201.init_channels": 8}
-NB201_SMALL |= {"search.max_image_side": 16, "search.split": (0.5, 0.5), "search.steps_per_epoch": 78}
+NB201_SMALL |= {
+    "search.max_image_side": 16,
+    "search.split": (0.5, 0.5),
+    "search.steps_per_epoch": 78,
+    "exploration": 0.1,
+}
 FAMILY_SMALL = p.DEFAULTS | {"epochs": 15, "search.batch_size": 32, "search.split": (1000, 1000)}
 FAMILY_SMALL |= {"step_order": "arch_first", "arch_gradient_clip": 5.0, "warmup_epochs": 3, "entropy_gain": 0.24}
 # PA-DA: nasbench201/train_baselines_201.py; batch 256, SGD 0.05 -> 0, decay 2.5e-4, momentum 0.9 without Nesterov.

@@ -3,6 +3,8 @@
 import gin
 import pytest
 
+from tf_edd.architectures.genotype import from_text
+from tf_edd.errors import UserError
 from tf_edd.spaces import nas_bench_201
 
 
@@ -19,6 +21,17 @@ def test_cell_of_the_benchmark():
 def test_number_of_architectures():
     assert nas_bench_201().num_architectures == 15_625
     assert nas_bench_201().logit_shapes == {"cell": (6, 5)}
+
+
+def test_the_space_without_none_is_a_part_of_the_other():
+    """4 operations on 6 edges; the tables have a row for each of these cells."""
+    space, whole = nas_bench_201(with_none=False), nas_bench_201()
+    assert space.num_architectures == 4**6 and space.logit_shapes == {"cell": (6, 4)}
+    assert {edge.primitives for edge in space.cell("cell").edges} == {whole.cell("cell").edges[0].primitives[1:]}
+    text = "|nor_conv_3x3~0|+|skip_connect~0|avg_pool_3x3~1|+|nor_conv_1x1~0|nor_conv_3x3~1|skip_connect~2|"
+    assert str(from_text(text, space)) == str(from_text(text, whole)) == text
+    with pytest.raises(UserError, match="none"):
+        from_text(text.replace("skip_connect~0", "none~0"), space)
 
 
 def test_macro_skeleton_of_17_blocks():

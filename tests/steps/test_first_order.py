@@ -17,7 +17,7 @@ from tf_edd.relaxations import Softmax, SparseNoisySoftmax
 from tf_edd.schedules import ConstantRate
 from tf_edd.search.method import Method
 from tf_edd.spaces import Block, CellSpec, Edge, Space, nas_bench_201
-from tf_edd.steps import FirstOrder, StepInfo, StepSetup
+from tf_edd.steps import FirstOrder, StepInfo, StepSetup, first_order
 
 SPACE = nas_bench_201(4, 1)
 RATE = 0.1
@@ -310,11 +310,28 @@ def test_refuses_a_threshold_at_which_a_search_would_begin_with_nothing():
         {"arch_gradient_clip": -0.1},
         {"arch_gradient_clip": float("nan")},
         {"negligible_weight": 0},
+        {"exploration": 1.0},
+        {"exploration": -0.1},
     ],
 )
 def test_refuses_impossible_settings(wrong):
     with pytest.raises(UserError, match="Received"):
         FirstOrder(**wrong)
+
+
+def test_only_the_weights_explore(monkeypatch):
+    """Probabilities of 0 in their place: the stand-in multiplies by them, so its kernel has no gradient."""
+    calls = []
+
+    def nothing(probs, share, seed):
+        calls.append(share)
+        return {cell_type: tf.zeros_like(value) for cell_type, value in probs.items()}
+
+    monkeypatch.setattr(first_order, "explored", nothing)
+    setup = Setup(exploration=0.25)
+    kernel, alphas = setup.weights, setup.alphas
+    setup.take()
+    assert calls == [0.25] and np.array_equal(setup.weights, kernel) and not np.array_equal(setup.alphas, alphas)
 
 
 def steps_on_the_supernet(count=2, rate=0.05, optimizers=None, space=SPACE, **settings):

@@ -29,7 +29,7 @@ from tf_edd.runtime.progress import Progress
 from tf_edd.runtime.strategy import is_chief, strategy_scope
 from tf_edd.runtime.writing import writing
 from tf_edd.search.plan import MAX_IMAGE_SIDE, searched_images
-from tf_edd.spaces import Space, space_from_json
+from tf_edd.spaces import Space, nas_bench_201, space_from_json
 
 PARTS = ("test", "valid")
 STATISTICS = ("batch", "recalibrated")
@@ -67,7 +67,7 @@ def rank(
         data: The data set of the search.
         augmentation: Of the training images, for recalibrated statistics; that of the search.
         column: Which accuracy of the table.
-        cells: How many of the sample, from its beginning.
+        cells: How many of the sample, from its beginning; where the search had no `none`, those without it count.
         images: "test", or "valid" for the validation split of the search.
         batch_size: Images per batch, over all replicas and divisible by their number; batch statistics make it matter.
         statistics: Of the batch norms: "batch", or "recalibrated": moving averages over training batches, for each
@@ -92,8 +92,9 @@ def rank(
         strategy = tf.distribute.get_strategy()
         _check(images, statistics, strategy.num_replicas_in_sync, resamples=resamples, **counts)
         check_confidence(confidence)
-        folder, sample, table = Path(model_dir) / "search", ranking_cells()[:cells], table.load()
+        folder, table = Path(model_dir) / "search", table.load()
         space = _searched_space(folder)
+        sample = _sample(cells, space)
         measured = [_accuracy(table, cell, column) for cell in sample]
         pictures = data.load(data_dir)
         _check_column(column, pictures.name)
@@ -134,6 +135,23 @@ def _parameters(space: Space, sample: Sequence[str], pictures: ImageData) -> lis
     """Of the final network of each cell."""
     shape, classes = pictures.image_shape, pictures.num_classes
     return [count(space, from_text(cell, space), shape, classes).parameters for cell in sample]
+
+
+def _sample(cells: int, space: Space) -> list[str]:
+    """Those of the first cells of the sample that the space has.
+
+    Raises:
+        UserError: Too few are left.
+    """
+    known = {operation for cell in space.cells for edge in cell.edges for operation in edge.primitives}
+    everything = nas_bench_201()
+    sample = [text for text in ranking_cells()[:cells] if known.issuperset(from_text(text, everything).operations())]
+    if len(sample) < LEAST_CELLS:
+        raise UserError(
+            f"The search has the operations {sorted(known)}, and of the first {cells} cells of the sample "
+            f"{len(sample)} have no other; {LEAST_CELLS} are needed. Received: cells={cells}"
+        )
+    return sample
 
 
 def _draw(folder: Path, inherited, measured, tau, parameters, column: str) -> None:

@@ -5,15 +5,17 @@ from typing import ClassVar
 
 import tensorflow as tf
 
-from tf_edd.errors import UserError
+from tf_edd.errors import UserError, require_share
 from tf_edd.networks.unused import NEGLIGIBLE, Unused
 from tf_edd.part import part
 from tf_edd.samplers import ImageSampler
 from tf_edd.steps.alternation import PHASES, Alternation, Skip, check_alternation, check_skip
 from tf_edd.steps.drawn_images import DrawnImages, check_images, error_norms
+from tf_edd.steps.exploration import explored
 from tf_edd.steps.plumbing import Pass, relaxed, step_context, supernet_loss
 from tf_edd.steps.step import LOGIT_PARTS, StepSetup
 
+EXPLORATION = 0xE7  # its stream of random numbers; those of the relaxation count the cell types
 ZERO = tf.UnconnectedGradients.ZERO  # a candidate that a mixture leaves out has no gradient
 
 
@@ -38,9 +40,13 @@ class FirstOrder:
         images: Draws the training images of the weights: `ImportanceImages` by the norms that the weight pass finds,
             of the cross entropy alone where there are regularizers. Its importance weights are in the gradient of the
             cross entropy alone. The validation images are in random order. None for a random order of both.
+        exploration: Share of the weight steps, in [0, 1), in which a decided edge takes a uniformly drawn candidate; an
+            edge takes part as far as it is decided, see `explored`. At a small temperature a candidate that has lost
+            early is no longer trained, and untrained it cannot win again.
 
     Raises:
-        UserError: An unknown order, a clip or negligible_weight that is not positive, or (from `check`) one too large.
+        UserError: An unknown order, a clip or negligible_weight that is not positive, an exploration out of range, or
+            (from `check`) a negligible_weight that is too large.
 
     Source: https://github.com/quark0/darts, `cnn/architect.py`, `_backward_step`.
     """
@@ -51,6 +57,7 @@ class FirstOrder:
     skip_unused: bool | str = False
     negligible_weight: float = NEGLIGIBLE
     images: ImageSampler | None = None
+    exploration: float = 0.0
 
     phases: ClassVar[tuple[str, ...]] = PHASES
     takes: ClassVar[tuple[str, ...]] = LOGIT_PARTS
@@ -59,6 +66,7 @@ class FirstOrder:
     def __post_init__(self):
         check_alternation(self.order, self.weight_gradient_clip, self.arch_gradient_clip)
         check_skip(self.skip_unused, self.negligible_weight)
+        require_share(below_one=True, exploration=self.exploration)
 
     def check(self, space, batches) -> None:
         """Refuses spaces whose candidates begin with a negligible probability, and data that do not fit the sampler."""
@@ -70,7 +78,7 @@ class FirstOrder:
         """The step of one search."""
         drawn = DrawnImages(setup, self.images)
         passes = {
-            "weights": functools.partial(weight_pass, setup, drawn=drawn),
+            "weights": functools.partial(weight_pass, setup, drawn=drawn, exploration=self.exploration),
             "arch": functools.partial(arch_pass, setup),
         }
         clips = {"weights": self.weight_gradient_clip, "arch": self.arch_gradient_clip}
@@ -88,13 +96,21 @@ def check_negligible(negligible_weight: float, space) -> None:
 
 
 def weight_pass(
-    setup: StepSetup, batches, info, terms, unused: Unused | None, drawn: DrawnImages | None = None
+    setup: StepSetup,
+    batches,
+    info,
+    terms,
+    unused: Unused | None,
+    drawn: DrawnImages | None = None,
+    exploration: float = 0.0,
 ) -> Pass:
     """Loss of the training batch, its gradient with respect to the weights, and the norms of its images."""
     images, labels, positions = batches["weights"]
     image_weights = None if drawn is None else drawn.weights(positions)
     logits = setup.logits.tensors()
     probs = relaxed(setup.method.relaxation, logits, info)
+    if exploration:
+        probs = explored(probs, exploration, tf.random.fold_in(info.seed, EXPLORATION))
     variables = [variable.value for variable in setup.supernet.trainable_variables]
     with tf.GradientTape(watch_accessed_variables=False) as tape:
         tape.watch(variables)
