@@ -13,7 +13,7 @@ A search method is a composition of small parts; what a gin file composes is exa
     tf_edd.retrain("runs/mine", data=images, epochs=20)
     model = tf_edd.export("runs/mine", data=images)                        # a keras.Model beside the SavedModel
 
-Programs: `search`, `retrain`, `evaluate`, `export`, `rank`, `count`, `query`, `report`. A method: `Method`,
+Programs: `search`, `vote`, `retrain`, `evaluate`, `export`, `rank`, `count`, `query`, `report`. A method: `Method`,
 `load_method`, and the parts in `tf_edd.relaxations`, `schedules`, `steps`, `regularizers`, `discretizers`,
 `optimizers`, `samplers`, `selectors`. What is searched and with what: `tf_edd.spaces`, `tf_edd.data`. What is reported:
 `tf_edd.actions`. The machine: `configure`. Mistakes end in a `UserError` that says what was expected.
@@ -52,6 +52,7 @@ _PUBLIC = {
     "report": "analysis.comparison",
     "retrain": "training.retrain",
     "search": "search.search",
+    "vote": "search.vote",
 }
 _PACKAGES = (
     "actions",

@@ -1,0 +1,51 @@
+"""The cell on which several searches agree: python -m launch.vote --search=MODEL_DIR,... --model_dir=...
+
+  for seed in 0 1 2; do
+    python -m launch.search --gin_file=recipes/nb201_cifar10_small.gin --data_dir=$TFDS \\
+        --seed=$seed --model_dir=runs/search_$seed
+  done
+  python -m launch.vote --search=runs/search_0,runs/search_1,runs/search_2 --model_dir=runs/cifar10
+
+Equal searches with other seeds end in cells that differ on some edges. The mean of their last probabilities decides:
+with nearly one-hot probabilities that is a majority vote on each edge. The result lies in model_dir/search, from where
+launch.retrain takes the cell; the votes are printed, and are in model_dir/search/results.json.
+"""
+
+import os
+
+from absl import flags
+
+from launch import common
+
+common.define_flags("model_dir", "overwrite")
+FLAGS = flags.FLAGS
+
+
+def define_flags() -> None:
+    """Defines the flags of this program alone; at its start, since another program has a --search too."""
+    flags.DEFINE_list("search", [], "The model_dir of each search.")
+
+
+def main() -> None:
+    """Votes, and prints what the searches have chosen."""
+    from tf_edd.runtime import files  # behind the flags, see `common`
+    from tf_edd.runtime.file_names import RESULTS
+    from tf_edd.search.vote import vote
+
+    folders = [os.path.expanduser(folder) for folder in FLAGS.search]
+    result = vote(FLAGS.model_dir, folders, overwrite=FLAGS.overwrite)
+    for cell_type, edges in files.read_json(result.folder / RESULTS)["votes"].items():
+        for edge in edges:
+            chosen = ", ".join(f"{operation} {count}" for operation, count in edge["votes"].items())
+            print(f"{cell_type}  {edge['from']} -> {edge['to']}  {chosen}")
+    print(f"Voted cell: {result.genotype}\nWritten to: {result.folder}")
+
+
+def run() -> None:
+    """Entry point of the installed command."""
+    define_flags()
+    common.launch(main, required=("model_dir", "search"))
+
+
+if __name__ == "__main__":
+    run()

@@ -1,0 +1,132 @@
+"""One cell from several searches: what they agree on, whatever one of them has decided by chance."""
+
+import os
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from tf_edd.actions.records import rounded
+from tf_edd.analysis import figure_files, pictures
+from tf_edd.architectures.genotype import from_text
+from tf_edd.discretizers import Argmax, Discretizer
+from tf_edd.errors import UserError
+from tf_edd.part import checked
+from tf_edd.runtime import files, folder_lock
+from tf_edd.runtime.file_names import GENOTYPE, GENOTYPES, RESULTS, SPACE
+from tf_edd.runtime.local_folder import local_folder
+from tf_edd.runtime.model_dir import has_results, open_model_dir, read_record
+from tf_edd.runtime.writing import writing
+from tf_edd.search.result import PROBS, SearchResult
+from tf_edd.spaces import Space, space_from_json
+
+PHASE = "search"  # so that a retraining in the same model_dir takes the voted cell
+DEFAULT = Argmax()
+
+
+@checked(module="tf_edd")
+def vote(
+    model_dir: str | os.PathLike,
+    searches: Sequence[str | os.PathLike],
+    *,
+    discretizer: Discretizer = DEFAULT,
+    overwrite: bool = False,
+) -> SearchResult:
+    """The cell on which several finished searches agree.
+
+        beta = 1/K sum_k beta^(k),   genotype = discretizer(beta)          for the last probabilities of K searches
+
+    Equal searches with other seeds end in cells that differ on some edges; most of them are right on most edges. With
+    nearly one-hot probabilities the mean is a majority vote on each edge, and ties go to the more decided searches.
+
+    Writes `search/` in `model_dir`, from where `retrain` takes the cell: the genotype, drawings, and `results.json`
+    with the votes.
+
+    Args:
+        model_dir: Where the result is written; not the one of a search.
+        searches: The model_dir of each search. They must be finished, in one space, and keep `genotypes.jsonl`.
+        discretizer: Of the mean probabilities.
+        overwrite: Vote anew where a vote exists.
+
+    Returns:
+        The result, with an empty history.
+
+    Raises:
+        UserError: Fewer than two searches, one that is not finished, different spaces, or a model_dir of something
+            else.
+    """
+    model_dir, folders = local_folder(model_dir), [local_folder(path) / PHASE for path in searches]
+    space, ballots = _space(folders), [_probs(folder) for folder in folders]
+    mean = {name: np.mean([np.asarray(probs[name]) for probs in ballots], axis=0) for name in space.logit_shapes}
+    genotype = discretizer(mean, space).check(space)
+    record = {"vote": [_candidate(folder) for folder in folders], "discretizer": str(discretizer)}
+    with folder_lock.released_after(model_dir, True):
+        folder = open_model_dir(model_dir, PHASE, record, overwrite=overwrite)
+        files.write_json(folder / SPACE, files.read_json(folders[0] / SPACE))
+        files.write_json(folder / GENOTYPE, genotype.to_json())
+        _draw(folder, genotype, space, mean)
+        cells = [candidate["genotype"] for candidate in record["vote"]]
+        found = {"genotype": str(genotype), "searches": record["vote"], "votes": votes(cells, space)}
+        files.write_json(folder / RESULTS, {**found, PROBS: rounded(mean)})
+    return SearchResult(genotype, (), folder)
+
+
+def votes(cells: Sequence[str], space: Space) -> dict[str, list[dict]]:
+    """Cell type -> for each node and source that any of the cells connects, how many of them chose which operation."""
+    counts: dict[str, dict[tuple[int, int], Counter]] = {cell.cell_type: {} for cell in space.cells}
+    for text in cells:
+        for cell_type, nodes in from_text(text, space).cells:
+            first = space.cell(cell_type).num_inputs
+            for target, node in enumerate(nodes, start=first):
+                for operation, source in node:
+                    counts[cell_type].setdefault((target, source), Counter())[operation] += 1
+    return {
+        cell_type: [
+            {"from": source, "to": target, "votes": dict(counter.most_common())}
+            for (target, source), counter in sorted(edges.items())
+        ]
+        for cell_type, edges in counts.items()
+    }
+
+
+def _space(folders: Sequence[Path]) -> Space:
+    """That of all searches."""
+    if len(folders) < 2:
+        raise UserError(f"A vote takes at least two searches. Received: {len(folders)}")
+    for folder in folders:
+        if not has_results(folder):
+            raise UserError(f"Expected the model_dir of a finished search. Received: {folder.parent}")
+    spaces = [files.read_json(folder / SPACE) for folder in folders]
+    for folder, other in zip(folders, spaces, strict=True):
+        if other != spaces[0]:
+            raise UserError(
+                f"Expected searches in one space, of one size. Received: {folders[0].parent} and {folder.parent}, "
+                f"whose files {SPACE} differ"
+            )
+    return space_from_json(spaces[0])
+
+
+def _probs(folder: Path) -> Mapping[str, list]:
+    """The probabilities of the epoch that counts."""
+    log = folder / GENOTYPES
+    history = files.read_history(log) if log.is_file() else []
+    verdict = files.read_object(folder / RESULTS).get("verdict")
+    row = history[verdict["epoch"] - 1 if verdict else -1] if history else {}
+    if PROBS not in row:
+        raise UserError(f"Expected a search that keeps its probabilities (GenotypeLog). Received: {log}, without them")
+    return row[PROBS]
+
+
+def _candidate(folder: Path) -> dict:
+    record = read_record(folder)
+    return {"seed": record.get("seed"), "genotype": files.read_object(folder / RESULTS)["genotype"]}
+
+
+def _draw(folder: Path, genotype, space: Space, mean: Mapping[str, np.ndarray]) -> None:
+    figures = pictures.draw_architecture(genotype, space, mean)
+    for cell_type, figure in figures.items():
+        name = "cell" if len(figures) == 1 else f"cell_{cell_type}"
+        for suffix in ("png", "svg"):
+            with writing(folder / f"{name}.{suffix}"):
+                figure_files.save(figure, folder / f"{name}.{suffix}")
