@@ -20,7 +20,7 @@ PROGRAMS = {
     "retrain": "train the network of a searched cell from scratch",
     "evaluate": "measure a trained network or an exported model on the test split",
     "export": "write a SavedModel and a Keras model",
-    "vote": "the cell on which several searches agree",
+    "vote": "of several searches the cell with which the others agree most",
     "report": "set searches side by side: a table and a figure",
     "rank": "Kendall's tau of a one-shot supernet against a table",
     "query": "look a cell up in a NAS-Bench-201 table",

@@ -1,4 +1,4 @@
-"""The cell on which several searches agree: python -m launch.vote --search=MODEL_DIR,... --model_dir=...
+"""The search with whose cell others agree most: python -m launch.vote --search=MODEL_DIR,... --model_dir=...
 
   for seed in 0 1 2; do
     python -m launch.search --gin_file=recipes/nb201_cifar10_small.gin --data_dir=$TFDS \\
@@ -6,9 +6,9 @@
   done
   python -m launch.vote --search=runs/search_0,runs/search_1,runs/search_2 --model_dir=runs/cifar10
 
-Equal searches with other seeds end in cells that differ on some edges. The mean of their last probabilities decides:
-with nearly one-hot probabilities that is a majority vote on each edge. The result lies in model_dir/search, from where
-launch.retrain takes the cell; the votes are printed, and are in model_dir/search/results.json.
+Equal searches with other seeds end in cells that differ on some edges. The mean of their last probabilities decides
+which of these cells is the result: the one with the largest product of them. It lies in model_dir/search, from where
+launch.retrain takes the cell; the votes on each edge are printed, and are in model_dir/search/results.json.
 """
 
 import os

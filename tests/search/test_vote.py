@@ -39,25 +39,26 @@ def finished(folder, choices, weights=None, space=SPACE, **results):
 
 
 FIRST, SECOND, THIRD = ([CONV3] * 6, [CONV3, SKIP, CONV1, SKIP, CONV3, POOL], [CONV3, NONE, CONV1, SKIP, CONV1, CONV3])
-MAJORITY = [CONV3, CONV3, CONV1, SKIP, CONV3, CONV3]
 
 
-def three(tmp_path, **weights):
-    return [
-        finished(tmp_path / name, choices, weights.get(name))
-        for name, choices in (("a", FIRST), ("b", SECOND), ("c", THIRD))
-    ]
+def three(tmp_path):
+    return [finished(tmp_path / name, choices) for name, choices in (("a", FIRST), ("b", SECOND), ("c", THIRD))]
 
 
-def test_the_majority_of_each_edge_wins_and_a_tie_goes_to_the_most_decided(tmp_path):
-    """On the second edge all three differ: the one that is surest of it counts."""
-    result = vote(tmp_path / "vote", three(tmp_path, a=[0.9, 0.99, 0.9, 0.9, 0.9, 0.9]))
-    assert str(result.genotype) == cell(MAJORITY)
+def test_the_cell_with_which_the_others_agree_most_wins(tmp_path):
+    """Edges on which two agree: a has three of them (0, 4 and 5), b has four (0, 2, 3 and 4), c four (0, 2, 3 and 5).
+
+    Between b and c the product decides; c is surer of its own, sixth edge.
+    """
+    b, c = [0.96] * 6, [0.96] * 5 + [0.99]
+    searches = [finished(tmp_path / n, x, w) for n, x, w in (("a", FIRST, b), ("b", SECOND, b), ("c", THIRD, c))]
+    result = vote(tmp_path / "vote", searches)
+    assert str(result.genotype) == cell(THIRD)
     written = files.read_json(result.folder / "results.json")
-    assert written["genotype"] == cell(MAJORITY) and [row["seed"] for row in written["searches"]] == [7] * 3
+    assert written["genotype"] == cell(THIRD) and [row["seed"] for row in written["searches"]] == [7] * 3
     assert written["votes"]["cell"][0] == {"from": 0, "to": 1, "votes": {"nor_conv_3x3": 3}}
     assert written["votes"]["cell"][2] == {"from": 1, "to": 2, "votes": {"nor_conv_1x1": 2, "nor_conv_3x3": 1}}
-    assert written["probs"]["cell"][0][CONV3] == pytest.approx((0.9 + 0.96 + 0.96) / 3, abs=1e-6)
+    assert written["probs"]["cell"][5][CONV3] == pytest.approx((0.96 + 0.01 + 0.99) / 3, abs=1e-6)
     assert (result.folder / "cell.png").stat().st_size > 5000
 
 
@@ -81,6 +82,17 @@ def test_a_vote_is_kept_and_made_anew_on_request(tmp_path):
     with pytest.raises(UserError, match="finished"):
         vote(tmp_path / "vote", searches)
     assert vote(tmp_path / "vote", searches[1:], overwrite=True).genotype.count("nor_conv_1x1") >= 1
+
+
+def test_ways_of_skip_connections_are_not_mixed(tmp_path):
+    """0 -> 3 in two of three cells by different ways: an edge by edge majority would have no skip connection at all."""
+    ways = (
+        [CONV3, SKIP, CONV3, CONV3, CONV3, SKIP],
+        [SKIP, CONV3, CONV3, CONV3, SKIP, CONV3],
+        [CONV3] * 3 + [SKIP, CONV3, CONV3],
+    )
+    searches = [finished(tmp_path / str(number), choices) for number, choices in enumerate(ways)]
+    assert vote(tmp_path / "vote", searches).genotype.count("skip_connect") > 0
 
 
 def test_what_cannot_vote_is_named(tmp_path):

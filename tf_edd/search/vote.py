@@ -1,4 +1,4 @@
-"""One cell from several searches: what they agree on, whatever one of them has decided by chance."""
+"""One cell from several searches: the one that the others agree with most."""
 
 import os
 from collections import Counter
@@ -9,8 +9,7 @@ import numpy as np
 
 from tf_edd.actions.records import rounded
 from tf_edd.analysis import figure_files, pictures
-from tf_edd.architectures.genotype import from_text
-from tf_edd.discretizers import Argmax, Discretizer
+from tf_edd.architectures.genotype import Genotype, from_text
 from tf_edd.errors import UserError
 from tf_edd.part import checked
 from tf_edd.runtime import files, folder_lock
@@ -22,7 +21,6 @@ from tf_edd.search.result import PROBS, SearchResult
 from tf_edd.spaces import Space, space_from_json
 
 PHASE = "search"  # so that a retraining in the same model_dir takes the voted cell
-DEFAULT = Argmax()
 
 
 @checked(module="tf_edd")
@@ -30,15 +28,16 @@ def vote(
     model_dir: str | os.PathLike,
     searches: Sequence[str | os.PathLike],
     *,
-    discretizer: Discretizer = DEFAULT,
     overwrite: bool = False,
 ) -> SearchResult:
-    """The cell on which several finished searches agree.
+    """The cell of that one among several finished searches with which the others agree most.
 
-        beta = 1/K sum_k beta^(k),   genotype = discretizer(beta)          for the last probabilities of K searches
+        beta = 1/K sum_k beta^(k),   result = argmax_k sum_e ln beta_e,o(e, k)
 
-    Equal searches with other seeds end in cells that differ on some edges; most of them are right on most edges. With
-    nearly one-hot probabilities the mean is a majority vote on each edge, and ties go to the more decided searches.
+    beta^(k) are the last probabilities of search k, and o(e, k) is the operation of its cell on edge e. Equal searches
+    with other seeds end in cells that differ on some edges, and their own accuracies do not tell which is the better
+    one; this leaves out the odd one. Each edge by itself is not voted on: two cells may lead their skip connections
+    along different ways, and the majority of each edge then has none at all.
 
     Writes `search/` in `model_dir`, from where `retrain` takes the cell: the genotype, drawings, and `results.json`
     with the votes.
@@ -46,7 +45,6 @@ def vote(
     Args:
         model_dir: Where the result is written; not the one of a search.
         searches: The model_dir of each search. They must be finished, in one space, and keep `genotypes.jsonl`.
-        discretizer: Of the mean probabilities.
         overwrite: Vote anew where a vote exists.
 
     Returns:
@@ -59,15 +57,15 @@ def vote(
     model_dir, folders = local_folder(model_dir), [local_folder(path) / PHASE for path in searches]
     space, ballots = _space(folders), [_probs(folder) for folder in folders]
     mean = {name: np.mean([np.asarray(probs[name]) for probs in ballots], axis=0) for name in space.logit_shapes}
-    genotype = discretizer(mean, space).check(space)
-    record = {"vote": [_candidate(folder) for folder in folders], "discretizer": str(discretizer)}
+    candidates = [_candidate(folder) for folder in folders]
+    cells = [candidate["genotype"] for candidate in candidates]
+    genotype = max((from_text(cell, space) for cell in cells), key=lambda cell: _agreement(cell, mean, space))
     with folder_lock.released_after(model_dir, True):
-        folder = open_model_dir(model_dir, PHASE, record, overwrite=overwrite)
+        folder = open_model_dir(model_dir, PHASE, {"vote": candidates}, overwrite=overwrite)
         files.write_json(folder / SPACE, files.read_json(folders[0] / SPACE))
         files.write_json(folder / GENOTYPE, genotype.to_json())
         _draw(folder, genotype, space, mean)
-        cells = [candidate["genotype"] for candidate in record["vote"]]
-        found = {"genotype": str(genotype), "searches": record["vote"], "votes": votes(cells, space)}
+        found = {"genotype": str(genotype), "searches": candidates, "votes": votes(cells, space)}
         files.write_json(folder / RESULTS, {**found, PROBS: rounded(mean)})
     return SearchResult(genotype, (), folder)
 
@@ -116,6 +114,12 @@ def _probs(folder: Path) -> Mapping[str, list]:
     if PROBS not in row:
         raise UserError(f"Expected a search that keeps its probabilities (GenotypeLog). Received: {log}, without them")
     return row[PROBS]
+
+
+def _agreement(genotype: Genotype, mean: Mapping[str, np.ndarray], space: Space) -> float:
+    """Sum of the logarithms of the mean probabilities of its operations."""
+    chosen = genotype.one_hot(space)
+    return sum(float(np.log(mean[name][np.asarray(chosen[name]) > 0]).sum()) for name in mean)
 
 
 def _candidate(folder: Path) -> dict:
