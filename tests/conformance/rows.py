@@ -353,8 +353,8 @@ ACTIONS = [
 STEPS = [
     Row("first order", FirstOrder),
     Row(
-        "first order, arch first, clips, skip, importance images",
-        lambda: FirstOrder("arch_first", 0.5, 0.01, True, 1e-9, ImportanceImages(0.9, importance_weights=True)),
+        "first order, arch first, clips, skip, importance images, exploration",
+        lambda: FirstOrder("arch_first", 0.5, 0.01, True, 1e-9, ImportanceImages(0.9, importance_weights=True), 0.9),
     ),
     Row("second order", SecondOrder),
     Row("second order, exact, weights first", lambda: SecondOrder("weights_first", product="exact", epsilon=0.02)),
