@@ -26,18 +26,25 @@ def define_flags() -> None:
     flags.DEFINE_list("search", [], "The model_dir of each search.")
 
 
+def describe(votes: dict) -> str:
+    """The text that this program prints of the votes: a line for each edge."""
+    return "\n".join(
+        f"{cell_type}  {edge['from']} -> {edge['to']}  {', '.join(f'{name} {n}' for name, n in edge['votes'].items())}"
+        for cell_type, edges in votes.items()
+        for edge in edges
+    )
+
+
 def main() -> None:
     """Votes, and prints what the searches have chosen."""
-    from tf_edd.runtime import files  # behind the flags, see `common`
+    from launch import startup  # noqa: F401 (first: it mutes TensorFlow's start-up notes; behind the flags, see `common`)
+    from tf_edd.runtime import files
     from tf_edd.runtime.file_names import RESULTS
     from tf_edd.search.vote import vote
 
     folders = [os.path.expanduser(folder) for folder in FLAGS.search]
     result = vote(FLAGS.model_dir, folders, overwrite=FLAGS.overwrite)
-    for cell_type, edges in files.read_json(result.folder / RESULTS)["votes"].items():
-        for edge in edges:
-            chosen = ", ".join(f"{operation} {count}" for operation, count in edge["votes"].items())
-            print(f"{cell_type}  {edge['from']} -> {edge['to']}  {chosen}")
+    print(describe(files.read_json(result.folder / RESULTS)["votes"]))
     print(f"Voted cell: {result.genotype}\nWritten to: {result.folder}")
 
 
