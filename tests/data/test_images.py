@@ -16,9 +16,10 @@ import tensorflow as tf
 
 from tf_edd.data import ImageFolder, sources
 from tf_edd.data.augmentation import Crop, Cutout, Flip
-from tf_edd.data.images import ImageData, Images, split
+from tf_edd.data.images import ImageData, Images
 from tf_edd.data.normalization import Moments, normalize
 from tf_edd.data.sources import ArraySource, EncodedSource, FileSource
+from tf_edd.data.splits import split
 from tf_edd.data.tfds_source import TfdsSource
 from tf_edd.errors import UserError
 from tf_edd.runtime.record import describe, differences

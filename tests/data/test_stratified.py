@@ -3,9 +3,10 @@
 import numpy as np
 import pytest
 
-from tf_edd.data.images import Images, split, subset
+from tf_edd.data.images import Images
 from tf_edd.data.normalization import Moments
 from tf_edd.data.sources import ArraySource
+from tf_edd.data.splits import split, subset
 from tf_edd.data.stratified import hold_out, stratified_order
 from tf_edd.errors import UserError
 

@@ -11,9 +11,10 @@ from tf_edd.data.color import ColorJitter
 from tf_edd.data.embedded import Digits
 from tf_edd.data.folder import ImageFolder
 from tf_edd.data.from_tfds import TfdsImages
-from tf_edd.data.images import Data, ImageData, Images, Splits, split, subset
+from tf_edd.data.images import Data, ImageData, Images
 from tf_edd.data.normalization import normalize
 from tf_edd.data.resized_crop import RandomResizedCrop
+from tf_edd.data.splits import Splits, split, subset
 
 __all__ = [
     "Augmentation",

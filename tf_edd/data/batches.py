@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import tensorflow as tf
 
-from tf_edd.data.images import Images, Splits, split, subset
+from tf_edd.data.images import Images
+from tf_edd.data.splits import Splits, split, subset
 from tf_edd.runtime.strategy import replica_batches
 
 if TYPE_CHECKING:

@@ -17,7 +17,8 @@ from tf_edd.architectures.genotype import Genotype
 from tf_edd.architectures.logits import ArchLogits
 from tf_edd.data import ImageData, as_augmentations
 from tf_edd.data.batches import SearchBatches, make_splits
-from tf_edd.data.images import Images, subset
+from tf_edd.data.images import Images
+from tf_edd.data.splits import subset
 from tf_edd.errors import UserError, require_count
 from tf_edd.evaluation.supernet_evaluator import SupernetEvaluator
 from tf_edd.networks.check_images import check_images

@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable
 
-from tf_edd.data.images import subset
+from tf_edd.data.splits import subset
 from tf_edd.evaluation.supernet_evaluator import SupernetEvaluator
 from tf_edd.runtime.strategy import has_workers
 from tf_edd.search.plan import SearchPlan
