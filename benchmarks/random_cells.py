@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from tf_edd.architectures.connected import dead_end
 from tf_edd.architectures.genotype import Genotype
 from tf_edd.discretizers import Argmax
 from tf_edd.spaces import Space
@@ -18,15 +19,6 @@ def random_cells(space: Space, seed: int) -> Iterator[Genotype]:
     """
     rng = np.random.default_rng(seed)
     while True:
-        weights = {cell: rng.random(shape) for cell, shape in space.logit_shapes.items()}
-        if leads_somewhere(weights["cell"], space.cell("cell")):
-            yield Argmax()(weights, space)
-
-
-def leads_somewhere(weights: np.ndarray, cell) -> bool:
-    """Whether a way from the input to the output of a cell avoids `none`."""
-    reached = {0}
-    for edge, choice in zip(cell.edges, weights.argmax(1), strict=True):  # in the order of their targets
-        if edge.source in reached and edge.primitives[choice] != "none":
-            reached.add(edge.target)
-    return cell.num_nodes - 1 in reached
+        genotype = Argmax()({cell: rng.random(shape) for cell, shape in space.logit_shapes.items()}, space)
+        if dead_end(genotype, space) is None:
+            yield genotype

@@ -9,6 +9,7 @@ import tensorflow as tf
 from absl import logging
 
 from tf_edd.analysis.counting import count
+from tf_edd.architectures.connected import dead_end
 from tf_edd.architectures.genotype import Genotype
 from tf_edd.data import Augmentation, Data, ImageData, as_augmentations
 from tf_edd.errors import UserError, require_count
@@ -228,17 +229,11 @@ def _check_connected(genotype: Genotype, space: Space) -> None:
     Raises:
         UserError: It does not.
     """
-    for cell in space.cells:
-        reached = set(range(cell.num_inputs))
-        for node, edges in zip(cell.intermediate_nodes, genotype.nodes(cell.cell_type), strict=True):
-            if any(operation != "none" and source in reached for operation, source in edges):
-                reached.add(node)
-        ends = {cell.num_nodes - 1} if cell.output == "last" else set(cell.intermediate_nodes)
-        if not cell.residual and not reached & ends:
-            raise UserError(
-                f"Expected a cell that leads from its input to its output. Received: {genotype}, whose cell "
-                f"{cell.cell_type!r} leads nowhere: every way passes `none`"
-            )
+    if (cell_type := dead_end(genotype, space)) is not None:
+        raise UserError(
+            f"Expected a cell that leads from its input to its output. Received: {genotype}, whose cell "
+            f"{cell_type!r} leads nowhere: every way passes `none`"
+        )
 
 
 def _checked_patience(patience, training: TrainingImages) -> int | None:
