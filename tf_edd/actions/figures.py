@@ -1,5 +1,7 @@
 """Drawings of the cell and of the search as files, to look at while it runs."""
 
+from pathlib import Path
+
 from matplotlib.figure import Figure
 
 from tf_edd.actions.action import Action
@@ -39,15 +41,15 @@ class Drawings(Action):
         if state.genotype is None:
             return
         heat_maps = pictures.draw_probabilities(state.probs, state.space)
-        for name, picture in {**_named("cell", _architecture(state)), **_named("heat_map", heat_maps)}.items():
-            _save_both(picture, state, name)
+        save_drawings(_architecture(state), state.folder, "cell")
+        save_drawings(heat_maps, state.folder, "heat_map")
 
 
 def _draw_epoch(state: SearchState) -> None:
     for name, picture in _named(f"epoch_{state.epoch:03d}", _architecture(state)).items():
-        _save(picture, state, f"cells/{name}.svg")
+        _save(picture, state.folder / f"cells/{name}.svg")
     operations = max(cell.num_primitives for cell in state.space.cells)
-    _save_both(trajectories.draw_trajectories(state.history, operations), state, "trajectories")
+    save_drawings({"": trajectories.draw_trajectories(state.history, operations)}, state.folder, "trajectories")
 
 
 def _architecture(state: SearchState) -> dict[str, Figure]:
@@ -58,12 +60,13 @@ def _named(stem: str, figures: dict[str, Figure]) -> dict[str, Figure]:
     return {stem if len(figures) == 1 else f"{stem}_{cell_type}": figure for cell_type, figure in figures.items()}
 
 
-def _save_both(figure: Figure, state: SearchState, name: str) -> None:
-    for suffix in ("png", "svg"):
-        _save(figure, state, f"{name}.{suffix}")
+def save_drawings(figures: dict[str, Figure], folder: Path, stem: str) -> None:
+    """Writes figures of cell types as PNG and SVG: `stem`, or `stem_TYPE` where there are several types."""
+    for name, figure in _named(stem, figures).items():
+        for suffix in ("png", "svg"):
+            _save(figure, folder / f"{name}.{suffix}")
 
 
-def _save(figure: Figure, state: SearchState, name: str) -> None:
-    path = state.folder / name
+def _save(figure: Figure, path: Path) -> None:
     with writing(path):
         figure_files.save(figure, path)

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import numpy as np
 
+from tf_edd.actions.figures import save_drawings
 from tf_edd.actions.records import rounded
-from tf_edd.analysis import figure_files, pictures
+from tf_edd.analysis import pictures
 from tf_edd.architectures.genotype import Genotype, from_text
 from tf_edd.errors import UserError
 from tf_edd.part import checked
@@ -16,7 +17,6 @@ from tf_edd.runtime import files, folder_lock
 from tf_edd.runtime.file_names import GENOTYPE, GENOTYPES, RESULTS, SPACE
 from tf_edd.runtime.local_folder import local_folder
 from tf_edd.runtime.model_dir import has_results, open_model_dir, read_record
-from tf_edd.runtime.writing import writing
 from tf_edd.search.result import PROBS, SearchResult
 from tf_edd.spaces import Space, space_from_json
 
@@ -64,7 +64,7 @@ def vote(
         folder = open_model_dir(model_dir, PHASE, {"vote": candidates}, overwrite=overwrite)
         files.write_json(folder / SPACE, files.read_json(folders[0] / SPACE))
         files.write_json(folder / GENOTYPE, genotype.to_json())
-        _draw(folder, genotype, space, mean)
+        save_drawings(pictures.draw_architecture(genotype, space, mean), folder, "cell")
         found = {"genotype": str(genotype), "searches": candidates, "votes": votes(cells, space)}
         files.write_json(folder / RESULTS, {**found, PROBS: rounded(mean)})
     return SearchResult(genotype, (), folder)
@@ -125,12 +125,3 @@ def _agreement(genotype: Genotype, mean: Mapping[str, np.ndarray], space: Space)
 def _candidate(folder: Path) -> dict:
     record = read_record(folder)
     return {"seed": record.get("seed"), "genotype": files.read_object(folder / RESULTS)["genotype"]}
-
-
-def _draw(folder: Path, genotype, space: Space, mean: Mapping[str, np.ndarray]) -> None:
-    figures = pictures.draw_architecture(genotype, space, mean)
-    for cell_type, figure in figures.items():
-        name = "cell" if len(figures) == 1 else f"cell_{cell_type}"
-        for suffix in ("png", "svg"):
-            with writing(folder / f"{name}.{suffix}"):
-                figure_files.save(figure, folder / f"{name}.{suffix}")
