@@ -58,7 +58,8 @@ def space(reference, **numbers):
     return {"search.space": reference} | {f"{name}.{number}": value for number, value in numbers.items()}
 
 
-NB201 = space("@nas_bench_201()", init_channels=16, cells_per_stage=5, with_none=True)  # AutoDL-Projects: C 16, N 5
+# AutoDL-Projects: C 16, N 5
+NB201 = space("@nas_bench_201()", init_channels=16, cells_per_stage=5, with_none=True, stem_stride=1)
 # quark0/darts: cnn/train_search.py, cnn/model_search.py.
 DARTS = space("@darts()", init_channels=16, num_cells=8, num_nodes=4, stem_multiplier=3, with_none=True)
 DARTS_IMAGENET = space(

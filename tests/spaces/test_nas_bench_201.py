@@ -3,6 +3,7 @@
 import gin
 import pytest
 
+from tf_edd.analysis.counting import count
 from tf_edd.architectures.genotype import from_text
 from tf_edd.errors import UserError
 from tf_edd.spaces import nas_bench_201
@@ -49,6 +50,20 @@ def test_other_sizes():
     space = nas_bench_201(init_channels=24, cells_per_stage=1)
     assert [block.role for block in space.blocks] == ["stem", "cell", "reduction", "cell", "reduction", "cell", "head"]
     assert [block.channels for block in space.blocks] == [24, 24, 48, 48, 96, 96, 96]
+
+
+def test_a_stem_of_stride_two_costs_as_much_as_half_the_size():
+    """Maps of 64 x 64 behind a stem of stride 2 are those of 32 x 32 behind one of stride 1."""
+    cell = "|nor_conv_3x3~0|+|nor_conv_3x3~0|skip_connect~1|+|skip_connect~0|nor_conv_1x1~1|avg_pool_3x3~2|"
+    whole, halved = nas_bench_201(cells_per_stage=2), nas_bench_201(cells_per_stage=2, stem_stride=2)
+    small = count(whole, from_text(cell, whole), (32, 32, 3), 10)
+    large = count(halved, from_text(cell, halved), (64, 64, 3), 10)
+    assert (small.parameters, small.multiply_adds) == (large.parameters, large.multiply_adds)
+
+
+def test_refuses_another_stride():
+    with pytest.raises(UserError, match="stem_stride must be one of 1, 2. Received: stem_stride=3"):
+        nas_bench_201(stem_stride=3)
 
 
 @pytest.mark.parametrize("sizes", [{"init_channels": 0}, {"cells_per_stage": 0}, {"init_channels": -1}])
