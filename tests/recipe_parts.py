@@ -100,6 +100,7 @@ DEFAULTS = {
     "num_validated_paths": 4,
     "variance_draws": 10,
     "entropy_gain": 0.06,  # lambda: the row of Tables 1 and 7
+    "initial_temperature": 1.0,  # t_0 of Algorithm 2
     "weight_optimizer": "@weights/SGD()",
     "weights/SGD.momentum": 0.9,
     "weights/SGD.nesterov": False,
@@ -164,7 +165,7 @@ DECAY = {
     "Method.temperature": "@EntropyDecay()",
     "EntropyDecay.entropy_gain": "%entropy_gain",
     "EntropyDecay.momentum": 0.5,
-    "EntropyDecay.initial_temperature": 1.0,
+    "EntropyDecay.initial_temperature": "%initial_temperature",
     "EntropyDecay.logit_scale": EXPECTED_LOGIT,
     "EntropyDecay.first_epoch": 1,
 }
