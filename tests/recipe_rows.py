@@ -25,7 +25,7 @@ NB201_SMALL |= {
     "search.max_image_side": 16,
     "search.split": (0.5, 0.5),
     "search.steps_per_epoch": 78,
-    "exploration": 0.1,
+    "initial_temperature": 0.01,
 }
 FAMILY_SMALL = p.DEFAULTS | {"epochs": 15, "search.batch_size": 32, "search.split": (1000, 1000)}
 FAMILY_SMALL |= {"step_order": "arch_first", "arch_gradient_clip": 5.0, "warmup_epochs": 3, "entropy_gain": 0.24}
