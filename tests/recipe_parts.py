@@ -198,6 +198,8 @@ SELF_DISTILLATION = {
     "SelfDistillation.warmup_epochs": 5,
     "SelfDistillation.phases": ("weights", "arch"),
 }
+# beta-DARTS: optimizers/darts/architect.py, lambda = 50 e / 100.
+BETA_DECAY = {"regularizers.beta_decay": "@BetaDecay()", "BetaDecay.weight": 50.0, "BetaDecay.tempered": False}
 SAMPLED = STEP | {
     "Method.step": "@SampledPaths()",
     "SampledPaths.weight_gradient_clip": "%weight_gradient_clip",

@@ -176,6 +176,7 @@ METHODS = {
     "lts_darts": (p.LTS,),
     "sd_darts": (p.DARTS_V1, p.SELF_DISTILLATION),
     "sd_edd_darts": (p.EDD, p.SELF_DISTILLATION),
+    "beta_darts": (p.DARTS_V1, p.BETA_DECAY),
     "spos": (p.SPOS,),
     "fairnas": (p.FAIRNAS,),
     "pa": (p.PA,),
@@ -186,6 +187,7 @@ METHODS = {
     "second_order": (p.SECOND_ORDER,),
     "sampled_paths": (p.SAMPLED,),
     "self_distillation": (p.DARTS_V1, p.SELF_DISTILLATION),
+    "beta_decay": (p.DARTS_V1, p.BETA_DECAY),
     "image_importance": (p.EDD, p.IMAGE_IMPORTANCE),
 }
 PARTS = {

@@ -34,7 +34,7 @@ ROWS = {
 WITHOUT_ROW = {"defaults.gin", "retrain_defaults.gin", "datasets/roots.gin"}
 WITHOUT_ROW |= {"tables/nb201.gin", "tables/nb201_rank.gin", "actions/sharpness.gin"}
 # What a part of an experiment joins.
-JOINED = {"methods/self_distillation.gin": ["methods/darts.gin"]}
+JOINED = {f"methods/{name}.gin": ["methods/darts.gin"] for name in ("self_distillation", "beta_decay")}
 JOINED |= {"methods/image_importance.gin": ["methods/edd_darts.gin"]}
 JOINED |= {name: ["methods/spos.gin"] for name in names("selectors")}
 LENGTH = 77  # epochs of the methods and selectors, which no recipe gives

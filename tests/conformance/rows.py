@@ -21,7 +21,7 @@ from tf_edd.data import ColorJitter, Crop, Cutout, Digits, Flip, ImageFolder, Ra
 from tf_edd.discretizers import Argmax
 from tf_edd.operations import PRIMITIVES
 from tf_edd.optimizers import SGD, Adam
-from tf_edd.regularizers import Regularizer, SelfDistillation
+from tf_edd.regularizers import BetaDecay, Regularizer, SelfDistillation
 from tf_edd.relaxations import Relaxation, Softmax, SparseNoisySoftmax, mean_entropy
 from tf_edd.samplers import FairPaths, ImportanceImages, ImportancePaths, UniformImages, UniformPaths
 from tf_edd.schedules import (
@@ -223,6 +223,8 @@ REGULARIZERS = [
         lambda: SelfDistillation(2, "epoch", "majority", warmup_epochs=0, phases=("arch",)),
         stateful=True,
     ),
+    RegularizerRow("beta decay", BetaDecay),
+    RegularizerRow("beta decay, A / t", lambda: BetaDecay(0.5, tempered=True)),
     RegularizerRow("entropy penalty", EntropyPenalty),
 ]
 

@@ -47,7 +47,7 @@ def combinations():
     searches = [(DIGITS, small, sampled, name) for name in names("selectors")]
     searches += [(name, SMALL, METHOD) for name in names("datasets") if name != "datasets/roots.gin"]
     searches += [(DIGITS, SMALL, METHOD, name) for name in [*names("tables"), *names("actions"), *names("selectors")]]
-    joined = "methods/self_distillation.gin", "methods/image_importance.gin"
+    joined = "methods/self_distillation.gin", "methods/beta_decay.gin", "methods/image_importance.gin"
     searches += [(DIGITS, SMALL, METHOD, name) for name in joined]
     recipes = [
         name for name in names("recipes") if "_retrain_" in name and name not in {*PARTIAL, RETRAIN, *complete()}
@@ -143,6 +143,7 @@ EXTRAS = {
     "tables/nb201.gin": "actions.table_lookup = @TableLookup()",
     "actions/sharpness.gin": "actions.sharpness = @Sharpness()",
     "methods/self_distillation.gin": "regularizers.self_distillation = @SelfDistillation()",
+    "methods/beta_decay.gin": "regularizers.beta_decay = @BetaDecay()",
     "methods/image_importance.gin": "FirstOrder.images = @ImportanceImages()",
 }
 
@@ -155,7 +156,7 @@ def test_extras_go_together(order, method_last, tmp_path):
     config.parse(files, bindings_for(files, tmp_path), roots=["search"])
     method, actions = gin.get_configurable(Method)(), value_of("search.actions")
     assert {"Sharpness", "TableLookup", "TensorBoard"} <= {type(action).__name__ for action in actions}
-    assert [type(part).__name__ for part in method.regularizers] == ["SelfDistillation"]
+    assert [type(part).__name__ for part in method.regularizers] == ["BetaDecay", "SelfDistillation"]
     assert method.step.images == ImportanceImages()
     gin.get_configurable(search)(tmp_path / "run", data=like_cifar10(), dry_run=True)
 

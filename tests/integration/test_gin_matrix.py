@@ -15,6 +15,8 @@ from tf_edd.steps import SampledPaths
 
 SECONDS = 60  # of processor time
 MEASURED = []
+REGULARIZERS = {"methods/self_distillation.gin": "SelfDistillation", "methods/beta_decay.gin": "BetaDecay"}
+JOINED = {*REGULARIZERS, "methods/image_importance.gin"}
 
 
 @pytest.fixture(autouse=True)
@@ -77,11 +79,12 @@ def test_the_matrix_is_quick():
     assert sum(MEASURED) < SECONDS
 
 
+@pytest.mark.parametrize("regularizer", REGULARIZERS)
 @pytest.mark.parametrize("method", methods())
-def test_self_distillation_joins_every_method_with_logits(method):
-    files = ["quickstart.gin", method, "methods/self_distillation.gin"]
+def test_regularizers_join_every_method_with_logits(method, regularizer):
+    files = ["quickstart.gin", method, regularizer]
     if learns_logits(method):
-        assert "SelfDistillation" in compose(files)
+        assert REGULARIZERS[regularizer] in compose(files)
         return
     with pytest.raises(UserError, match="SampledPaths takes no regularizers"):
         compose(files)
@@ -107,5 +110,5 @@ def test_selectors_join_every_method(method, selector):
 
 def test_every_file_of_a_method_is_in_the_matrix():
     tried = set().union(*(included(method) for method in methods()))
-    assert tried >= set(names("methods")) - {"methods/self_distillation.gin", "methods/image_importance.gin"}
+    assert tried >= set(names("methods")) - JOINED
     assert any(binds(method, f"@{SampledPaths.__name__}()") for method in methods())

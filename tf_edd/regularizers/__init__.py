@@ -1,16 +1,19 @@
 """Terms that join the loss of the weights, of the architecture logits, or of both.
 
+    BetaDecay           a growing pull on the logits of each edge (beta-DARTS, arXiv 2203.01665)
     SelfDistillation    earlier states of the supernet as teachers (SD-DARTS, arXiv 2302.05629)
 
 `regularizers(**named)` gathers them, so that gin files can add one without retyping the list of others.
 """
 
+from tf_edd.regularizers.beta_decay import BetaDecay
 from tf_edd.regularizers.gathered import regularizers
 from tf_edd.regularizers.regularizer import PHASES, Regularizer, StepContext, Term, check_active, check_phases
 from tf_edd.regularizers.self_distillation import DistillationTerm, SelfDistillation
 
 __all__ = [
     "PHASES",
+    "BetaDecay",
     "DistillationTerm",
     "Regularizer",
     "SelfDistillation",
