@@ -200,6 +200,16 @@ SELF_DISTILLATION = {
 }
 # beta-DARTS: optimizers/darts/architect.py, lambda = 50 e / 100.
 BETA_DECAY = {"regularizers.beta_decay": "@BetaDecay()", "BetaDecay.weight": 50.0, "BetaDecay.tempered": False}
+# DrNAS: 201-space/train_search.py; k = 1, no KL (--reg_type l2), or KL with 1e-3 and no decay.
+DRNAS = FIRST_ORDER | {"Method.relaxation": "@Dirichlet()", "Method.temperature": "@ConstantTemperature()"}
+DRNAS_KL = DRNAS | {
+    "regularizers.dirichlet_divergence": "@DirichletDivergence()",
+    "DirichletDivergence.weight": 1e-3,
+    "Method.arch_optimizer": "@drnas_kl/Adam()",
+    "drnas_kl/Adam.beta_1": 0.5,
+    "drnas_kl/Adam.beta_2": 0.999,
+    "drnas_kl/Adam.weight_decay": 0.0,
+}
 SAMPLED = STEP | {
     "Method.step": "@SampledPaths()",
     "SampledPaths.weight_gradient_clip": "%weight_gradient_clip",

@@ -177,6 +177,8 @@ METHODS = {
     "sd_darts": (p.DARTS_V1, p.SELF_DISTILLATION),
     "sd_edd_darts": (p.EDD, p.SELF_DISTILLATION),
     "beta_darts": (p.DARTS_V1, p.BETA_DECAY),
+    "drnas": (p.DRNAS,),
+    "drnas_kl": (p.DRNAS_KL,),
     "spos": (p.SPOS,),
     "fairnas": (p.FAIRNAS,),
     "pa": (p.PA,),

@@ -21,8 +21,8 @@ from tf_edd.data import ColorJitter, Crop, Cutout, Digits, Flip, ImageFolder, Ra
 from tf_edd.discretizers import Argmax
 from tf_edd.operations import PRIMITIVES
 from tf_edd.optimizers import SGD, Adam
-from tf_edd.regularizers import BetaDecay, Regularizer, SelfDistillation
-from tf_edd.relaxations import Relaxation, Softmax, SparseNoisySoftmax, mean_entropy
+from tf_edd.regularizers import BetaDecay, DirichletDivergence, Regularizer, SelfDistillation
+from tf_edd.relaxations import Dirichlet, Relaxation, Softmax, SparseNoisySoftmax, mean_entropy
 from tf_edd.samplers import FairPaths, ImportanceImages, ImportancePaths, UniformImages, UniformPaths
 from tf_edd.schedules import (
     ConstantRate,
@@ -95,9 +95,10 @@ class GumbelSoftmax(Relaxation):
 
 @dataclasses.dataclass(frozen=True)
 class RelaxationRow(Row):
-    """`noisy`: whether training passes draw random numbers."""
+    """`noisy`: whether training passes draw random numbers; `tempered`: whether they feel the temperature."""
 
     noisy: bool = False
+    tempered: bool = True
 
 
 RELAXATIONS = [
@@ -105,6 +106,7 @@ RELAXATIONS = [
     RelaxationRow("sn-softmax, st = 1", SparseNoisySoftmax),
     RelaxationRow("sn-softmax, st = 0.1", lambda: SparseNoisySoftmax(smooth_temperature=0.1)),
     RelaxationRow("sn-softmax, s = 100", lambda: SparseNoisySoftmax(smooth_scale=100.0)),
+    RelaxationRow("dirichlet", Dirichlet, noisy=True, tempered=False),
     RelaxationRow("sigmoid", Sigmoid),
     RelaxationRow("gumbel-softmax", GumbelSoftmax, noisy=True),
 ]
@@ -211,9 +213,10 @@ class EntropyPenalty(Regularizer):
 
 @dataclasses.dataclass(frozen=True)
 class RegularizerRow(Row):
-    """`stateful`: whether it remembers something from step to step."""
+    """`stateful`: whether it remembers something from step to step; `relaxation`: of a search that it is for."""
 
     stateful: bool = False
+    relaxation: Callable = Softmax
 
 
 REGULARIZERS = [
@@ -225,6 +228,7 @@ REGULARIZERS = [
     ),
     RegularizerRow("beta decay", BetaDecay),
     RegularizerRow("beta decay, A / t", lambda: BetaDecay(0.5, tempered=True)),
+    RegularizerRow("dirichlet divergence", lambda: DirichletDivergence(0.01), relaxation=Dirichlet),
     RegularizerRow("entropy penalty", EntropyPenalty),
 ]
 

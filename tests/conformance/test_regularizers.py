@@ -12,7 +12,6 @@ from tf_edd.architectures.logits import ArchLogits
 from tf_edd.networks.supernet import Supernet
 from tf_edd.optimizers import SGD
 from tf_edd.regularizers import Regularizer, Term
-from tf_edd.relaxations import Softmax
 from tf_edd.steps import Batch, FirstOrder, StepInfo, StepSetup
 
 IMAGES = tf.constant(np.random.default_rng(0).normal(size=(4, 4, 4, 3)), tf.float32)
@@ -42,14 +41,14 @@ class WatchedTerm(Term):
         return self.seen[-1][1]
 
 
-def searching(regularizer, steps=4):
+def searching(regularizer, relaxation, steps=4):
     """A step of a small search, and the scalars of some steps of two epochs."""
     keras.utils.set_random_seed(0)
     supernet = Supernet(tiny_space(), 3)
     supernet.build((None, 4, 4, 3))
     optimizers = {"weight_optimizer": SGD(0.1, weight_decay=0.0), "arch_optimizer": SGD(0.1, weight_decay=0.0)}
     part = FirstOrder(weight_gradient_clip=None)
-    parts = method(step=part, relaxation=Softmax(), regularizers=(regularizer,), **optimizers)
+    parts = method(step=part, relaxation=relaxation, regularizers=(regularizer,), **optimizers)
     step = part.build(StepSetup(supernet, ArchLogits(supernet.space, seed=0), parts))
     both = {"weights": BATCH, "arch": BATCH}
     scalars = [step(both, StepInfo(index, epoch=index // 2)) for index in range(steps)]
@@ -59,7 +58,7 @@ def searching(regularizer, steps=4):
 @each(REGULARIZERS)
 def test_terms_are_scalars_of_their_phases_traced_once(row):
     watched = Watched(row.build())
-    _, scalars = searching(watched)
+    _, scalars = searching(watched, row.relaxation())
     phases = [phase for phase in ("weights", "arch") if phase in watched.phases]
     assert [phase for phase, _ in watched.seen] == phases != []
     assert all(term.dtype == tf.float32 and term.shape == () for _, term in watched.seen)
@@ -69,7 +68,7 @@ def test_terms_are_scalars_of_their_phases_traced_once(row):
 @each(REGULARIZERS)
 def test_a_state_is_on_the_host_and_moves_with_the_steps_of_its_own_search(row):
     part = row.build()  # one part serves three searches
-    steps = [searching(part, count)[0] for count in (3, 3, 4)]
+    steps = [searching(part, row.relaxation(), count)[0] for count in (3, 3, 4)]
     states = [step.variables.get("regularizers", []) for step in steps]
     first, again, later = ([variable.numpy() for variable in variables] for variables in states)
     assert bool(first) == row.stateful and all("CPU" in variable.device for variable in states[0])
