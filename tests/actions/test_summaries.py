@@ -6,6 +6,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 from fake_search import RECORD, STEPS, advance, begin, metrics_at, new_state, probabilities, resumed, two_kinds
+from next_second import wait_for_the_next_second
 from PIL import Image
 from tensorboard.backend.event_processing.plugin_event_accumulator import EventAccumulator
 from tensorboard.plugins.custom_scalar import layout_pb2
@@ -164,6 +165,7 @@ def test_an_epoch_done_again_after_a_kill_stands_there_once(tmp_path):
     advance(state, [first])  # killed here: written, and not in the checkpoint
 
     state = resumed(saved, state)
+    wait_for_the_next_second()
     second = TensorBoard().begin(state)
     for _ in range(2):
         advance(state, [second])
@@ -188,6 +190,7 @@ def test_ticks_stand_at_their_steps_and_once_after_a_kill(tmp_path):
 
     state = resumed(saved, state)
     state.batches = SimpleNamespace(steps=STEPS)
+    wait_for_the_next_second()
     second = TensorBoard().begin(state)
     state.ticks.append({"step": 16, "entropy": 0.25, "temperature": 0.125})
     advance(state, [second])
@@ -199,6 +202,7 @@ def test_ticks_stand_at_their_steps_and_once_after_a_kill(tmp_path):
 
 def test_a_kill_in_the_first_epoch_leaves_one_configuration(tmp_path):
     for _ in range(2):
+        wait_for_the_next_second()
         state = new_state(tmp_path)
         advance(state, begin(state, TensorBoard()))
     assert [step for step, _ in scalars(read(tmp_path), "loss/weights")] == [1]

@@ -2,6 +2,7 @@
 
 import json
 
+from next_second import wait_for_the_next_second
 from tensorboard.backend.event_processing.plugin_event_accumulator import EventAccumulator
 from tensorboard.plugins.hparams import plugin_data_pb2
 from tensorboard.util import tensor_util
@@ -44,6 +45,7 @@ def test_all_parts_are_one_chart_and_an_epoch_done_again_stands_there_once(tmp_p
     first = Summaries(folder, chief=True)
     for epoch in (1, 2):
         first.write(epoch_metrics(epoch), epoch)
+    wait_for_the_next_second()
     second = Summaries(folder, chief=True)  # the process was killed after epoch 2 and before its checkpoint
     second.write({**epoch_metrics(2), "loss/train": 1.0, "speed/images_per_second": 64.0}, 2)
     second.write({"accuracy/valid": 0.75}, 3)
