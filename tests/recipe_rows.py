@@ -135,7 +135,10 @@ RECIPES = {
     "nb201_search_darts_v1": (NB201_SEARCH_V1,),
     "nb201_shallow": (SHALLOW,),
     "nb201_small": (NB201_SMALL,),
-    "nb201_own_images": (NB201_SMALL, {"stopper": "@HealthyCell()", "nas_bench_201.cells_per_stage": 2}),
+    "nb201_own_images": (
+        NB201_SMALL,
+        {"stopper": "@HealthyCell()", "HealthyCell.least_ratio": 0.8, "nas_bench_201.cells_per_stage": 2},
+    ),
     "nb201_cifar10_small": (p.CIFAR10, NB201_SMALL, p.EDD),
     "nb201_one_shot_small": (ONE_SHOT_SMALL,),
     "nb201_retrain_200_epochs": (NB201_TRAINING,),

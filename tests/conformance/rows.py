@@ -287,7 +287,7 @@ SELECTORS = [
 
 # ------------------------------------------------------------------------------------------------------------- stoppers
 
-STOPPERS = [Row("healthy cell", lambda: HealthyCell(0.4, patience=2))]
+STOPPERS = [Row("healthy cell", lambda: HealthyCell(0.4, patience=2, least_ratio=0.7))]
 
 # ----------------------------------------------------------------------------------------------------------- operations
 

@@ -56,7 +56,44 @@ def test_the_share_is_an_argument():
     assert HealthyCell(max_share=0.4)(history(EMPTY.replace("none", "nor_conv_1x1"), HEALTHY), SPACE, 2).epoch == 1
 
 
-@pytest.mark.parametrize("bad", [{"max_share": 0.0}, {"max_share": 1.5}, {"patience": 0}])
+def measured(*pairs, cell=HEALTHY):
+    """One epoch for each accuracy of the cell and of the supernet."""
+    rows = history(*[cell] * len(pairs))
+    return [row | {"accuracy/discretized": d, "accuracy/valid": s} for row, (d, s) in zip(rows, pairs, strict=True)]
+
+
+def test_a_cell_much_worse_than_its_supernet_is_unhealthy_if_the_ratio_is_given():
+    apart = measured((0.1, 0.4), (0.4, 0.5), (0.39, 0.5), (0.25, 0.5))
+    assert HealthyCell()(apart, SPACE, 4) is None
+    verdict = HealthyCell(least_ratio=0.8)(apart, SPACE, 4)
+    told = "in epochs 3 to 4 the supernet was another network than its cell (in the last, accuracies of 0.5 and 0.25)"
+    assert verdict == Verdict(2, told)
+    assert HealthyCell(least_ratio=0.8, patience=2)(apart, SPACE, 9) == verdict
+    assert HealthyCell(least_ratio=0.8, patience=3)(apart, SPACE, 9) is None
+    assert HealthyCell(least_ratio=0.78)(apart, SPACE, 4).epoch == 3
+
+
+def test_without_any_epoch_of_that_ratio_the_shares_alone_count():
+    stopper = HealthyCell(least_ratio=0.8, patience=1)
+    apart = measured((0.1, 0.4), (0.1, 0.4), (0.3, 0.4), cell=OTHER)
+    apart[2]["genotype"] = SKIPS
+    assert stopper(apart[:2], SPACE, 2) is None
+    assert stopper(apart, SPACE, 9) is None
+    assert stopper(apart, SPACE, 3) == Verdict(
+        2, "the cells of epochs 3 to 3 have collapsed (skip_connect takes 4 of 6 edges)"
+    )
+    with pytest.raises(CollapsedSearch):
+        stopper(measured((0.1, 0.4), cell=SKIPS), SPACE, 1)
+
+
+def test_the_ratio_is_not_looked_at_where_an_epoch_has_not_measured_both():
+    assert HealthyCell(least_ratio=0.8)(history(HEALTHY, OTHER), SPACE, 2) is None
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [{"max_share": 0.0}, {"max_share": 1.5}, {"patience": 0}, {"least_ratio": 0.0}, {"least_ratio": 1.1}],
+)
 def test_values_out_of_range_are_refused(bad):
     with pytest.raises(UserError, match=next(iter(bad))):
         HealthyCell(**bad)
