@@ -23,6 +23,7 @@ PROGRAMS = {
     "vote": "of several searches the cell with which the others agree most",
     "report": "set searches side by side: a table and a figure",
     "rank": "Kendall's tau of a one-shot supernet against a table",
+    "table_search": "random search or evolution by the accuracies of a NAS-Bench-201 table",
     "query": "look a cell up in a NAS-Bench-201 table",
     "count": "parameters and multiply-adds of a cell",
     "list": "the recipes, methods, data sets and spaces that --gin_file takes",
@@ -31,7 +32,7 @@ PROGRAMS = {
 
 def usage() -> str:
     """The programs, one per line."""
-    rows = "\n".join(f"  {name:<10}  {what}" for name, what in PROGRAMS.items())
+    rows = "\n".join(f"  {name:<12}  {what}" for name, what in PROGRAMS.items())
     return f"usage: tf_edd PROGRAM [flags]     tf_edd PROGRAM --help     tf_edd --version\n\n{rows}\n"
 
 

@@ -183,6 +183,7 @@ METHODS = {
     "drnas": (p.DRNAS,),
     "drnas_kl": (p.DRNAS_KL,),
     "spos": (p.SPOS,),
+    "rsps": (p.SPOS, {"Method.selector": "@RandomSearch()", "RandomSearch.evaluations": 100}),
     "fairnas": (p.FAIRNAS,),
     "pa": (p.PA,),
     "da": (p.DA,),
@@ -212,6 +213,15 @@ PARTS = {
     **{f"spaces/{name}.gin": (numbers,) for name, numbers in p.S.items()},
     "selectors/evolution.gin": (p.SPOS, p.EVOLUTION),
     "selectors/evolution_small.gin": (p.SPOS, p.evolution(20, 5, 5, 10, 10)),
+    "selectors/regularized_evolution.gin": (
+        p.SPOS,
+        {
+            "Method.selector": "@RegularizedEvolution()",
+            "RegularizedEvolution.population": 10,
+            "RegularizedEvolution.sample_size": 3,
+            "RegularizedEvolution.evaluations": 1000,
+        },
+    ),
     "selectors/random.gin": (p.SPOS, {"Method.selector": "@RandomSearch()", "RandomSearch.evaluations": 1000}),
     "selectors/random_small.gin": (p.SPOS, {"Method.selector": "@RandomSearch()", "RandomSearch.evaluations": 100}),
 }

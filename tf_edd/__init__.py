@@ -13,10 +13,10 @@ A search method is a composition of small parts; what a gin file composes is exa
     tf_edd.retrain("runs/mine", data=images, epochs=20)
     model = tf_edd.export("runs/mine", data=images)                        # a keras.Model beside the SavedModel
 
-Programs: `search`, `vote`, `retrain`, `evaluate`, `export`, `rank`, `count`, `query`, `report`. A method: `Method`,
-`load_method`, and the parts in `tf_edd.relaxations`, `schedules`, `steps`, `regularizers`, `discretizers`,
-`optimizers`, `samplers`, `selectors`. What is searched and with what: `tf_edd.spaces`, `tf_edd.data`. What is reported:
-`tf_edd.actions`. The machine: `configure`. Mistakes end in a `UserError` that says what was expected.
+Programs: `search`, `vote`, `retrain`, `evaluate`, `export`, `rank`, `table_search`, `count`, `query`, `report`. A
+method: `Method`, `load_method`, and the parts in `tf_edd.relaxations`, `schedules`, `steps`, `regularizers`,
+`discretizers`, `optimizers`, `samplers`, `selectors`. What is searched and with what: `tf_edd.spaces`, `tf_edd.data`.
+What is reported: `tf_edd.actions`. The machine: `configure`. Mistakes end in a `UserError` that says what was expected.
 
 The same from a shell: `tf_edd search --help`.
 """
@@ -52,6 +52,7 @@ _PUBLIC = {
     "report": "analysis.comparison",
     "retrain": "training.retrain",
     "search": "search.search",
+    "table_search": "search.table_search",
     "vote": "search.vote",
 }
 _PACKAGES = (

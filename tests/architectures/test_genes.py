@@ -89,6 +89,25 @@ def test_a_mutation_draws_each_gene_anew_with_its_probability():
     )
 
 
+def test_one_gene_takes_each_other_choice_equally_often():
+    genes, generator, draws = Genes(spaces.nas_bench_201()), rng(6), 4800
+    code = (0, 1, 2, 3, 4, 0)
+    children = np.array([genes.change_one(code, generator) for _ in range(draws)])
+    assert np.all((children != code).sum(axis=1) == 1)
+    kinds = collections.Counter(
+        (int(place), int(child[place])) for child in children for place in np.flatnonzero(child != code)
+    )
+    assert len(kinds) == 6 * 4 and scipy.stats.chisquare(list(kinds.values())).pvalue > 1e-4
+
+
+def test_a_gene_without_another_choice_is_never_changed():
+    edges = (Edge(0, 1, ("a", "none")), Edge(0, 2, ("a", "b")), Edge(1, 2, ("a", "none")))
+    genes = Genes(Space("narrow", (CellSpec("cell", 1, 3, edges, excluded=("none",)),), ()))
+    assert genes.change_one((0, 0, 0), rng(8)) == (0, 1, 0)
+    alone = Genes(Space("alone", (CellSpec("cell", 1, 2, edges[:1], excluded=("none",)),), ()))
+    assert alone.change_one((0,), rng(8)) == (0,)
+
+
 def test_a_crossover_takes_each_gene_from_either_parent():
     genes, generator, draws = Genes(spaces.nas_bench_201()), rng(7), 2000
     first, second = (0,) * 6, (4,) * 6

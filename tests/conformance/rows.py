@@ -38,7 +38,7 @@ from tf_edd.schedules import (
     WarmupRate,
 )
 from tf_edd.search.method import Method
-from tf_edd.selectors import EvolutionarySearch, FinalSize, RandomSearch, SizeLimits
+from tf_edd.selectors import EvolutionarySearch, FinalSize, RandomSearch, RegularizedEvolution, SizeLimits
 from tf_edd.spaces import CellSpec, Edge, Space
 from tf_edd.steps import FirstOrder, SampledPaths, SecondOrder
 from tf_edd.steps.step import LOGIT_PARTS
@@ -283,6 +283,7 @@ IMAGE_SAMPLERS = [
 SELECTORS = [
     Row("evolution", lambda: EvolutionarySearch(6, 3, 2, mutants=2, crossovers=2)),
     Row("random search", lambda: RandomSearch(18)),
+    Row("regularized evolution", lambda: RegularizedEvolution(6, 2, evaluations=18, tries=500)),
 ]
 
 # ------------------------------------------------------------------------------------------------------------- stoppers

@@ -8,12 +8,13 @@ from tf_edd.analysis.counting import count
 from tf_edd.architectures.genes import Genes
 from tf_edd.errors import UserError
 from tf_edd.runtime import files
-from tf_edd.selectors import EvolutionarySearch, FinalSize, RandomSearch, SizeLimits
+from tf_edd.selectors import EvolutionarySearch, FinalSize, RandomSearch, RegularizedEvolution, SizeLimits
 
 SPACE = spaces.darts(4, 3)
 NB201 = spaces.nas_bench_201()
 LARGE = SizeLimits(FinalSize(NB201, (32, 32, 3), 10), max_parameters=1e9)
 SMALL = {"population": 20, "generations": 8, "mutants": 10, "crossovers": 10}
+AGING = {"population": 20, "sample_size": 5, "evaluations": 160}
 
 
 @pytest.fixture(autouse=True)
@@ -62,7 +63,8 @@ def test_finds_the_optimum_of_a_separable_fitness(tmp_path):
 def test_is_better_than_random_search_with_as_many_evaluations(tmp_path):
     """In 10^9 genotypes: the means over five fixed seeds, and each seed for itself."""
     values = {}
-    for name, selector in (("evolution", EvolutionarySearch(**SMALL)), ("random", RandomSearch(160))):
+    selectors = {"evolution": EvolutionarySearch(**SMALL), "aging": RegularizedEvolution(**AGING)}
+    for name, selector in {**selectors, "random": RandomSearch(160)}.items():
         values[name] = []
         for seed in range(5):
             (folder := tmp_path / f"{name}{seed}").mkdir()
@@ -71,10 +73,11 @@ def test_is_better_than_random_search_with_as_many_evaluations(tmp_path):
             asked = [record["fitness"] for record in records(folder)]
             values[name].append(fitness(best))
             assert len(asked) == 160 and values[name][-1] == max(asked)
-    assert np.all(np.array(values["evolution"]) > values["random"])
+    for name in selectors:
+        assert np.all(np.array(values[name]) > values["random"])
 
 
-@pytest.mark.parametrize("selector", [EvolutionarySearch(**SMALL), RandomSearch(160)])
+@pytest.mark.parametrize("selector", [EvolutionarySearch(**SMALL), RandomSearch(160), RegularizedEvolution(**AGING)])
 def test_no_candidate_twice(tmp_path, selector):
     fitness = Separable(NB201)
     select(selector, tmp_path, fitness, NB201)
@@ -106,6 +109,31 @@ def test_children_come_from_the_best_so_far(tmp_path):
                 )
 
 
+@pytest.mark.parametrize("sample_size", [1, 500])
+def test_the_oldest_member_dies_and_the_best_of_the_sample_breeds(tmp_path, sample_size):
+    """In a large space a child is new, so the members are the last ten cells. A sample of 500 has all of them."""
+    fitness = Separable()
+    select(RegularizedEvolution(10, sample_size, evaluations=60), tmp_path, fitness)
+    codes = np.array([fitness.genes.encode(genotype) for genotype in fitness.asked])
+    values = [record["fitness"] for record in records(tmp_path)]
+    assert [record["origin"] for record in records(tmp_path)] == ["random"] * 10 + ["mutation"] * 50
+    ranks = []
+    for place in range(10, 60):
+        changed = (codes[place - 10 : place] != codes[place]).sum(axis=1)
+        assert changed.min() == 1
+        order = np.argsort([-value for value in values[place - 10 : place]])
+        ranks.append(int(np.flatnonzero(changed[order] == 1)[0]))
+    assert (max(ranks) == 0) == (sample_size == 500)
+
+
+def test_a_known_child_costs_nothing_and_a_small_space_is_exhausted(tmp_path):
+    cell = spaces.CellSpec("cell", 1, 2, (spaces.Edge(0, 1, ("a", "b", "c", "d")),))
+    space = spaces.Space("four", (cell,), ())
+    fitness = Separable(space)
+    assert select(RegularizedEvolution(2, 2, evaluations=50), tmp_path, fitness, space) == fitness.optimum
+    assert len(fitness.asked) == 4
+
+
 def test_tries_end_when_nothing_new_can_be_bred(tmp_path):
     """Mutants that never change are their parents: all of a generation is drawn at random."""
     fitness = Separable(NB201)
@@ -121,7 +149,10 @@ def test_a_small_space_is_exhausted(tmp_path):
     assert len(fitness.asked) == 3
 
 
-@pytest.mark.parametrize("make, more", [(EvolutionarySearch, SMALL), (RandomSearch, {"evaluations": 160})])
+@pytest.mark.parametrize(
+    "make, more",
+    [(EvolutionarySearch, SMALL), (RandomSearch, {"evaluations": 160}), (RegularizedEvolution, AGING)],
+)
 def test_limits_hold_for_the_final_network(tmp_path, make, more):
     """The limit is the median of random cells at the size of the final network, ten times that of the supernet."""
     final = spaces.nas_bench_201(16, 5)
@@ -147,7 +178,7 @@ def test_limits_that_no_cell_satisfies(tmp_path):
         selector.prepare(NB201, (32, 32, 3), 10, seed=0)
 
 
-@pytest.mark.parametrize("make", [EvolutionarySearch, RandomSearch])
+@pytest.mark.parametrize("make", [EvolutionarySearch, RandomSearch, RegularizedEvolution])
 def test_limits_are_for_the_images_of_the_search_unless_told(make):
     """The linear layer of NAS-Bench-201 has 64 weights and a bias a class, 65 parameters."""
     cell = Genes(NB201).decode([0] * 6)
@@ -171,7 +202,9 @@ def test_preparing_takes_the_first_draws_of_the_selection(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "make", [lambda: EvolutionarySearch(**SMALL), lambda: RandomSearch(160)], ids=["evolution", "random"]
+    "make",
+    [lambda: EvolutionarySearch(**SMALL), lambda: RandomSearch(160), lambda: RegularizedEvolution(**AGING)],
+    ids=["evolution", "random", "regularized evolution"],
 )
 def test_stopped_anywhere_it_ends_the_same(tmp_path, make):
     (tmp_path / "whole").mkdir()
@@ -230,6 +263,11 @@ def test_other_workers_write_nothing_and_choose_the_same(tmp_path):
         (lambda: EvolutionarySearch(mutation_probability=1.5), r"mutation_probability must lie in \[0, 1\]"),
         (lambda: EvolutionarySearch(mutants=-1), "mutants must be an integer of at least 0"),
         (lambda: RandomSearch(evaluations=0.5), "evaluations must be"),
+        (lambda: RegularizedEvolution(sample_size=0), "sample_size must be an integer of at least 1"),
+        (
+            lambda: RegularizedEvolution(evaluations=9),
+            "population must be at most evaluations=9. Received: population=10",
+        ),
         (lambda: EvolutionarySearch(recalibration_batches=0), "recalibration_batches must be an integer of at least 1"),
         (lambda: SizeLimits(max_parameters=1e6), "A limit needs `size`"),
         (
@@ -248,7 +286,7 @@ def test_a_fitness_that_is_not_finite_is_refused(tmp_path):
         select(RandomSearch(10), tmp_path, lambda genotype: float("nan"))
 
 
-@pytest.mark.parametrize("selector", [EvolutionarySearch(**SMALL), RandomSearch(160)])
+@pytest.mark.parametrize("selector", [EvolutionarySearch(**SMALL), RandomSearch(160), RegularizedEvolution(**AGING)])
 def test_a_log_with_more_lines_than_the_selection_makes_is_refused(tmp_path, selector):
     select(selector, tmp_path, Separable())
     files.append_line(tmp_path / "selection.jsonl", records(tmp_path)[-1])

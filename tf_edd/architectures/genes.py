@@ -100,6 +100,15 @@ class Genes:
         changes = rng.random(len(code)) < probability
         return tuple(np.where(changes, rng.integers(self._sizes), code).tolist())
 
+    def change_one(self, code: Code, rng: np.random.Generator) -> Code:
+        """Gives one gene, drawn uniformly from those with a choice, another choice; all others are equally likely."""
+        choosable = np.flatnonzero(self._sizes > 1)
+        if not choosable.size:
+            return tuple(code)
+        gene = int(rng.choice(choosable))
+        step = int(rng.integers(1, self._sizes[gene]))
+        return (*code[:gene], (code[gene] + step) % int(self._sizes[gene]), *code[gene + 1 :])
+
     def cross(self, first: Code, second: Code, rng: np.random.Generator) -> Code:
         """Takes each gene from one of two parents, both equally likely."""
         return tuple(np.where(rng.random(len(first)) < 0.5, first, second).tolist())

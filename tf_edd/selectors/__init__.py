@@ -9,7 +9,16 @@ the values that are already in the log, and ends as if it had never been interru
 
 from tf_edd.selectors.evolution import EvolutionarySearch
 from tf_edd.selectors.random_search import RandomSearch
+from tf_edd.selectors.regularized_evolution import RegularizedEvolution
 from tf_edd.selectors.selector import Fitness, Selector
 from tf_edd.selectors.size_limits import FinalSize, SizeLimits
 
-__all__ = ["EvolutionarySearch", "FinalSize", "Fitness", "RandomSearch", "Selector", "SizeLimits"]
+__all__ = [
+    "EvolutionarySearch",
+    "FinalSize",
+    "Fitness",
+    "RandomSearch",
+    "RegularizedEvolution",
+    "Selector",
+    "SizeLimits",
+]

@@ -45,6 +45,15 @@ class Trials:
         return sorted(self._values, key=lambda code: -self._values[code])[:number]
 
     @property
+    def codes(self) -> list[Code]:
+        """The evaluated candidates, in the order of their evaluation."""
+        return list(self._values)
+
+    def value(self, code: Code) -> float | None:
+        """The value of a candidate that was evaluated; None for any other."""
+        return self._values.get(code)
+
+    @property
     def winner(self) -> Genotype:
         """The best genotype of a selection that is complete.
 
