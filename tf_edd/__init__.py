@@ -15,8 +15,9 @@ A search method is a composition of small parts; what a gin file composes is exa
 
 Programs: `search`, `vote`, `retrain`, `evaluate`, `export`, `rank`, `table_search`, `count`, `query`, `report`. A
 method: `Method`, `load_method`, and the parts in `tf_edd.relaxations`, `schedules`, `steps`, `regularizers`,
-`discretizers`, `optimizers`, `samplers`, `selectors`. What is searched and with what: `tf_edd.spaces`, `tf_edd.data`.
-What is reported: `tf_edd.actions`. The machine: `configure`. Mistakes end in a `UserError` that says what was expected.
+`discretizers`, `optimizers`, `samplers`, `selectors`. What is searched and with what: `tf_edd.spaces`,
+`pruned_space`, `tf_edd.data`. What is reported: `tf_edd.actions`. The machine: `configure`. Mistakes end in a
+`UserError` that says what was expected.
 
 The same from a shell: `tf_edd search --help`.
 """
@@ -47,6 +48,7 @@ _PUBLIC = {
     "evaluate": "training.evaluate",
     "export": "training.export",
     "load_method": "search.load_method",
+    "pruned_space": "search.pruned_space",
     "query": "analysis.lookup",
     "rank": "search.rank",
     "report": "analysis.comparison",

@@ -18,7 +18,7 @@ from tf_edd import spaces
 from tf_edd.actions import CollapseWarning, Drawings, GenotypeLog, Sharpness, TableLookup, TensorBoard
 from tf_edd.architectures.table import NasBench201Table
 from tf_edd.data import ColorJitter, Crop, Cutout, Digits, Flip, ImageFolder, RandomResizedCrop, TfdsImages
-from tf_edd.discretizers import Argmax
+from tf_edd.discretizers import Argmax, LimitedSkips
 from tf_edd.operations import PRIMITIVES
 from tf_edd.optimizers import SGD, Adam
 from tf_edd.regularizers import BetaDecay, DirichletDivergence, Regularizer, SelfDistillation
@@ -196,7 +196,11 @@ class DiscretizerRow(Row):
     monotone: bool = True
 
 
-DISCRETIZERS = [DiscretizerRow("argmax", Argmax), DiscretizerRow("two-valued", TwoValued, monotone=False)]
+DISCRETIZERS = [
+    DiscretizerRow("argmax", Argmax),
+    DiscretizerRow("limited skips", lambda: LimitedSkips(most=1, cell_type=None)),
+    DiscretizerRow("two-valued", TwoValued, monotone=False),
+]
 
 # --------------------------------------------------------------------------------------------------------- regularizers
 

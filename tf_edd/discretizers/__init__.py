@@ -1,9 +1,11 @@
 """From the probabilities of a search to a genotype.
 
-Argmax    the operation with the largest probability on each edge (DARTS)
+Argmax         the operation with the largest probability on each edge (DARTS)
+LimitedSkips   the same with at most so many skip connections (P-DARTS)
 """
 
 from tf_edd.discretizers.argmax import Argmax
 from tf_edd.discretizers.discretizer import Discretizer, checked_probs
+from tf_edd.discretizers.limited_skips import LimitedSkips
 
-__all__ = ["Argmax", "Discretizer", "checked_probs"]
+__all__ = ["Argmax", "Discretizer", "LimitedSkips", "checked_probs"]

@@ -16,5 +16,5 @@ from tf_edd import (  # noqa: F401
 )
 from tf_edd.architectures import table  # noqa: F401
 from tf_edd.runtime import strategy  # noqa: F401
-from tf_edd.search import method, rank, search  # noqa: F401
+from tf_edd.search import method, pruned_space, rank, search  # noqa: F401
 from tf_edd.training import evaluate, export, retrain  # noqa: F401

@@ -14,11 +14,12 @@ from tf_edd.architectures.genotype import Genotype, from_text
 from tf_edd.errors import UserError
 from tf_edd.part import checked
 from tf_edd.runtime import files, folder_lock
-from tf_edd.runtime.file_names import GENOTYPE, GENOTYPES, RESULTS, SPACE
+from tf_edd.runtime.file_names import GENOTYPE, RESULTS, SPACE
 from tf_edd.runtime.local_folder import local_folder
-from tf_edd.runtime.model_dir import has_results, open_model_dir, read_record
+from tf_edd.runtime.model_dir import open_model_dir, read_record
+from tf_edd.search.recorded import finished_space, recorded_probs
 from tf_edd.search.result import PROBS, SearchResult
-from tf_edd.spaces import Space, space_from_json
+from tf_edd.spaces import Space
 
 PHASE = "search"  # so that a retraining in the same model_dir takes the voted cell
 
@@ -55,7 +56,7 @@ def vote(
             else.
     """
     model_dir, folders = local_folder(model_dir), [local_folder(path) / PHASE for path in searches]
-    space, ballots = _space(folders), [_probs(folder) for folder in folders]
+    space, ballots = _space(folders), [recorded_probs(folder) for folder in folders]
     mean = {name: np.mean([np.asarray(probs[name]) for probs in ballots], axis=0) for name in space.logit_shapes}
     candidates = [_candidate(folder) for folder in folders]
     cells = [candidate["genotype"] for candidate in candidates]
@@ -92,28 +93,14 @@ def _space(folders: Sequence[Path]) -> Space:
     """That of all searches."""
     if len(folders) < 2:
         raise UserError(f"A vote takes at least two searches. Received: {len(folders)}")
-    for folder in folders:
-        if not has_results(folder):
-            raise UserError(f"Expected the model_dir of a finished search. Received: {folder.parent}")
-    spaces = [files.read_json(folder / SPACE) for folder in folders]
+    spaces = [finished_space(folder) for folder in folders]
     for folder, other in zip(folders, spaces, strict=True):
         if other != spaces[0]:
             raise UserError(
                 f"Expected searches in one space, of one size. Received: {folders[0].parent} and {folder.parent}, "
                 f"whose files {SPACE} differ"
             )
-    return space_from_json(spaces[0])
-
-
-def _probs(folder: Path) -> Mapping[str, list]:
-    """The probabilities of the epoch that counts."""
-    log = folder / GENOTYPES
-    history = files.read_history(log) if log.is_file() else []
-    verdict = files.read_object(folder / RESULTS).get("verdict")
-    row = history[verdict["epoch"] - 1 if verdict else -1] if history else {}
-    if PROBS not in row:
-        raise UserError(f"Expected a search that keeps its probabilities (GenotypeLog). Received: {log}, without them")
-    return row[PROBS]
+    return spaces[0]
 
 
 def _agreement(genotype: Genotype, mean: Mapping[str, np.ndarray], space: Space) -> float:
