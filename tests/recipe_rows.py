@@ -58,7 +58,13 @@ MOBILE_SEARCH |= {"arch/Adam.beta_1": 0.0, "arch/Adam.weight_decay": 0.0, "arch/
 
 def training(epochs, batch_size, decay, clip, nesterov=False, **recipe):
     """SGD with momentum 0.9 on all training images."""
-    numbers = {"label_smoothing": 0.0, "auxiliary_weight": 0.0, "drop_path_rate": 0.0, "extra_augmentation": ()}
+    numbers = {
+        "label_smoothing": 0.0,
+        "mixup": 0.0,
+        "auxiliary_weight": 0.0,
+        "drop_path_rate": 0.0,
+        "extra_augmentation": (),
+    }
     numbers |= {"weight_gradient_clip": clip, "optimizer": "@retrain/SGD()", **recipe}
     return {
         "retrain.recipe": "@TrainingRecipe()",

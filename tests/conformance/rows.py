@@ -387,7 +387,7 @@ def parts_for(step) -> dict:
 
 OTHERS = [
     Row("method", lambda: method(warmup_epochs=2, logit_init_scale=1e-2)),
-    Row("training recipe", lambda: TrainingRecipe(label_smoothing=0.1, extra_augmentation=(Cutout(4),))),
+    Row("training recipe", lambda: TrainingRecipe(label_smoothing=0.1, mixup=0.2, extra_augmentation=(Cutout(4),))),
     Row("digits", lambda: Digits(0.25, seed=3)),
     Row("image folder", lambda: ImageFolder("photos", image_size=(32, 24))),
     Row("tfds images", lambda: TfdsImages("cifar10", test_split=None, stratified=True)),

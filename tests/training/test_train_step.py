@@ -2,11 +2,13 @@
 
 import keras
 import numpy as np
+import scipy.stats
 import tensorflow as tf
 
 from tf_edd.optimizers import SGD
+from tf_edd.runtime.seeds import step_seed
 from tf_edd.training.recipe import TrainingRecipe
-from tf_edd.training.train_step import TrainStep, smoothed_cross_entropy
+from tf_edd.training.train_step import TrainStep, mixup_share, smoothed_cross_entropy
 
 
 def test_smoothed_cross_entropy_by_its_definition():
@@ -48,6 +50,36 @@ def test_step_weights_the_auxiliary_head():
         loss -= weight * (target * np.log(probs)).sum(-1).mean()
         np.testing.assert_allclose(after, kernel - 0.5 * weight * x.T @ (probs - target) / 4, rtol=1e-4)
     np.testing.assert_allclose(scalars["loss/train"], loss, rtol=1e-5)
+
+
+def test_mixup_by_its_definition():
+    """Images and losses of a batch and of its reverse, in shares whose larger one is the image's own."""
+    model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(2, use_bias=False)])
+    x, labels = np.random.default_rng(0).normal(size=(4, 3)), np.array([0, 1, 1, 1])
+    recipe = TrainingRecipe(SGD(momentum=0.0, weight_decay=0.0), mixup=0.7, label_smoothing=0.1)
+    step, shares = TrainStep(model, recipe, seed=5), []
+    for number in (3, 4):
+        step.begin(number, 0.5)
+        kernel = model.trainable_variables[0].numpy().astype(np.float64)
+        scalars = step(tf.constant(x, tf.float32), tf.constant(labels, tf.int32))
+        share = float(mixup_share(0.7, step_seed(5, number, "mixup")))
+        mixed = share * x + (1 - share) * x[::-1]
+        target = share * np.eye(2)[labels] + (1 - share) * np.eye(2)[labels[::-1]]
+        target = 0.9 * target + 0.05
+        probs = np.exp(mixed @ kernel) / np.exp(mixed @ kernel).sum(-1, keepdims=True)
+        np.testing.assert_allclose(scalars["loss/train"], -(target * np.log(probs)).sum(-1).mean(), rtol=1e-5)
+        gradient = mixed.T @ (probs - target) / 4
+        np.testing.assert_allclose(model.trainable_variables[0], kernel - 0.5 * gradient, rtol=1e-4, atol=1e-6)
+        assert float(scalars["accuracy/train"]) == np.mean(probs.argmax(-1) == labels)
+        shares.append(share)
+    assert shares[0] != shares[1] and min(shares) >= 0.5
+    assert step.function.experimental_get_tracing_count() == 1
+
+
+def test_the_share_of_mixup_is_the_larger_one_of_a_beta_variable():
+    draws = [float(mixup_share(0.4, tf.constant([seed, 7]))) for seed in range(400)]
+    half = scipy.stats.beta(0.4, 0.4)
+    assert scipy.stats.kstest(draws, lambda value: half.cdf(value) - half.cdf(1 - value)).pvalue > 1e-3
 
 
 def test_a_trace_spares_the_first_step_its_own_and_changes_nothing():

@@ -29,6 +29,9 @@ class TrainingRecipe:
             the network, and neither counted nor exported.
         drop_path_rate: p; an operation of a cell is dropped with probability p e / epochs in epoch e = 0, 1, ...
         weight_gradient_clip: Largest global norm of the gradient; None for no limit.
+        mixup: alpha of Beta(alpha, alpha); 0.0 for none. A batch is mixed with itself in reverse order: the images, and
+            with the same shares their losses. An image's own share is the larger one, by whose label the training
+            accuracy counts. For few images (Zhang et al., ICLR 2018, arXiv 1710.09412).
         extra_augmentation: Augmentations that follow those of the data set, such as `Cutout` in the DARTS space.
 
     Raises:
@@ -43,6 +46,7 @@ class TrainingRecipe:
     auxiliary_weight: float = 0.0
     drop_path_rate: float = 0.0
     weight_gradient_clip: float | None = None
+    mixup: float = 0.0
     extra_augmentation: Sequence[Augmentation | Callable] = ()
 
     def __post_init__(self):
@@ -53,6 +57,8 @@ class TrainingRecipe:
         require_share(below_one=True, label_smoothing=self.label_smoothing, drop_path_rate=self.drop_path_rate)
         if self.auxiliary_weight != 0:
             require_positive(" or 0", auxiliary_weight=self.auxiliary_weight)
+        if self.mixup != 0:
+            require_positive(" or 0", mixup=self.mixup)
         if self.weight_gradient_clip is not None:
             require_positive(" or None", weight_gradient_clip=self.weight_gradient_clip)
         object.__setattr__(self, "extra_augmentation", as_augmentations(self.extra_augmentation))
