@@ -45,7 +45,8 @@ def test_a_search_that_begins_collapsed_is_given_its_time():
 
 
 def test_a_search_without_any_healthy_cell_fails_with_advice_and_a_status_of_its_own():
-    told = r"each of its 2 epochs .* more than 50% .*none takes 4 of 6 edges.*Method.warmup_epochs.*Received: \|"
+    told = r"each epoch in which logits have learned, of 2, .* more than 50% .*none takes 4 of 6 edges"
+    told += r".*Method.warmup_epochs.*Received: \|"
     with pytest.raises(CollapsedSearch, match=told) as raised:
         HealthyCell()(history(SKIPS, EMPTY), SPACE, 2)
     assert raised.value.status == 3 and UserError.status == 2
@@ -79,11 +80,21 @@ def test_without_any_epoch_of_that_ratio_the_shares_alone_count():
     apart[2]["genotype"] = SKIPS
     assert stopper(apart[:2], SPACE, 2) is None
     assert stopper(apart, SPACE, 9) is None
-    assert stopper(apart, SPACE, 3) == Verdict(
-        2, "the cells of epochs 3 to 3 have collapsed (skip_connect takes 4 of 6 edges)"
-    )
+    told = "the cells of epochs 3 to 3 have collapsed (skip_connect takes 4 of 6 edges)"
+    assert stopper(apart, SPACE, 3) == Verdict(2, told)
     with pytest.raises(CollapsedSearch):
         stopper(measured((0.1, 0.4), cell=SKIPS), SPACE, 1)
+
+
+def test_epochs_of_the_weights_alone_do_not_count():
+    rows = history(HEALTHY, HEALTHY, SKIPS, SKIPS)
+    learned = [row | ({"loss/arch": 1.0} if row["epoch"] > 2 else {}) for row in rows]
+    assert HealthyCell()(rows, SPACE, 4).epoch == 2
+    with pytest.raises(CollapsedSearch):
+        HealthyCell()(learned, SPACE, 4)
+    assert HealthyCell(patience=1)(learned, SPACE, 9) is None
+    learned[2] = learned[2] | {"genotype": OTHER}
+    assert HealthyCell(patience=1)(learned, SPACE, 9).epoch == 3
 
 
 def test_the_ratio_is_not_looked_at_where_an_epoch_has_not_measured_both():

@@ -9,7 +9,7 @@ from tf_edd.part import part
 from tf_edd.spaces.space import Space
 from tf_edd.stoppers.stopper import Verdict
 
-CELL, SUPERNET = "accuracy/discretized", "accuracy/valid"
+CELL, SUPERNET, ARCH_LOSS = "accuracy/discretized", "accuracy/valid", "loss/arch"
 ADVICE = (
     "To try: more steps before the architecture moves (Method.warmup_epochs), a temperature that falls more slowly "
     "(EntropyDecay.entropy_gain), more steps in all (search.steps_per_epoch), or a clip on the architecture gradient "
@@ -29,7 +29,8 @@ class HealthyCell:
 
     An epoch is healthy if none of `skip_connect`, `none` and `noise` has more than `max_share` of the edges of its
     cell, of all and of each cell type, and if the cell alone has `least_ratio` of the supernet's accuracy: below it,
-    the weights were trained in a mixture that the cell is not. If no epoch has that ratio, the shares alone count.
+    the weights were trained in a mixture that the cell is not. If no epoch has that ratio, the shares alone count. The
+    epochs in which the weights alone have learned do not count: their cell is that of the initial logits.
 
     Attributes:
         max_share: Largest share of the edges that each of these operations may take, in (0, 1].
@@ -82,7 +83,10 @@ class HealthyCell:
 
     def _last(self, history: Sequence[Mapping], space: Space, *unhealthy: Callable) -> Mapping | None:
         """The last epoch with healthy shares to which none of the other conditions applies."""
-        rows = (row for row in reversed(history) if not any(applies(row) for applies in unhealthy))
+        moved = [
+            row for row in history if ARCH_LOSS in row
+        ] or history  # no epoch has it where a step has no such phase
+        rows = (row for row in reversed(moved) if not any(applies(row) for applies in unhealthy))
         return next((row for row in rows if not self._overtaken(row, space)), None)
 
     def _apart(self, row: Mapping) -> bool:
@@ -99,7 +103,7 @@ class HealthyCell:
 
     def _no_epoch(self, history: Sequence[Mapping], space: Space) -> str:
         return (
-            f"The search has collapsed: in the cell of each of its {len(history)} epochs an operation without weights "
-            f"has more than {self.max_share:.0%} of the edges (in the last, {self._shares(history[-1], space)}). "
-            f"{ADVICE}. Received: {history[-1]['genotype']}"
+            f"The search has collapsed: in the cell of each epoch in which logits have learned, of {len(history)}, an "
+            f"operation without weights has more than {self.max_share:.0%} of the edges (in the last, "
+            f"{self._shares(history[-1], space)}). {ADVICE}. Received: {history[-1]['genotype']}"
         )
