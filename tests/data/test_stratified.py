@@ -1,8 +1,11 @@
 """Parts with the same share of each class."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
+from tf_edd.data.batches import make_splits
 from tf_edd.data.images import Images
 from tf_edd.data.normalization import Moments
 from tf_edd.data.sources import ArraySource
@@ -57,3 +60,18 @@ def test_plain_parts_are_not():
 def test_classes_with_a_single_image_are_named():
     with pytest.raises(UserError, match="folders train/ and test/. Received: one image of 'cat', 'owl'$"):
         hold_out(np.array([0, 1, 1, 2]), 0.5, 0, ("cat", "dog", "owl"))
+
+
+@pytest.mark.parametrize("stratified", [True, False])
+def test_a_single_level_search_has_its_images_in_a_random_order(stratified):
+    """Class folders are stored class by class; batch statistics of one class are none that a network has seen."""
+    images = _images(np.repeat(np.arange(4), 25), stratified)
+    data = SimpleNamespace(train=images)
+    train, valid, record = make_splits(data, (1.0, None), 3)
+    for part in (train, valid):
+        labels = _labels(part)
+        assert np.bincount(labels).tolist() == [25] * 4
+        assert all(len(set(labels[start : start + 25])) == 4 for start in range(0, 100, 25))
+    again, _, same = make_splits(data, (1.0, None), 3)
+    assert record == same and record["train_sha256"] != make_splits(data, (1.0, None), 4)[2]["train_sha256"]
+    np.testing.assert_array_equal(_labels(train), _labels(again))

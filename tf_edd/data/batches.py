@@ -96,7 +96,7 @@ def make_splits(images: "ImageData", amounts: tuple, seed: int) -> tuple[Images,
     """
     train, valid = amounts
     if valid is None:
-        part, record = subset(images.train, train, seed)
+        part, record = subset(images.train, train, seed, shuffled=True)
         return part, part.reshuffled(), {**record, "valid": None}
     splits: Splits = split(images.train, train, valid, seed)
     return splits.train, splits.valid, splits.record

@@ -40,8 +40,11 @@ def split(images: Images, train: int | float, valid: int | float, seed: int) -> 
     return Splits(*parts, record | {"train_sha256": digests[0], "valid_sha256": digests[1]})
 
 
-def subset(images: Images, amount: int | float, seed: int) -> tuple[Images, dict]:
+def subset(images: Images, amount: int | float, seed: int, shuffled: bool = False) -> tuple[Images, dict]:
     """A random part of the images, or all of them in their order for 1.0, and a record like that of `split`.
+
+    With `shuffled` all of them come in a random order too: class folders are stored class by class, and batches of one
+    class have statistics that no network was trained with.
 
     Raises:
         UserError: more images than there are, or none.
@@ -50,7 +53,7 @@ def subset(images: Images, amount: int | float, seed: int) -> tuple[Images, dict
     if count > images.size:
         raise UserError(f"train must not exceed the {images.size} images. Received: train={amount}")
     record = {"images": images.size, "train": count, "seed": seed}
-    if count == images.size:
+    if count == images.size and not shuffled:
         return images, record
     (part,), (digest,) = images.partition([count], seed)
     return part, record | {"train_sha256": digest}
