@@ -217,6 +217,15 @@ SAMPLED = STEP | {
     "SampledPaths.variance_draws": "%variance_draws",
     "SampledPaths.rest_unused": True,  # SinglePathOneShot: src/Supernet/train.py
 }
+# No source: a reading of the abstract of GibbsNAS.
+GIBBS = STEP | {
+    "Method.step": "@GibbsSampling()",
+    "Method.stopper": "%stopper",
+    "GibbsSampling.weight_gradient_clip": "%weight_gradient_clip",
+    "GibbsSampling.langevin_temperature": 0.1,
+    "GibbsSampling.evidence": None,
+    "GibbsSampling.forgetting": 0.5,
+}
 # PA-DA: nasbench201/train_panda_201.py; no importance weights, one distribution, tau = e / 250.
 SHARES = {"smoothing": 1.0, "importance_weights": False}
 PATHS = {"SampledPaths.paths": "@ImportancePaths()", "ImportancePaths.per_edge": False}

@@ -189,6 +189,7 @@ METHODS = {
     "drnas": (p.DRNAS,),
     "drnas_kl": (p.DRNAS_KL,),
     "spos": (p.SPOS,),
+    "gibbs_nas": (p.GIBBS,),
     "rsps": (p.SPOS, {"Method.selector": "@RandomSearch()", "RandomSearch.evaluations": 100}),
     "fairnas": (p.FAIRNAS,),
     "pa": (p.PA,),

@@ -40,7 +40,7 @@ from tf_edd.schedules import (
 from tf_edd.search.method import Method
 from tf_edd.selectors import EvolutionarySearch, FinalSize, RandomSearch, RegularizedEvolution, SizeLimits
 from tf_edd.spaces import CellSpec, Edge, Space
-from tf_edd.steps import FirstOrder, SampledPaths, SecondOrder
+from tf_edd.steps import FirstOrder, GibbsSampling, SampledPaths, SecondOrder
 from tf_edd.steps.step import LOGIT_PARTS
 from tf_edd.stoppers import HealthyCell
 from tf_edd.training.recipe import TrainingRecipe
@@ -374,6 +374,8 @@ STEPS = [
         "sampled paths, importance, none rests",
         lambda: SampledPaths(ImportancePaths(), ImportanceImages(), 0.5, 2, 2, rest_unused=False),
     ),
+    Row("gibbs sampling", lambda: GibbsSampling(0.5, 0.1, evidence=20.0, forgetting=0.8)),
+    Row("gibbs sampling, without noise", lambda: GibbsSampling(None, 0.0)),
 ]
 
 

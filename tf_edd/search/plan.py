@@ -97,9 +97,9 @@ class SearchRun:
 
     @property
     def optimizers(self) -> dict[str, keras.optimizers.Optimizer]:
-        """Phase of the step -> its optimizer."""
+        """Phase of the step -> its optimizer; a phase that draws has none."""
         both = {"weights": self.method.weight_optimizer, "arch": self.method.arch_optimizer}
-        return {phase: both[phase] for phase in self.step.phases}
+        return {phase: both[phase] for phase in self.step.phases if both[phase] is not None}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -328,6 +328,7 @@ def _measured(valid: Images, count: int | None, seed: int) -> Images:
 
 def _checkpointer(state, method: Method, logits, step: Step, chief: bool) -> Checkpointer:
     optimizers = {"weights": "weight_optimizer", "arch": "arch_optimizer"}
-    moved: dict[str, Any] = {optimizers[phase]: getattr(method, optimizers[phase]) for phase in step.phases}
+    named: dict[str, Any] = {optimizers[phase]: getattr(method, optimizers[phase]) for phase in step.phases}
+    moved = {name: optimizer for name, optimizer in named.items() if optimizer is not None}
     variables = {"supernet": state.supernet, "logits": logits, **moved, **step.variables}
     return Checkpointer(state.folder, variables, state, chief=chief)

@@ -3,12 +3,14 @@
     FirstOrder     weights on the training batch, logits on the validation batch (DARTS, EDD-DARTS)
     SecondOrder    as FirstOrder, but the logits foresee the next step of the weights (DARTS-V2)
     SampledPaths   the weights alone, on sampled paths (SPOS, FairNAS, PA&DA)
+    GibbsSampling  one cell, an edge of which is drawn anew in each step (a reading of GibbsNAS)
 
 `step.py` has the interface that the search loop calls, `plumbing.py` what steps share.
 """
 
 from tf_edd.steps.alternation import Alternation
 from tf_edd.steps.first_order import FirstOrder
+from tf_edd.steps.gibbs_sampling import GibbsSampling
 from tf_edd.steps.plumbing import Pass, PassInfo
 from tf_edd.steps.sampled_paths import SampledPaths
 from tf_edd.steps.second_order import SecondOrder
@@ -20,6 +22,7 @@ __all__ = [
     "Batch",
     "EpochInfo",
     "FirstOrder",
+    "GibbsSampling",
     "Pass",
     "PassInfo",
     "SampledPaths",

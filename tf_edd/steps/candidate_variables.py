@@ -5,6 +5,8 @@ import dataclasses
 import numpy as np
 import tensorflow as tf
 
+from tf_edd.errors import UserError
+from tf_edd.optimizers import Selective, unscaled
 from tf_edd.samplers.state import state_variable
 
 
@@ -57,6 +59,26 @@ class CandidateVariables:
         pairs = enumerate(self._owners)
         found = [(index, owner.place) for index, owner in pairs if owner is not None and owner.cell_type == cell_type]
         return [index for index, _ in found], [place for _, place in found]
+
+
+def check_selective(name: str, supernet, optimizer) -> None:
+    """Refuses what a step that lets candidates rest cannot work with; `name` is that of the step, in the plural.
+
+    Raises:
+        UserError: An optimizer that cannot leave variables alone, rematerialized edges, or moving averages with several
+            replicas.
+    """
+    if not isinstance(unscaled(optimizer), Selective):
+        raise UserError(
+            f"{name} expect an optimizer that can leave variables alone (@SGD()). Received: {type(optimizer).__name__}"
+        )
+    if supernet.rematerialize:
+        raise UserError(f"{name} keep nothing that could be run again. Received: rematerialize=True")
+    if supernet.running_statistics and tf.distribute.get_strategy().num_replicas_in_sync > 1:
+        raise UserError(
+            f"{name} keep no moving averages on several replicas, which run all candidates: set "
+            "Method.running_statistics = False. Received: True"
+        )
 
 
 class Moving:

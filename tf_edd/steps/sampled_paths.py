@@ -16,13 +16,12 @@ import tensorflow as tf
 
 from tf_edd.analysis.gradient_variance import variance
 from tf_edd.errors import UserError, require_count, require_positive
-from tf_edd.optimizers import Selective, unscaled
 from tf_edd.optimizers.gradients import apply_clipped, reduce_and_clip, share_of_accuracy, share_of_mean
 from tf_edd.part import part
 from tf_edd.runtime.seeds import step_seed
 from tf_edd.runtime.tracing import no_collection
 from tf_edd.samplers import ImageSampler, PathSampler, RunningPathSampler, draw_path, uniform
-from tf_edd.steps.candidate_variables import CandidateVariables, Moving
+from tf_edd.steps.candidate_variables import CandidateVariables, Moving, check_selective
 from tf_edd.steps.drawn_images import check_images, check_running, error_norms
 from tf_edd.steps.plumbing import distributed
 from tf_edd.steps.step import Architecture, Batch, EpochInfo, StepInfo, StepSetup, Validation
@@ -94,7 +93,7 @@ class PathTraining:
 
     def __init__(self, part: SampledPaths, setup: StepSetup):
         supernet, optimizer = setup.supernet, setup.method.weight_optimizer
-        _check_parts(supernet, optimizer)
+        check_selective("Sampled paths", supernet, optimizer)
         self._supernet, self._optimizer, self._seed = supernet, optimizer, setup.seed
         self._part, self._ordered_images = part, setup.ordered_images
         self._strategy = tf.distribute.get_strategy()
@@ -269,18 +268,3 @@ class PathTraining:
         if context.num_replicas_in_sync > 1:
             gradients = context.all_reduce(tf.distribute.ReduceOp.SUM, list(gradients))
         return [tf.cast(gradient, tf.float32) / scale for gradient in gradients], weight
-
-
-def _check_parts(supernet, optimizer):
-    if not isinstance(unscaled(optimizer), Selective):
-        raise UserError(
-            "Sampled paths expect an optimizer that can leave variables alone (@SGD()). Received: "
-            f"{type(optimizer).__name__}"
-        )
-    if supernet.rematerialize:
-        raise UserError("Sampled paths keep nothing that could be run again. Received: rematerialize=True")
-    if supernet.running_statistics and tf.distribute.get_strategy().num_replicas_in_sync > 1:
-        raise UserError(
-            "Sampled paths keep no moving averages on several replicas, which run all candidates: set "
-            "Method.running_statistics = False. Received: True"
-        )
