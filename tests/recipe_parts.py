@@ -148,6 +148,7 @@ def bilevel(part, order):
 FIRST_ORDER = bilevel("FirstOrder", "%step_order") | {
     "FirstOrder.images": None,
     "FirstOrder.exploration": "%exploration",
+    "FirstOrder.perturbation": None,
 }
 SECOND_ORDER = bilevel("SecondOrder", "arch_first")  # the look-ahead is the step that the weights then take
 SOFTMAX = {"Method.relaxation": "@Softmax()"}
@@ -210,6 +211,16 @@ DRNAS_KL = DRNAS | {
     "drnas_kl/Adam.beta_2": 0.999,
     "drnas_kl/Adam.weight_decay": 0.0,
 }
+# SmoothDARTS: sota/cnn/train_search.py, epsilon from 0.03 to 0.3; attacker/perturb.py, 7 steps.
+RADII = {"initial_radius": 0.03, "final_radius": 0.3}
+
+
+def smoothing(part, **numbers):
+    values = {f"{part}.{name}": value for name, value in {**RADII, **numbers}.items()}
+    return {"FirstOrder.perturbation": f"@{part}()"} | values
+
+
+RANDOM_SMOOTHING, ADVERSARIAL_SMOOTHING = smoothing("RandomSmoothing"), smoothing("AdversarialSmoothing", steps=7)
 SAMPLED = STEP | {
     "Method.step": "@SampledPaths()",
     "SampledPaths.weight_gradient_clip": "%weight_gradient_clip",

@@ -188,6 +188,8 @@ METHODS = {
     "beta_darts": (p.DARTS_V1, p.BETA_DECAY),
     "drnas": (p.DRNAS,),
     "drnas_kl": (p.DRNAS_KL,),
+    "sdarts_rs": (p.DARTS_V1, p.RANDOM_SMOOTHING),
+    "sdarts_adv": (p.DARTS_V1, p.ADVERSARIAL_SMOOTHING),
     "spos": (p.SPOS,),
     "gibbs_nas": (p.GIBBS,),
     "rsps": (p.SPOS, {"Method.selector": "@RandomSearch()", "RandomSearch.evaluations": 100}),
@@ -202,6 +204,8 @@ METHODS = {
     "self_distillation": (p.DARTS_V1, p.SELF_DISTILLATION),
     "beta_decay": (p.DARTS_V1, p.BETA_DECAY),
     "image_importance": (p.EDD, p.IMAGE_IMPORTANCE),
+    "random_smoothing": (p.EDD, p.RANDOM_SMOOTHING),
+    "adversarial_smoothing": (p.EDD, p.ADVERSARIAL_SMOOTHING),
 }
 PARTS = {
     "datasets/cifar10.gin": (p.CIFAR10,),

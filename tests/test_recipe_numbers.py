@@ -35,7 +35,8 @@ WITHOUT_ROW = {"defaults.gin", "retrain_defaults.gin", "datasets/roots.gin"}
 WITHOUT_ROW |= {"tables/nb201.gin", "tables/nb201_rank.gin", "actions/sharpness.gin"}
 # What a part of an experiment joins.
 JOINED = {f"methods/{name}.gin": ["methods/darts.gin"] for name in ("self_distillation", "beta_decay")}
-JOINED |= {"methods/image_importance.gin": ["methods/edd_darts.gin"]}
+FIRST_ORDER_ALONE = ("image_importance", "random_smoothing", "adversarial_smoothing")
+JOINED |= {f"methods/{name}.gin": ["methods/edd_darts.gin"] for name in FIRST_ORDER_ALONE}
 JOINED |= {name: ["methods/spos.gin"] for name in names("selectors")}
 LENGTH = 77  # epochs of the methods and selectors, which no recipe gives
 ROOTS = ("search", "retrain", "evaluate", "export")
@@ -89,8 +90,9 @@ def expected(row):
     numbers = {name: resolved(numbers, value) for name, value in numbers.items()}
     if "search.method" in numbers:
         numbers = {name: value for name, value in numbers.items() if "." in name}
-        if "Method.arch_optimizer" not in numbers:
-            numbers = {name: value for name, value in numbers.items() if not name.startswith("arch/")}
+        made = {value.strip("@()") for value in numbers.values() if isinstance(value, str) and value.startswith("@")}
+        unread = {name for name in numbers if name.startswith("arch/") and name.rpartition(".")[0] not in made}
+        numbers = {name: value for name, value in numbers.items() if name not in unread}
     return {**recipe_rows.p.ALWAYS, **numbers}
 
 

@@ -28,6 +28,7 @@ _INTERFACES = {
     "Method": ("a method", "Method"),
     "Optimizer": ("a Keras optimizer", "SGD"),
     "PathSampler": ("a sampler of paths", "UniformPaths"),
+    "Perturbation": ("a perturbation", "RandomSmoothing"),
     "Rate": ("a learning-rate schedule", "CosineRate"),
     "Regularizer": ("a regularizer", "SelfDistillation"),
     "Relaxation": ("a relaxation", "Softmax"),

@@ -40,7 +40,7 @@ from tf_edd.schedules import (
 from tf_edd.search.method import Method
 from tf_edd.selectors import EvolutionarySearch, FinalSize, RandomSearch, RegularizedEvolution, SizeLimits
 from tf_edd.spaces import CellSpec, Edge, Space
-from tf_edd.steps import FirstOrder, GibbsSampling, SampledPaths, SecondOrder
+from tf_edd.steps import AdversarialSmoothing, FirstOrder, GibbsSampling, RandomSmoothing, SampledPaths, SecondOrder
 from tf_edd.steps.step import LOGIT_PARTS
 from tf_edd.stoppers import HealthyCell
 from tf_edd.training.recipe import TrainingRecipe
@@ -367,6 +367,11 @@ STEPS = [
         "first order, arch first, clips, skip, importance images, exploration",
         lambda: FirstOrder("arch_first", 0.5, 0.01, True, 1e-9, ImportanceImages(0.9, importance_weights=True), 0.9),
     ),
+    Row("first order, random smoothing", lambda: FirstOrder(perturbation=RandomSmoothing(0.05, 0.2))),
+    Row(
+        "first order, adversarial smoothing",
+        lambda: FirstOrder("arch_first", exploration=0.5, perturbation=AdversarialSmoothing(0.05, 0.2, 3)),
+    ),
     Row("second order", SecondOrder),
     Row("second order, exact, weights first", lambda: SecondOrder("weights_first", product="exact", epsilon=0.02)),
     Row("sampled paths, uniform", lambda: SampledPaths(UniformPaths(), UniformImages(), None, 2, 2)),
@@ -390,6 +395,8 @@ def parts_for(step) -> dict:
 OTHERS = [
     Row("method", lambda: method(warmup_epochs=2, logit_init_scale=1e-2)),
     Row("training recipe", lambda: TrainingRecipe(label_smoothing=0.1, mixup=0.2, extra_augmentation=(Cutout(4),))),
+    Row("random smoothing", lambda: RandomSmoothing(0.05, 0.2)),
+    Row("adversarial smoothing", lambda: AdversarialSmoothing(0.05, 0.2, 3)),
     Row("digits", lambda: Digits(0.25, seed=3)),
     Row("image folder", lambda: ImageFolder("photos", image_size=(32, 24))),
     Row("tfds images", lambda: TfdsImages("cifar10", test_split=None, stratified=True)),

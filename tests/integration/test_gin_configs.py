@@ -47,8 +47,8 @@ def combinations():
     searches = [(DIGITS, small, sampled, name) for name in names("selectors")]
     searches += [(name, SMALL, METHOD) for name in names("datasets") if name != "datasets/roots.gin"]
     searches += [(DIGITS, SMALL, METHOD, name) for name in [*names("tables"), *names("actions"), *names("selectors")]]
-    joined = "methods/self_distillation.gin", "methods/beta_decay.gin", "methods/image_importance.gin"
-    searches += [(DIGITS, SMALL, METHOD, name) for name in joined]
+    joined = "self_distillation", "beta_decay", "image_importance", "random_smoothing", "adversarial_smoothing"
+    searches += [(DIGITS, SMALL, METHOD, f"methods/{name}.gin") for name in joined]
     recipes = [
         name for name in names("recipes") if "_retrain_" in name and name not in {*PARTIAL, RETRAIN, *complete()}
     ]

@@ -16,7 +16,11 @@ from tf_edd.steps import SampledPaths
 SECONDS = 60  # of processor time
 MEASURED = []
 REGULARIZERS = {"methods/self_distillation.gin": "SelfDistillation", "methods/beta_decay.gin": "BetaDecay"}
-JOINED = {*REGULARIZERS, "methods/image_importance.gin"}
+SMOOTHINGS = {
+    "methods/random_smoothing.gin": "RandomSmoothing",
+    "methods/adversarial_smoothing.gin": "AdversarialSmoothing",
+}
+JOINED = {*REGULARIZERS, *SMOOTHINGS, "methods/image_importance.gin"}
 
 
 @pytest.fixture(autouse=True)
@@ -99,6 +103,17 @@ def test_image_importance_joins_every_method_of_first_order_beside_self_distilla
         assert "SelfDistillation" in text
         return
     with pytest.raises(UserError, match="FirstOrder.images is never used"):
+        compose(files)
+
+
+@pytest.mark.parametrize("smoothing", SMOOTHINGS)
+@pytest.mark.parametrize("method", methods())
+def test_smoothings_join_every_method_of_first_order(method, smoothing):
+    files = ["quickstart.gin", method, smoothing]
+    if "methods/first_order.gin" in included(method):
+        assert f"perturbation={SMOOTHINGS[smoothing]}(" in compose(files)
+        return
+    with pytest.raises(UserError, match="FirstOrder.perturbation is never used"):
         compose(files)
 
 

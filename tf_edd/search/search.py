@@ -188,7 +188,8 @@ def _take_steps(run: SearchRun, progress: Progress) -> None:
     for batches in run.batches.epoch(state.seed, state.epoch, state.position, order):
         done = state.step / (state.epochs * steps)
         phases = ("weights",) if run.clock.warming_up(state.step) else step.phases
-        pending.append(step(batches, StepInfo(state.step, state.epoch, done, state.temperature, phases)))
+        began = state.epoch / state.epochs
+        pending.append(step(batches, StepInfo(state.step, state.epoch, done, state.temperature, phases, began)))
         last_scalars = pending[-1]
         state.step, state.position = state.step + 1, state.position + 1
         if state.position < steps and (tick := run.clock.tick(state.step)):  # at the end it comes after measuring

@@ -12,6 +12,7 @@ from tf_edd.networks.unused import NEGLIGIBLE, Unused
 from tf_edd.optimizers.gradients import apply_gradients
 from tf_edd.steps.drawn_images import DrawnImages
 from tf_edd.steps.plumbing import (
+    Pass,
     PassInfo,
     StepFunctions,
     Terms,
@@ -150,12 +151,15 @@ class Alternation:
         def replica_step(batches, moment):
             batches = {name: Batch(*batch) for name, batch in batches.items()}
             info: PassInfo = pass_info(self._setup, phase, moment, self._temperature)
-            loss, accuracy, gradients, image_norms = one_pass(self._terms.read(acting), batches, info)
-            norm = apply_gradients(self._optimizers[phase], gradients, self._targets[phase], self._clips[phase])
-            share = norm / tf.distribute.get_replica_context().num_replicas_in_sync
+            found = Pass(*one_pass(self._terms.read(acting), batches, info))
+            norm = apply_gradients(self._optimizers[phase], found.gradients, self._targets[phase], self._clips[phase])
+            replicas = tf.distribute.get_replica_context().num_replicas_in_sync
+            shares = {tag: value / replicas for tag, value in (found.metrics or {}).items()}
             if phase == "weights":
-                self._drawn.record(batches["weights"].positions, image_norms)
-                return {"loss/weights": loss, "accuracy/train": accuracy, "weights/gradient_norm": share}
-            return {"loss/arch": loss, "accuracy/arch": accuracy, "arch/logit_gradient_norm": share}
+                self._drawn.record(batches["weights"].positions, found.image_norms)
+                own = {"loss/weights": found.loss, "accuracy/train": found.accuracy}
+                return {**own, "weights/gradient_norm": norm / replicas, **shares}
+            own = {"loss/arch": found.loss, "accuracy/arch": found.accuracy}
+            return {**own, "arch/logit_gradient_norm": norm / replicas, **shares}
 
         return replica_step

@@ -12,10 +12,11 @@ from tf_edd.samplers import ImageSampler
 from tf_edd.steps.alternation import PHASES, Alternation, Skip, check_alternation, check_skip
 from tf_edd.steps.drawn_images import DrawnImages, check_images, error_norms
 from tf_edd.steps.exploration import explored
+from tf_edd.steps.perturbation import Perturbation, perturbed
 from tf_edd.steps.plumbing import Pass, relaxed, step_context, supernet_loss
 from tf_edd.steps.step import LOGIT_PARTS, StepSetup
 
-EXPLORATION = 0xE7  # its stream of random numbers; those of the relaxation count the cell types
+EXPLORATION, PERTURBATION = 0xE7, 0x9E  # their streams of random numbers; those of the relaxation count the cell types
 ZERO = tf.UnconnectedGradients.ZERO  # a candidate that a mixture leaves out has no gradient
 
 
@@ -43,6 +44,8 @@ class FirstOrder:
         exploration: Share of the weight steps, in [0, 1), in which a decided edge takes a uniformly drawn candidate; an
             edge takes part as far as it is decided, see `explored`. At a small temperature a candidate that has lost
             early is no longer trained, and untrained it cannot win again.
+        perturbation: What the weights of the candidates become in the weight pass, `RandomSmoothing` or
+            `AdversarialSmoothing` (SDARTS); None to leave them. An edge that explores is not perturbed.
 
     Raises:
         UserError: An unknown order, a clip or negligible_weight that is not positive, an exploration out of range, or
@@ -58,6 +61,7 @@ class FirstOrder:
     negligible_weight: float = NEGLIGIBLE
     images: ImageSampler | None = None
     exploration: float = 0.0
+    perturbation: Perturbation | None = None
 
     phases: ClassVar[tuple[str, ...]] = PHASES
     takes: ClassVar[tuple[str, ...]] = LOGIT_PARTS
@@ -78,7 +82,9 @@ class FirstOrder:
         """The step of one search."""
         drawn = DrawnImages(setup, self.images)
         passes = {
-            "weights": functools.partial(weight_pass, setup, drawn=drawn, exploration=self.exploration),
+            "weights": functools.partial(
+                weight_pass, setup, drawn=drawn, exploration=self.exploration, perturbation=self.perturbation
+            ),
             "arch": functools.partial(arch_pass, setup),
         }
         clips = {"weights": self.weight_gradient_clip, "arch": self.arch_gradient_clip}
@@ -103,12 +109,17 @@ def weight_pass(
     unused: Unused | None,
     drawn: DrawnImages | None = None,
     exploration: float = 0.0,
+    perturbation: Perturbation | None = None,
 ) -> Pass:
     """Loss of the training batch, its gradient with respect to the weights, and the norms of its images."""
     images, labels, positions = batches["weights"]
     image_weights = None if drawn is None else drawn.weights(positions)
     logits = setup.logits.tensors()
     probs = relaxed(setup.method.relaxation, logits, info)
+    metrics = None
+    if perturbation is not None:
+        seed = tf.random.fold_in(info.seed, PERTURBATION)
+        probs, metrics = perturbed(perturbation, setup, batches["weights"], probs, info, seed)
     if exploration:
         probs = explored(probs, exploration, tf.random.fold_in(info.seed, EXPLORATION))
     variables = [variable.value for variable in setup.supernet.trainable_variables]
@@ -118,7 +129,7 @@ def weight_pass(
         losses = supernet_loss(context, setup.method.weight_optimizer, terms, unused, image_weights)
     gradients = tape.gradient(losses.scaled, variables, unconnected_gradients=ZERO)
     norms = None if positions is None else error_norms(labels, losses.outputs)
-    return Pass(losses.loss, losses.accuracy, gradients, norms)
+    return Pass(losses.loss, losses.accuracy, gradients, norms, metrics)
 
 
 def arch_pass(setup: StepSetup, batches, info, terms, unused: Unused | None) -> Pass:

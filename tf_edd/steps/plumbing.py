@@ -25,11 +25,13 @@ class PassInfo(NamedTuple):
         temperature: scalar float32.
         progress: scalar float32, see `StepInfo`.
         seed: int32 [2], the same on all replicas; another one for each step and phase.
+        epoch_progress: scalar float32, see `StepInfo`.
     """
 
     temperature: tf.Tensor
     progress: tf.Tensor
     seed: tf.Tensor
+    epoch_progress: tf.Tensor | float = 0.0
 
 
 class Pass(NamedTuple):
@@ -40,12 +42,14 @@ class Pass(NamedTuple):
         accuracy: its share of the accuracy.
         gradients: of the share of the loss, scaled as the optimizer wants it; one for each variable of the phase.
         image_norms: [b] for a sampler of images, see `drawn_images.error_norms`; None without one.
+        metrics: tag -> scalar, equal on all replicas: what else the pass has to tell, None for nothing.
     """
 
     loss: tf.Tensor
     accuracy: tf.Tensor
     gradients: Sequence[tf.Tensor]
     image_norms: tf.Tensor | None = None
+    metrics: Mapping[str, tf.Tensor] | None = None
 
 
 class Losses(NamedTuple):
@@ -266,10 +270,11 @@ class StepFunctions:
 
 def pass_info(setup: StepSetup, phase: str, moment, temperature: tf.Variable) -> PassInfo:
     """The moment of a pass, from what `moment_tensors` has given to the traced function."""
-    index, progress = moment
-    return PassInfo(temperature.read_value(), progress, step_seed(setup.seed, index, phase))
+    index, progress, epoch_progress = moment
+    return PassInfo(temperature.read_value(), progress, step_seed(setup.seed, index, phase), epoch_progress)
 
 
-def moment_tensors(info: StepInfo) -> tuple[tf.Tensor, tf.Tensor]:
-    """The global step and the progress, as a traced function takes them: numbers would be traced anew each time."""
-    return tf.constant(info.index, tf.int64), tf.constant(info.progress, tf.float32)
+def moment_tensors(info: StepInfo) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+    """Global step and both progresses, as a traced function takes them: numbers would be traced anew each time."""
+    progresses = tf.constant(info.progress, tf.float32), tf.constant(info.epoch_progress, tf.float32)
+    return tf.constant(info.index, tf.int64), *progresses

@@ -65,6 +65,7 @@ class StepInfo:
         progress: the share of the search that is done, from 0 to 1.
         temperature: of the epoch.
         phases: the phases to take; ("weights",) during the warm-up.
+        epoch_progress: what `progress` was when the epoch began, for what changes from epoch to epoch.
     """
 
     index: int
@@ -72,6 +73,7 @@ class StepInfo:
     progress: float = 0.0
     temperature: float = 1.0
     phases: tuple[str, ...] = ("weights", "arch")
+    epoch_progress: float = 0.0
 
 
 class Architecture(NamedTuple):
