@@ -211,6 +211,18 @@ DRNAS_KL = DRNAS | {
     "drnas_kl/Adam.beta_2": 0.999,
     "drnas_kl/Adam.weight_decay": 0.0,
 }
+# GAEA: cnn/architect/architect_edarts.py (theta of 1 / O, no less than 1e-5), configs/cnn/mode/search_nasbench201.yaml.
+GAEA = FIRST_ORDER | {
+    "Method.relaxation": "@MirrorSoftmax()",
+    "Method.temperature": "@ConstantTemperature()",
+    "Method.logit_init_scale": 0.0,
+    "Method.arch_optimizer": "@gaea/ExponentiatedGradient()",
+    "gaea/ExponentiatedGradient.floor": 1e-5,
+    "gaea/ExponentiatedGradient.weight_decay": 0.0,
+    "Method.arch_rate": "@gaea/ConstantRate()",
+    "gaea/ConstantRate.value": 0.1,
+}
+SINGLE_LEVEL = {"search.split": (1.0, None)}
 # SmoothDARTS: sota/cnn/train_search.py, epsilon from 0.03 to 0.3; attacker/perturb.py, 7 steps.
 RADII = {"initial_radius": 0.03, "final_radius": 0.3}
 

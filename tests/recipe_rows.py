@@ -16,6 +16,11 @@ NB201_SEARCH = p.NB201 | DARTS_SEARCH
 # AutoDL-Projects: configs/nas-benchmark/algos/DARTS.config, scripts-search/NAS-Bench-201-algos/DARTS-V1.sh.
 NESTEROV = {"weights/SGD.nesterov": True, "weights/SGD.weight_decay": 5e-4}
 NB201_SEARCH_V1 = NB201_SEARCH | NESTEROV | {"epochs": 50, "step_order": "weights_first"}
+# gaea_release: configs/cnn/mode/search_nasbench201.yaml (scheduler_epochs 50), README (exclude_zero).
+NB201_SEARCH_GAEA = NB201_SEARCH | {"epochs": 25, "nas_bench_201.init_channels": 24, "nas_bench_201.with_none": False}
+NB201_SEARCH_GAEA |= {"weight_rate": "@weights/SequenceRate()", "weights/SequenceRate.first": "@weights/CosineRate()"}
+NB201_SEARCH_GAEA |= {"weights/SequenceRate.epochs": 25, "weights/SequenceRate.then": "@weights/ConstantRate()"}
+NB201_SEARCH_GAEA |= {"weights/CosineRate.epochs": 50, "weights/ConstantRate.value": 0.001}
 # Own choices (docs/reproduce.md); rates of DARTS-V1.
 SHALLOW = p.DEFAULTS | p.NB201 | NESTEROV
 SHALLOW |= {"nas_bench_201.cells_per_stage": 1, "epochs": 25, "search.batch_size": 64, "search.split": (5000, 5000)}
@@ -139,6 +144,7 @@ QUICKSTART += ({"nas_bench_201.init_channels": 8},)
 RECIPES = {
     "nb201_search": (NB201_SEARCH,),
     "nb201_search_darts_v1": (NB201_SEARCH_V1,),
+    "nb201_search_gaea": (NB201_SEARCH_GAEA,),
     "nb201_shallow": (SHALLOW,),
     "nb201_small": (NB201_SMALL,),
     "nb201_own_images": (
@@ -188,6 +194,8 @@ METHODS = {
     "beta_darts": (p.DARTS_V1, p.BETA_DECAY),
     "drnas": (p.DRNAS,),
     "drnas_kl": (p.DRNAS_KL,),
+    "gaea": (p.GAEA,),
+    "gaea_erm": (p.GAEA, p.SINGLE_LEVEL),
     "sdarts_rs": (p.DARTS_V1, p.RANDOM_SMOOTHING),
     "sdarts_adv": (p.DARTS_V1, p.ADVERSARIAL_SMOOTHING),
     "spos": (p.SPOS,),

@@ -20,9 +20,9 @@ from tf_edd.architectures.table import NasBench201Table
 from tf_edd.data import ColorJitter, Crop, Cutout, Digits, Flip, ImageFolder, RandomResizedCrop, TfdsImages
 from tf_edd.discretizers import Argmax, LimitedSkips
 from tf_edd.operations import PRIMITIVES
-from tf_edd.optimizers import SGD, Adam
+from tf_edd.optimizers import SGD, Adam, ExponentiatedGradient
 from tf_edd.regularizers import BetaDecay, DirichletDivergence, Regularizer, SelfDistillation
-from tf_edd.relaxations import Dirichlet, Relaxation, Softmax, SparseNoisySoftmax, mean_entropy
+from tf_edd.relaxations import Dirichlet, MirrorSoftmax, Relaxation, Softmax, SparseNoisySoftmax, mean_entropy
 from tf_edd.samplers import FairPaths, ImportanceImages, ImportancePaths, UniformImages, UniformPaths
 from tf_edd.schedules import (
     ConstantRate,
@@ -95,10 +95,12 @@ class GumbelSoftmax(Relaxation):
 
 @dataclasses.dataclass(frozen=True)
 class RelaxationRow(Row):
-    """`noisy`: whether training passes draw random numbers; `tempered`: whether they feel the temperature."""
+    """`noisy`: whether training passes draw random numbers; `tempered`: whether they feel the temperature; `straight`:
+    whether their gradient is that of the weights, so that a shift may change it."""
 
     noisy: bool = False
     tempered: bool = True
+    straight: bool = False
 
 
 RELAXATIONS = [
@@ -107,6 +109,7 @@ RELAXATIONS = [
     RelaxationRow("sn-softmax, st = 0.1", lambda: SparseNoisySoftmax(smooth_temperature=0.1)),
     RelaxationRow("sn-softmax, s = 100", lambda: SparseNoisySoftmax(smooth_scale=100.0)),
     RelaxationRow("dirichlet", Dirichlet, noisy=True, tempered=False),
+    RelaxationRow("mirror softmax", MirrorSoftmax, straight=True),
     RelaxationRow("sigmoid", Sigmoid),
     RelaxationRow("gumbel-softmax", GumbelSoftmax, noisy=True),
 ]
@@ -330,6 +333,7 @@ OPTIMIZERS = [
     OptimizerRow("sgd, momentum, decay", lambda: SGD(0.1, momentum=0.8, weight_decay=0.02), selective=True),
     OptimizerRow("sgd, nesterov", lambda: SGD(0.1, 0.8, nesterov=True, weight_decay=0.02), selective=True),
     OptimizerRow("adam", lambda: Adam(0.1, beta_1=0.4, beta_2=0.9, epsilon=1e-6, weight_decay=0.02)),
+    OptimizerRow("exponentiated gradient", lambda: ExponentiatedGradient(0.1, floor=1e-3, weight_decay=0.02)),
 ]
 
 # -------------------------------------------------------------------------------------------------------------- actions

@@ -74,7 +74,7 @@ CASES = [
     ("search.max_image_side = 0", "max_image_side must be an integer of at least 1 or None."),
     ("Method.entropy_temperature = '1'", "Method.entropy_temperature must be a number or None. Received:"),
     ("Method.entropy_temperature = -1.0", "entropy_temperature must be a positive number or None. Received:"),
-    ("Method.logit_init_scale = -1", "logit_init_scale must be a positive number. Received: logit_init_scale=-1"),
+    ("Method.logit_init_scale = -1", "logit_init_scale must be a positive number or 0. Received: logit_init_scale=-1"),
     ("Method.logit_init_scale = '1e-3'", "Method.logit_init_scale must be a number. Received:"),
     ("Method.running_statistics = 'yes'", "Method.running_statistics must be True or False. Received:"),
     ("Method.running_statistics = 1", "Method.running_statistics must be True or False. Received:"),

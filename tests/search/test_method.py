@@ -58,7 +58,10 @@ def test_a_part_that_the_step_does_not_take_is_refused(changes):
         ({"warmup_epochs": -1}, "warmup_epochs=-1"),
         ({"ticks": 0}, "ticks must be an integer of at least 1 or None"),
         ({"arch_rate_cap": 0.0}, "arch_rate_cap must be a positive number or None"),
-        ({"logit_init_scale": 0.0}, "logit_init_scale=0.0"),
+        (
+            {"logit_init_scale": -1.0},
+            "logit_init_scale must be a positive number or 0. Received: logit_init_scale=-1.0",
+        ),
         ({"entropy_temperature": -1.0}, "entropy_temperature must be a positive number or None"),
     ],
 )

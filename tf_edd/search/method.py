@@ -46,7 +46,7 @@ class Method:
             epoch, as in the papers.
         entropy_temperature: Temperature of the distribution whose entropy drives the schedule; None for the current
             one. Eq. 13 reads as 1.0, the paper's text and Fig. 4 as None.
-        logit_init_scale: Standard deviation of the initial logits.
+        logit_init_scale: Standard deviation of the initial logits; 0 for an exactly even beginning.
         running_statistics: Evaluate the supernet with moving averages instead of batch statistics.
 
     Raises:
@@ -79,7 +79,8 @@ class Method:
             require_positive(" or None", arch_rate_cap=self.arch_rate_cap)
         if self.ticks is not None:
             require_count(note=" or None", ticks=self.ticks)
-        require_positive(logit_init_scale=self.logit_init_scale)
+        if self.logit_init_scale != 0:
+            require_positive(" or 0", logit_init_scale=self.logit_init_scale)
         if self.entropy_temperature is not None:
             require_positive(" or None", entropy_temperature=self.entropy_temperature)
         name = type(self.step).__name__
