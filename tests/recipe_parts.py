@@ -211,6 +211,18 @@ DRNAS_KL = DRNAS | {
     "drnas_kl/Adam.beta_2": 0.999,
     "drnas_kl/Adam.weight_decay": 0.0,
 }
+# RobustDARTS: src/search/args.py (window 5, factor 1.3, delta 4, start 10 from 0, every 2 epochs), src/utils.py.
+EIGENVALUE_STOP = {
+    "Method.stopper": "@EigenvalueStop()",
+    "EigenvalueStop.factor": 1.3,
+    "EigenvalueStop.window": 5,
+    "EigenvalueStop.delta": 4,
+    "EigenvalueStop.first_epoch": 11,
+    "actions.sharpness": "@Sharpness()",
+    "Sharpness.every_epochs": 2,
+    "Sharpness.batches": 1,
+    "Sharpness.which": "algebraic",
+}
 # GAEA: cnn/architect/architect_edarts.py (theta of 1 / O, no less than 1e-5), configs/cnn/mode/search_nasbench201.yaml.
 GAEA = FIRST_ORDER | {
     "Method.relaxation": "@MirrorSoftmax()",

@@ -196,6 +196,9 @@ METHODS = {
     "drnas_kl": (p.DRNAS_KL,),
     "gaea": (p.GAEA,),
     "gaea_erm": (p.GAEA, p.SINGLE_LEVEL),
+    "darts_es": (p.DARTS_V2, p.EIGENVALUE_STOP),
+    "darts_es_first_order": (p.DARTS_V1, p.EIGENVALUE_STOP),
+    "r_darts_l2": (p.DARTS_V2, {"weights/SGD.weight_decay": 27e-4}),  # RobustDARTS: scripts, 3e-4 times 1, 3, 9, 27
     "sdarts_rs": (p.DARTS_V1, p.RANDOM_SMOOTHING),
     "sdarts_adv": (p.DARTS_V1, p.ADVERSARIAL_SMOOTHING),
     "spos": (p.SPOS,),
@@ -212,6 +215,7 @@ METHODS = {
     "self_distillation": (p.DARTS_V1, p.SELF_DISTILLATION),
     "beta_decay": (p.DARTS_V1, p.BETA_DECAY),
     "image_importance": (p.EDD, p.IMAGE_IMPORTANCE),
+    "eigenvalue_stop": (p.DARTS_V1, p.EIGENVALUE_STOP),
     "random_smoothing": (p.EDD, p.RANDOM_SMOOTHING),
     "adversarial_smoothing": (p.EDD, p.ADVERSARIAL_SMOOTHING),
 }

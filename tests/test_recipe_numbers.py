@@ -34,7 +34,9 @@ ROWS = {
 WITHOUT_ROW = {"defaults.gin", "retrain_defaults.gin", "datasets/roots.gin"}
 WITHOUT_ROW |= {"tables/nb201.gin", "tables/nb201_rank.gin", "actions/sharpness.gin"}
 # What a part of an experiment joins.
-JOINED = {f"methods/{name}.gin": ["methods/darts.gin"] for name in ("self_distillation", "beta_decay")}
+JOINED = {
+    f"methods/{name}.gin": ["methods/darts.gin"] for name in ("self_distillation", "beta_decay", "eigenvalue_stop")
+}
 FIRST_ORDER_ALONE = ("image_importance", "random_smoothing", "adversarial_smoothing")
 JOINED |= {f"methods/{name}.gin": ["methods/edd_darts.gin"] for name in FIRST_ORDER_ALONE}
 JOINED |= {name: ["methods/spos.gin"] for name in names("selectors")}

@@ -42,7 +42,7 @@ from tf_edd.selectors import EvolutionarySearch, FinalSize, RandomSearch, Regula
 from tf_edd.spaces import CellSpec, Edge, Space
 from tf_edd.steps import AdversarialSmoothing, FirstOrder, GibbsSampling, RandomSmoothing, SampledPaths, SecondOrder
 from tf_edd.steps.step import LOGIT_PARTS
-from tf_edd.stoppers import HealthyCell
+from tf_edd.stoppers import EigenvalueStop, HealthyCell
 from tf_edd.training.recipe import TrainingRecipe
 
 
@@ -295,7 +295,10 @@ SELECTORS = [
 
 # ------------------------------------------------------------------------------------------------------------- stoppers
 
-STOPPERS = [Row("healthy cell", lambda: HealthyCell(0.4, patience=2, least_ratio=0.7))]
+STOPPERS = [
+    Row("healthy cell", lambda: HealthyCell(0.4, patience=2, least_ratio=0.7)),
+    Row("eigenvalue", lambda: EigenvalueStop(1.5, window=1, delta=1, first_epoch=1)),
+]
 
 # ----------------------------------------------------------------------------------------------------------- operations
 

@@ -20,7 +20,7 @@ SMOOTHINGS = {
     "methods/random_smoothing.gin": "RandomSmoothing",
     "methods/adversarial_smoothing.gin": "AdversarialSmoothing",
 }
-JOINED = {*REGULARIZERS, *SMOOTHINGS, "methods/image_importance.gin"}
+JOINED = {*REGULARIZERS, *SMOOTHINGS, "methods/image_importance.gin", "methods/eigenvalue_stop.gin"}
 
 
 @pytest.fixture(autouse=True)
@@ -114,6 +114,16 @@ def test_smoothings_join_every_method_of_first_order(method, smoothing):
         assert f"perturbation={SMOOTHINGS[smoothing]}(" in compose(files)
         return
     with pytest.raises(UserError, match="FirstOrder.perturbation is never used"):
+        compose(files)
+
+
+@pytest.mark.parametrize("method", methods())
+def test_the_stopping_of_darts_es_joins_every_method_with_logits(method):
+    files = ["quickstart.gin", method, "methods/eigenvalue_stop.gin"]
+    if learns_logits(method):
+        assert "EigenvalueStop(" in compose(files)
+        return
+    with pytest.raises(UserError, match="SampledPaths takes no stopper"):
         compose(files)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from tf_edd.actions.search_state import SearchState
 
 
@@ -34,6 +36,9 @@ class Action(RunningAction):
     What an action keeps during a search (open files, what it has warned about) lies in the object that `begin` returns,
     so that one action serves any number of searches. An action that keeps nothing overrides the other methods itself.
     """
+
+    measures: ClassVar[tuple[str, ...]] = ()
+    """Tags of its metrics that a stopper may read; the record of such a search holds the action."""
 
     def check(self, state: SearchState) -> None:
         """Raises UserError for a search that it cannot serve; called before anything is written, with no history yet.

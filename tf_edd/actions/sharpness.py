@@ -1,6 +1,7 @@
 """The sharpness of the validation loss around the logits, epoch by epoch."""
 
 import math
+from typing import ClassVar
 
 import numpy as np
 
@@ -20,7 +21,7 @@ class Sharpness(Action):
     of all cell types (RobustDARTS, arXiv 1909.09656), the second the mean over random unit directions u of
     L(A + radius * u) - L(A). The loss is that of the noise-free training distribution on the first validation images in
     stored order, without augmentation; see `tf_edd.analysis.sharpness`. Both are computed on one device, whatever the
-    strategy. The search never reads them. A measure that is not finite is left out.
+    strategy. Only a stopper (`EigenvalueStop`) reads them. A measure that is not finite is left out.
 
     Attributes:
         batches: Batches over which the loss is averaged.
@@ -51,6 +52,8 @@ class Sharpness(Action):
     tolerance: float = 1e-3
     relative: bool = False
     seed: int = 0
+
+    measures: ClassVar[tuple[str, ...]] = ("sharpness/eigenvalue", "sharpness/loss_difference")
 
     def __post_init__(self):
         require_count(batches=self.batches, directions=self.directions, every_epochs=self.every_epochs)

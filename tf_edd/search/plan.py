@@ -35,6 +35,7 @@ from tf_edd.runtime.strategy import current, has_workers, is_chief
 from tf_edd.search.clock import Clock
 from tf_edd.search.description import describe_search
 from tf_edd.search.method import Method
+from tf_edd.search.readings import readings
 from tf_edd.search.selection import select
 from tf_edd.spaces import Space, space_to_json
 from tf_edd.steps import Step, StepInfo, StepSetup
@@ -116,7 +117,8 @@ class SearchPlan:
         rematerialize: see `search`.
         measured: images on which the accuracies of an epoch are measured, but for the last.
         seed: of the search.
-        record: every part and setting that decides a number; the actions do not, so they may change on a resume.
+        record: every part and setting that decides a number; the actions do not, so they may change on a resume, unless
+            a stopper reads what they measure (`readings`).
     """
 
     space: Space
@@ -240,21 +242,22 @@ class SearchPlan:
         A new search is traced first: what a part refuses must not be in the record that binds the folder.
         """
         folder, strategy = Path(model_dir) / PHASE, self.batches.strategy
+        record = {**self.record, **readings(self.method.stopper, actions, strategy)}
         if not overwrite:
-            check_model_dir(model_dir, PHASE, self.record)
+            check_model_dir(model_dir, PHASE, record)
         announce(PHASE, describe_images(self.record["images"]))
         chief = is_chief(strategy)
         self.images.log_notes()
         if warning := self.too_few_steps():
             logging.warning("%s", warning)
         method, supernet, logits, step = self.build()
-        state = self._state(folder, supernet, method)
+        state = self._state(folder, supernet, method, record)
         for action in actions:
             action.check(state)
         # All workers trace the same functions in the same order, whether they see the chief's files already or not.
         if overwrite or has_workers(strategy) or not (folder / RECORD).is_file():
             self._trace(step, state.temperature)
-        open_model_dir(model_dir, PHASE, self.record, state.config, overwrite, chief)
+        open_model_dir(model_dir, PHASE, record, state.config, overwrite, chief)
         if chief:
             files.write_json(folder / SPACE, space_to_json(self.space))
         checkpointer = _checkpointer(state, method, logits, step, chief)
@@ -287,10 +290,10 @@ class SearchPlan:
         setup = StepSetup(supernet, logits, method, xla=current().jit_compile, seed=self.seed, **sizes)
         return Built(method, supernet, logits, method.step.build(setup))
 
-    def _state(self, folder: Path, supernet: Supernet, method: Method) -> SearchState:
+    def _state(self, folder: Path, supernet: Supernet, method: Method, record: dict) -> SearchState:
         """The state before the first step."""
         text = config.config_text((PHASE, "configure"))
-        state = SearchState(folder, self.space, self.epochs, self.seed, self.record, text, supernet)
+        state = SearchState(folder, self.space, self.epochs, self.seed, record, text, supernet)
         state.relaxation, state.batches = method.relaxation, self.batches
         state.learns_logits = method.step.learns_logits
         state.selects = method.selector is not None

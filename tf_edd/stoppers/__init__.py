@@ -6,6 +6,7 @@ A stopper is a function of what the epochs have recorded, so a resumed search co
 """
 
 from tf_edd.stoppers.collapse import CollapsedSearch, HealthyCell
-from tf_edd.stoppers.stopper import Stopper, Verdict
+from tf_edd.stoppers.eigenvalue import EigenvalueStop
+from tf_edd.stoppers.stopper import ReadsMetrics, Stopper, Verdict
 
-__all__ = ["CollapsedSearch", "HealthyCell", "Stopper", "Verdict"]
+__all__ = ["CollapsedSearch", "EigenvalueStop", "HealthyCell", "ReadsMetrics", "Stopper", "Verdict"]

@@ -1,7 +1,7 @@
 """What a stopper is: it ends a search, or chooses the epoch whose cell is its result."""
 
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, runtime_checkable
 
 from tf_edd.spaces.space import Space
 
@@ -16,6 +16,14 @@ class Verdict(NamedTuple):
 
     epoch: int
     reason: str
+
+
+@runtime_checkable
+class ReadsMetrics(Protocol):
+    """A stopper that needs metrics which an action measures; a search without such an action is refused."""
+
+    reads: tuple[str, ...]
+    """Their tags."""
 
 
 class Stopper(Protocol):
