@@ -235,6 +235,23 @@ GAEA = FIRST_ORDER | {
     "gaea/ConstantRate.value": 0.1,
 }
 SINGLE_LEVEL = {"search.split": (1.0, None)}
+# FairDARTS: fairdarts/train_search.py, separate_loss.py (L2, weight 10), utils.py (threshold 0.85); logits begin as 0.
+FAIR = FIRST_ORDER | {
+    "Method.relaxation": "@Sigmoid()",
+    "Method.temperature": "@ConstantTemperature()",
+    "Method.discretizer": "@Threshold()",
+    "Threshold.threshold": 0.85,
+    "Method.logit_init_scale": 0.0,
+    "Method.arch_optimizer": "@fair_darts/Adam()",
+    "fair_darts/Adam.beta_1": 0.9,
+    "fair_darts/Adam.beta_2": 0.999,
+    "fair_darts/Adam.weight_decay": 1e-3,
+    "Method.arch_rate": "@fair_darts/ConstantRate()",
+    "fair_darts/ConstantRate.value": 3e-3,
+    "regularizers.zero_one": "@ZeroOneLoss()",
+    "ZeroOneLoss.weight": 10.0,
+    "ZeroOneLoss.norm": "l2",
+}
 # SmoothDARTS: sota/cnn/train_search.py, epsilon from 0.03 to 0.3; attacker/perturb.py, 7 steps.
 RADII = {"initial_radius": 0.03, "final_radius": 0.3}
 

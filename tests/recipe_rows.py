@@ -16,6 +16,9 @@ NB201_SEARCH = p.NB201 | DARTS_SEARCH
 # AutoDL-Projects: configs/nas-benchmark/algos/DARTS.config, scripts-search/NAS-Bench-201-algos/DARTS-V1.sh.
 NESTEROV = {"weights/SGD.nesterov": True, "weights/SGD.weight_decay": 5e-4}
 NB201_SEARCH_V1 = NB201_SEARCH | NESTEROV | {"epochs": 50, "step_order": "weights_first"}
+# FairDARTS: fairdarts/train_search.py, seven operations, batch 128, SGD 0.005 -> 0.001.
+FAIR_SEARCH = {"darts.with_none": False, "darts.optional_edges": True, "search.batch_size": 128}
+FAIR_SEARCH |= {"weights/CosineRate.base": 0.005}
 # gaea_release: configs/cnn/mode/search_nasbench201.yaml (scheduler_epochs 50), README (exclude_zero).
 NB201_SEARCH_GAEA = NB201_SEARCH | {"epochs": 25, "nas_bench_201.init_channels": 24, "nas_bench_201.with_none": False}
 NB201_SEARCH_GAEA |= {"weight_rate": "@weights/SequenceRate()", "weights/SequenceRate.first": "@weights/CosineRate()"}
@@ -157,6 +160,7 @@ RECIPES = {
     "nb201_retrain_own_images": (OWN_IMAGES,),
     "one_shot_search": (ONE_SHOT,),
     "darts_search": (p.DARTS, DARTS_SEARCH),
+    "darts_search_fair": (p.DARTS, DARTS_SEARCH, FAIR_SEARCH),
     "darts_family_search": (DARTS_SEARCH,),
     "darts_family_small": (FAMILY_SMALL,),
     "darts_cifar10_small": (p.CIFAR10, p.DARTS, FAMILY_SMALL, p.EDD, SMALL_CELLS["darts"]),
@@ -199,6 +203,7 @@ METHODS = {
     "darts_es": (p.DARTS_V2, p.EIGENVALUE_STOP),
     "darts_es_first_order": (p.DARTS_V1, p.EIGENVALUE_STOP),
     "r_darts_l2": (p.DARTS_V2, {"weights/SGD.weight_decay": 27e-4}),  # RobustDARTS: scripts, 3e-4 times 1, 3, 9, 27
+    "fair_darts": (p.FAIR,),
     "sdarts_rs": (p.DARTS_V1, p.RANDOM_SMOOTHING),
     "sdarts_adv": (p.DARTS_V1, p.ADVERSARIAL_SMOOTHING),
     "spos": (p.SPOS,),

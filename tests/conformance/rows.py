@@ -3,7 +3,7 @@
 A new part joins the tests of its family by one row. What a part promises itself, such as `Relaxation.simplex`, is asked
 of the part; what only a row can tell is a flag of the row. Tests never ask for a name.
 
-The parts of this file (`Sigmoid`, `TwoValued`, ...) are there so that every flag occurs with both values.
+The parts of this file (`GumbelSoftmax`, `TwoValued`, ...) are there so that every flag occurs with both values.
 """
 
 import dataclasses
@@ -18,11 +18,11 @@ from tf_edd import spaces
 from tf_edd.actions import CollapseWarning, Drawings, GenotypeLog, Sharpness, TableLookup, TensorBoard
 from tf_edd.architectures.table import NasBench201Table
 from tf_edd.data import ColorJitter, Crop, Cutout, Digits, Flip, ImageFolder, RandomResizedCrop, TfdsImages
-from tf_edd.discretizers import Argmax, LimitedSkips
+from tf_edd.discretizers import Argmax, LimitedSkips, Threshold
 from tf_edd.operations import PRIMITIVES
 from tf_edd.optimizers import SGD, Adam, ExponentiatedGradient
-from tf_edd.regularizers import BetaDecay, DirichletDivergence, Regularizer, SelfDistillation
-from tf_edd.relaxations import Dirichlet, MirrorSoftmax, Relaxation, Softmax, SparseNoisySoftmax, mean_entropy
+from tf_edd.regularizers import BetaDecay, DirichletDivergence, Regularizer, SelfDistillation, ZeroOneLoss
+from tf_edd.relaxations import Dirichlet, MirrorSoftmax, Relaxation, Sigmoid, Softmax, SparseNoisySoftmax, mean_entropy
 from tf_edd.samplers import FairPaths, ImportanceImages, ImportancePaths, UniformImages, UniformPaths
 from tf_edd.schedules import (
     ConstantRate,
@@ -65,17 +65,6 @@ def each(rows):
 
 
 # ---------------------------------------------------------------------------------------------------------- relaxations
-
-
-@dataclasses.dataclass(frozen=True)
-class Sigmoid(Relaxation):
-    """Each candidate by itself: rows are no distributions, and a shift of the logits matters."""
-
-    def __call__(self, logits, temperature, seed=None):
-        return tf.sigmoid(tf.cast(logits, tf.float32) / tf.cast(temperature, tf.float32))
-
-    def mean(self, logits, temperature):
-        return self(logits, temperature)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -166,6 +155,7 @@ SPACES = [
     SpaceRow("nas_bench_201", spaces.nas_bench_201),
     SpaceRow("nas_bench_201, small", lambda: spaces.nas_bench_201(4, 1)),
     SpaceRow("darts", lambda: spaces.darts(4, 3, 2)),
+    SpaceRow("darts, optional edges", lambda: spaces.darts(4, 3, 2, with_none=False, optional_edges=True)),
     SpaceRow("darts_imagenet", lambda: spaces.darts_imagenet(4, 3, 1, with_none=False)),
     *(SpaceRow(name, lambda name=name: getattr(spaces, name)(4, 3)) for name in ("s1", "s2", "s3", "s4")),
     SpaceRow("proxyless", spaces.proxyless, small=False),
@@ -192,16 +182,26 @@ class TwoValued:
         )
 
 
+def edges_may_be_left_out(space) -> bool:
+    return all(
+        cell.optional_edges or ("none" in edge.primitives and "none" not in cell.excluded)
+        for cell in space.cells
+        for edge in cell.edges
+    )
+
+
 @dataclasses.dataclass(frozen=True)
 class DiscretizerRow(Row):
-    """`monotone`: whether only the order of the weights matters."""
+    """`monotone`: whether only the order of the weights matters; `suits`: the spaces that it takes."""
 
     monotone: bool = True
+    suits: Callable = lambda space: True
 
 
 DISCRETIZERS = [
     DiscretizerRow("argmax", Argmax),
     DiscretizerRow("limited skips", lambda: LimitedSkips(most=1, cell_type=None)),
+    DiscretizerRow("threshold", lambda: Threshold(0.6), monotone=False, suits=edges_may_be_left_out),
     DiscretizerRow("two-valued", TwoValued, monotone=False),
 ]
 
@@ -236,6 +236,7 @@ REGULARIZERS = [
     RegularizerRow("beta decay", BetaDecay),
     RegularizerRow("beta decay, A / t", lambda: BetaDecay(0.5, tempered=True)),
     RegularizerRow("dirichlet divergence", lambda: DirichletDivergence(0.01), relaxation=Dirichlet),
+    RegularizerRow("zero-one loss", lambda: ZeroOneLoss(3.0, "l1", ("arch",)), relaxation=Sigmoid),
     RegularizerRow("entropy penalty", EntropyPenalty),
 ]
 

@@ -5,15 +5,18 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 from tensorboard.backend.event_processing.plugin_event_accumulator import EventAccumulator
-from tiny_search import noisy_space, run
+from tiny_search import noisy_space, run, with_candidates
 
 from tf_edd import data
 from tf_edd.actions import CollapseWarning, Drawings, GenotypeLog, TensorBoard
 from tf_edd.analysis.cell_layout import edge_name
 from tf_edd.analysis.counting import count
 from tf_edd.architectures.genotype import Genotype, load
+from tf_edd.discretizers import Threshold
+from tf_edd.errors import UserError
 from tf_edd.optimizers import SGD
-from tf_edd.relaxations import Softmax
+from tf_edd.regularizers import ZeroOneLoss
+from tf_edd.relaxations import Sigmoid, Softmax
 from tf_edd.runtime import files
 from tf_edd.schedules import ConstantRate, ConstantTemperature
 from tf_edd.spaces import darts
@@ -101,3 +104,38 @@ def test_noise(tmp_path):
     assert 0 <= evaluate(tmp_path, data=data.Digits())["accuracy"] <= 1
     first, second = two_answers(tmp_path)
     assert np.abs(first - second).max() > 1e-3  # the exported model draws anew at every call, too
+
+
+def fair_space():
+    return with_candidates(darts(4, 3, 2, with_none=False, optional_edges=True), ("skip_connect", "sep_conv_3x3"))
+
+
+def fair_search(folder, threshold):
+    space, parts = fair_space(), {"relaxation": Sigmoid(), "regularizers": (ZeroOneLoss(),)}
+    parts |= {"temperature": ConstantTemperature(), "discretizer": Threshold(threshold), "logit_init_scale": 0.0}
+    actions = TensorBoard(), Drawings(), GenotypeLog(), CollapseWarning()
+    return run(folder, space=space, epochs=2, **parts, actions=actions)
+
+
+@pytest.mark.slow
+def test_cells_that_leave_edges_out_go_from_the_search_to_the_exported_model(tmp_path):
+    """At a threshold of 1/2, where all weights begin, the first steps decide which edges stay."""
+    result, space = fair_search(tmp_path, 0.5), fair_space()
+    genotype = result.genotype
+    assert 0 < genotype.count("none") < genotype.num_edges and result.history[-1]["arch/none_count"] > 0
+    assert genotype.check(space) == load(str(tmp_path / "search"), space) == load(str(genotype), space)
+    assert sorted(path.name for path in (tmp_path / "search").glob("cell*.svg")) == [
+        "cell_normal.svg",
+        "cell_reduce.svg",
+    ]
+    retrained(tmp_path, genotype, space)
+    first, second = two_answers(tmp_path)
+    np.testing.assert_array_equal(first, second)
+
+
+@pytest.mark.slow
+def test_a_search_without_a_certain_edge_ends_with_a_cell_that_a_retraining_refuses(tmp_path):
+    result = fair_search(tmp_path, 0.99)
+    assert set(result.genotype.operations()) == {"none"}
+    with pytest.raises(UserError, match="normal"):
+        retrained(tmp_path / "retrained", result.genotype, fair_space())

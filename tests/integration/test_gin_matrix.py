@@ -4,7 +4,7 @@ import time
 
 import gin
 import pytest
-from conformance.rows import same_candidates_in_each_cell, same_number_of_candidates
+from conformance.rows import edges_may_be_left_out, same_candidates_in_each_cell, same_number_of_candidates
 from gin_files import DIGITS, binds, included, includes, learns_logits, like_cifar10, methods, names, search_recipes
 
 from tf_edd.errors import UserError
@@ -49,6 +49,8 @@ def refusal(method, space) -> str | None:
         return "FairPaths expects the same number of candidates on every edge"
     if binds(method, "@ImportancePaths()") and not same_candidates_in_each_cell(space):
         return "set per_edge = True for this space"
+    if binds(method, "@Threshold()") and not edges_may_be_left_out(space):
+        return "Threshold leaves edges out, which the space must allow"
     return None
 
 

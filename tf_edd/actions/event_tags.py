@@ -60,4 +60,5 @@ def _silent(space: Space) -> set[str]:
 
 
 def _may_choose(cell: CellSpec, operation: str) -> bool:
-    return operation not in cell.excluded and any(operation in edge.primitives for edge in cell.edges)
+    named = operation not in cell.excluded and any(operation in edge.primitives for edge in cell.edges)
+    return named or (cell.optional_edges and operation == "none")

@@ -8,6 +8,7 @@ Operations and blocks bring their costs: `operations.PRIMITIVES`, `networks.role
 """
 
 from tf_edd import operations
+from tf_edd.architectures.connected import live_nodes
 from tf_edd.architectures.genotype import Genotype
 from tf_edd.networks import roles
 from tf_edd.networks.costs import BlockCost
@@ -114,8 +115,17 @@ def _cell(cell: CellSpec, chosen, block: Block, inputs: list[Maps], affine: bool
         for maps in inputs:
             counts += convolution(1, maps.channels, start) + batch_norm(start.channels, affine)
             kept += maps.values + start.values
-    copies = len(cell.intermediate_nodes) if cell.output == "concat" else 1
+    copies = _copies(cell, chosen) if cell.output == "concat" else 1
     return BlockCost(counts, kept, Maps(out.height, out.width, out.channels * copies))
+
+
+def _copies(cell: CellSpec, chosen) -> int:
+    """Nodes side by side in the output: those that something reaches, or all if nothing does."""
+    nodes = [
+        [(name, source) for (source, target), names in chosen.items() if target == node for name in names]
+        for node in cell.intermediate_nodes
+    ]
+    return len(live_nodes(nodes, cell.num_inputs) or cell.intermediate_nodes)
 
 
 def _chosen(genotype: Genotype, cell: CellSpec) -> dict[tuple[int, int], tuple[str, ...]]:

@@ -75,6 +75,9 @@ def _arrows(genotype: Genotype, cell: CellSpec, probs: np.ndarray | None) -> lis
     for node, edges in zip(cell.intermediate_nodes, genotype.nodes(cell.cell_type), strict=True):
         for operation, source in edges:
             row = places[source, node]
+            if cell.leaves_out(row, operation):
+                arrows.append(Arrow(source, node, operation, None, False))
+                continue
             column = cell.edges[row].primitives.index(operation)
             table = None if probs is None else np.asarray(probs[row], np.float64)
             probability = None if table is None else float(table[column])

@@ -67,7 +67,7 @@ class Genotype:
             nodes = dict(zip(cell.intermediate_nodes, self.nodes(cell.cell_type), strict=True))
             for e, edge in enumerate(cell.edges):
                 for operation, source in nodes[edge.target]:
-                    if source == edge.source:
+                    if source == edge.source and not cell.leaves_out(e, operation):
                         table[e, edge.primitives.index(operation)] = 1
             tables[cell.cell_type] = table
         return tables
@@ -164,7 +164,7 @@ def _check_cell(nodes, cell: CellSpec) -> None:
                     f"Node {node} of cell {cell.cell_type!r} reads one of the nodes {sorted(candidates)}. "
                     f"Received: source {source}"
                 )
-            if operation not in candidates[source]:
+            if operation not in candidates[source] and not (cell.optional_edges and operation == "none"):
                 raise UserError(
                     f"Edge {source} -> {node} of cell {cell.cell_type!r} takes one of {candidates[source]}. "
                     f"Received: {operation!r}"

@@ -3,6 +3,7 @@
 import keras
 import tensorflow as tf
 
+from tf_edd.architectures.connected import live_nodes
 from tf_edd.architectures.genotype import Genotype
 from tf_edd.networks.check_images import check_auxiliary
 from tf_edd.networks.drop_path import DropPath
@@ -21,14 +22,15 @@ NORM = {"affine": True, "running_statistics": True}
 class FinalCell(keras.layers.Layer):
     """A discrete cell: a node is the sum of its incoming edges, each with one operation.
 
-    Edges with `none` are left out; a node without inputs is zeros. In a residual cell the last input is added to the
+    Edges with `none` are left out; a node without inputs is zeros. Of several nodes side by side, those that nothing of
+    the inputs reaches are left out, unless none is reached. In a residual cell the last input is added to the
     last node.
 
     Args:
         nodes: for each intermediate node its incoming edges as (operation, source, stride).
         channels: channels of each node.
         num_inputs: number of inputs of the cell.
-        output: "last" (the last node) or "concat" (all intermediate nodes along the channels).
+        output: "last" (the last node) or "concat" (the intermediate nodes along the channels).
         norm: arguments of the batch norms.
         preprocess: None, or for a cell with preprocessed inputs {"reduction_prev": ...}, see `Preprocess`.
         drop_path: None, or the number of this cell, which selects the masks of its drop path. See `set_drop_path`.
@@ -94,12 +96,12 @@ class FinalCell(keras.layers.Layer):
             values.append(self._node(edges, operations, values, prepared, training, masks, start))
         if self.output_kind == "last":
             return values[-1]
-        return tf.concat(values[self.num_inputs :], axis=-1)
+        return tf.concat([values[node] for node in self._side_by_side()], axis=-1)
 
     def compute_output_shape(self, input_shapes, **_):
-        """The shape of the last node, or of all intermediate nodes side by side."""
-        shapes = self._shapes(input_shapes)[self.num_inputs :]
-        copies = len(shapes) if self.output_kind == "concat" else 1
+        """The shape of the last node, or of the intermediate nodes side by side."""
+        shapes = self._shapes(input_shapes)
+        copies = len(self._side_by_side()) if self.output_kind == "concat" else 1
         return (*shapes[-1][:-1], self.channels * copies)
 
     def get_config(self):
@@ -114,6 +116,12 @@ class FinalCell(keras.layers.Layer):
             "drop_path": None if self.drop_path is None else self.drop_path.index,
             "residual": self.residual,
         }
+
+    def _side_by_side(self) -> list[int]:
+        """The nodes of a concatenated output."""
+        return live_nodes(self.nodes, self.num_inputs) or list(
+            range(self.num_inputs, self.num_inputs + len(self.nodes))
+        )
 
     def _masks(self, x):
         """One mask per edge, in their order; an edge keeps its mask whatever the others are."""

@@ -5,6 +5,7 @@ whatever the precision of the network: at t = 1e-4 a half-precision difference o
 
     Dirichlet              DrNAS (arXiv 2006.10355)
     MirrorSoftmax          GAEA (arXiv 2004.07802)
+    Sigmoid                Fair-DARTS (arXiv 1911.12126)
     Softmax                DARTS (arXiv 1806.09055)
     SparseNoisySoftmax     EDD-DARTS, Algorithm 1
 """
@@ -13,6 +14,7 @@ from tf_edd.relaxations.dirichlet import Dirichlet
 from tf_edd.relaxations.entropy import entropy, mean_entropy
 from tf_edd.relaxations.mirror import MirrorSoftmax
 from tf_edd.relaxations.relaxation import Relaxation
+from tf_edd.relaxations.sigmoid import Sigmoid
 from tf_edd.relaxations.softmax import Softmax
 from tf_edd.relaxations.sparse_noisy import SparseNoisySoftmax, sn_softmax
 
@@ -20,6 +22,7 @@ __all__ = [
     "Dirichlet",
     "MirrorSoftmax",
     "Relaxation",
+    "Sigmoid",
     "Softmax",
     "SparseNoisySoftmax",
     "entropy",

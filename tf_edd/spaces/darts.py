@@ -1,8 +1,9 @@
 """The DARTS space (Liu et al., ICLR 2019, https://arxiv.org/abs/1806.09055) for CIFAR and for ImageNet."""
 
+import dataclasses
 from collections.abc import Sequence
 
-from tf_edd.errors import require_count, require_one_of
+from tf_edd.errors import UserError, require_count, require_one_of
 from tf_edd.part import checked
 from tf_edd.spaces.space import Block, CellSpec, Edge, Space
 
@@ -25,7 +26,12 @@ STEMS = ("evaluation", "search")
 
 @checked(module="tf_edd.spaces")
 def darts(
-    init_channels: int = 16, num_cells: int = 8, num_nodes: int = 4, stem_multiplier: int = 3, with_none: bool = True
+    init_channels: int = 16,
+    num_cells: int = 8,
+    num_nodes: int = 4,
+    stem_multiplier: int = 3,
+    with_none: bool = True,
+    optional_edges: bool = False,
 ) -> Space:
     """The DARTS space for small images: normal cells, and reduction cells at one and two thirds of the depth.
 
@@ -39,14 +45,20 @@ def darts(
         num_nodes: number of intermediate nodes of a cell.
         stem_multiplier: channels of the stem, in units of `init_channels`.
         with_none: whether `none` is a candidate.
+        optional_edges: whether a genotype may leave edges out, so that a node has two, one or none (Fair-DARTS).
 
     Raises:
-        UserError: A size below 1, or fewer than 3 cells.
+        UserError: A size below 1, fewer than 3 cells, or optional edges beside `none`.
 
     Source: https://github.com/quark0/darts, `cnn/model_search.py`, `cnn/model.py`.
     """
     check_sizes(init_channels=init_channels, num_cells=num_cells, num_nodes=num_nodes, stem_multiplier=stem_multiplier)
-    cells = _cells(num_nodes, with_none)
+    if with_none and optional_edges:
+        raise UserError("optional_edges stands for `none`: give with_none = False with it. Received: both True")
+    cells = tuple(
+        dataclasses.replace(cell, optional_edges=True, excluded=()) if optional_edges else cell
+        for cell in _cells(num_nodes, with_none)
+    )
     return Space("darts", cells, cifar_blocks(init_channels, num_cells, stem_multiplier))
 
 

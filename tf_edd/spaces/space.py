@@ -42,6 +42,8 @@ class CellSpec:
             first of two passes a factorized reduction instead if its maps are larger than the second's.
         pool_norm: whether batch norm follows pooling candidates in the supernet; it never does in a final network.
         residual: whether the last input is added to the last node; with `none` on its edges nothing else remains.
+        optional_edges: whether a genotype may leave out edges that it would keep: they then are `none`, although that
+            is no candidate. What nothing of the inputs reaches is not in the output of a cell of output "concat".
     """
 
     cell_type: str
@@ -54,6 +56,7 @@ class CellSpec:
     preprocess: bool = False
     pool_norm: bool = False
     residual: bool = False
+    optional_edges: bool = False
 
     def __post_init__(self):
         if self.output not in ("last", "concat"):
@@ -79,6 +82,10 @@ class CellSpec:
     def allowed(self) -> tuple[tuple[bool, ...], ...]:
         """[E, O]: which candidates a genotype may contain; those that are not `excluded`."""
         return tuple(tuple(name not in self.excluded for name in edge.primitives) for edge in self.edges)
+
+    def leaves_out(self, edge: int, operation: str) -> bool:
+        """Whether this operation of a genotype says that it has left out the edge, see `optional_edges`."""
+        return self.optional_edges and operation == "none" and "none" not in self.edges[edge].primitives
 
     def incoming(self, node: int) -> tuple[int, ...]:
         """Indices of the edges that enter `node`."""
