@@ -40,15 +40,30 @@ def relu(x):
     return np.maximum(x, 0)
 
 
-def cell(x, probs, kernels):
+def shuffle(x, groups):
+    """The channel shuffle of PC-DARTS as released, on [B, C, H, W]: view, transpose, view."""
+    x = np.moveaxis(x, -1, 1)
+    batch, channels, height, width = x.shape
+    x = x.reshape(batch, groups, channels // groups, height, width).transpose(0, 2, 1, 3, 4)
+    return np.moveaxis(x.reshape(batch, channels, height, width), 1, -1)
+
+
+def cell(x, probs, kernels, groups=1, auxiliary=0.0, masks=(1,) * 6):
+    """With `groups` the first of so many parts of the channels passes the candidates, edge by edge, as PC-DARTS does.
+
+    `auxiliary` weighs a skip connection beside each edge, `masks` multiply the outputs of the edges.
+    """
     nodes = [x, 0, 0, 0]
-    for (source, target), (_, skip, conv_1x1, conv_3x3, pool) in zip(EDGES, probs, strict=True):
-        h = nodes[source]
+    for (source, target), row, mask in zip(EDGES, probs, masks, strict=True):
+        _, skip, conv_1x1, conv_3x3, pool = row
+        whole = nodes[source]
+        h, rest = np.split(whole, [whole.shape[-1] // groups], axis=-1)
         small, large = next(kernels), next(kernels)
         mixture = skip * h + pool * pool_3x3(h)
         mixture = mixture + conv_1x1 * normalize(convolve(relu(h), small))
         mixture = mixture + conv_3x3 * normalize(convolve(relu(h), large))
-        nodes[target] = nodes[target] + mixture
+        mixture = shuffle(np.concatenate([mixture, sum(row) * rest], axis=-1), groups)
+        nodes[target] = nodes[target] + mask * (mixture + auxiliary * whole)
     return nodes[3]
 
 
@@ -60,7 +75,7 @@ def reduction(x, kernels):
     return y + convolve(pool_2x2(x), next(kernels))
 
 
-def forward(images, probs, weights, cells_per_stage=1):
+def forward(images, probs, weights, cells_per_stage=1, **around):
     """Logits [B, classes] of images [B, H, W, C] for probabilities [6, 5]."""
     kernels = iter([np.asarray(weight, np.float64) for weight in weights])
     x = normalize(convolve(np.asarray(images, np.float64), next(kernels)), next(kernels), next(kernels))
@@ -68,7 +83,7 @@ def forward(images, probs, weights, cells_per_stage=1):
         if stage:
             x = reduction(x, kernels)
         for _ in range(cells_per_stage):
-            x = cell(x, np.asarray(probs, np.float64), kernels)
+            x = cell(x, np.asarray(probs, np.float64), kernels, **around)
     # Keras lists a layer's own weights before those of its sub-layers: the classifier comes before its batch norm.
     kernel, bias, gamma, beta = kernels
     x = relu(normalize(x, gamma, beta))

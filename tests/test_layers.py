@@ -29,6 +29,7 @@ LAYERS = (
     "discretizers",
     "optimizers",
     "regularizers",
+    "edges",
     "samplers",
     "selectors",
     "stoppers",

@@ -63,6 +63,7 @@ _PACKAGES = (
     "architectures",
     "data",
     "discretizers",
+    "edges",
     "evaluation",
     "networks",
     "operations",

@@ -23,6 +23,7 @@ _INTERFACES = {
     "Augmentation": ("an augmentation", "Crop"),
     "Data": ("a data set", "Digits"),
     "Discretizer": ("a discretizer", "Argmax"),
+    "EdgePart": ("an edge part", "PartialChannels"),
     "FinalSize": ("a size of the final network", "FinalSize"),
     "ImageSampler": ("a sampler of images", "UniformImages"),
     "Method": ("a method", "Method"),

@@ -19,6 +19,7 @@ from tf_edd.actions import CollapseWarning, Drawings, GenotypeLog, Sharpness, Ta
 from tf_edd.architectures.table import NasBench201Table
 from tf_edd.data import ColorJitter, Crop, Cutout, Digits, Flip, ImageFolder, RandomResizedCrop, TfdsImages
 from tf_edd.discretizers import Argmax, LimitedSkips, Threshold
+from tf_edd.edges import AuxiliarySkip, EdgeDropPath, PartialChannels
 from tf_edd.operations import PRIMITIVES
 from tf_edd.optimizers import SGD, Adam, ExponentiatedGradient
 from tf_edd.regularizers import BetaDecay, DirichletDivergence, Regularizer, SelfDistillation, ZeroOneLoss
@@ -367,28 +368,50 @@ ACTIONS = [
     ),
 ]
 
+# ---------------------------------------------------------------------------------------------------------- edge parts
+
+EDGE_PARTS = [
+    Row("partial channels", lambda: PartialChannels(2)),
+    Row("auxiliary skip", lambda: AuxiliarySkip(0.5, "slow_cosine")),
+    Row("drop path of edges", lambda: EdgeDropPath(0.3)),
+]
+
 # ---------------------------------------------------------------------------------------------------------------- steps
 
+
+@dataclasses.dataclass(frozen=True)
+class StepRow(Row):
+    """`parts`: other parts of its method, by names of the fields of `Method`."""
+
+    parts: Callable = dict
+
+
 STEPS = [
-    Row("first order", FirstOrder),
-    Row(
+    StepRow("first order", FirstOrder),
+    StepRow(
         "first order, arch first, clips, skip, importance images, exploration",
         lambda: FirstOrder("arch_first", 0.5, 0.01, True, 1e-9, ImportanceImages(0.9, importance_weights=True), 0.9),
     ),
-    Row("first order, random smoothing", lambda: FirstOrder(perturbation=RandomSmoothing(0.05, 0.2))),
-    Row(
+    StepRow("first order, random smoothing", lambda: FirstOrder(perturbation=RandomSmoothing(0.05, 0.2))),
+    StepRow(
         "first order, adversarial smoothing",
         lambda: FirstOrder("arch_first", exploration=0.5, perturbation=AdversarialSmoothing(0.05, 0.2, 3)),
     ),
-    Row("second order", SecondOrder),
-    Row("second order, exact, weights first", lambda: SecondOrder("weights_first", product="exact", epsilon=0.02)),
-    Row("sampled paths, uniform", lambda: SampledPaths(UniformPaths(), UniformImages(), None, 2, 2)),
-    Row(
+    StepRow(
+        "first order, partial channels, auxiliary skip",
+        FirstOrder,
+        lambda: {"edges": (PartialChannels(2), AuxiliarySkip(0.5, "cosine"))},
+    ),
+    StepRow("second order", SecondOrder),
+    StepRow("second order, exact, weights first", lambda: SecondOrder("weights_first", product="exact", epsilon=0.02)),
+    StepRow("second order, drop path", SecondOrder, lambda: {"edges": (EdgeDropPath(0.4),)}),
+    StepRow("sampled paths, uniform", lambda: SampledPaths(UniformPaths(), UniformImages(), None, 2, 2)),
+    StepRow(
         "sampled paths, importance, none rests",
         lambda: SampledPaths(ImportancePaths(), ImportanceImages(), 0.5, 2, 2, rest_unused=False),
     ),
-    Row("gibbs sampling", lambda: GibbsSampling(0.5, 0.1, evidence=20.0, forgetting=0.8)),
-    Row("gibbs sampling, without noise", lambda: GibbsSampling(None, 0.0)),
+    StepRow("gibbs sampling", lambda: GibbsSampling(0.5, 0.1, evidence=20.0, forgetting=0.8)),
+    StepRow("gibbs sampling, without noise", lambda: GibbsSampling(None, 0.0)),
 ]
 
 
@@ -431,6 +454,7 @@ PARTS = [
     *STOPPERS,
     *OPTIMIZERS,
     *ACTIONS,
+    *EDGE_PARTS,
     *STEPS,
     *OTHERS,
 ]

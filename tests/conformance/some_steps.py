@@ -7,6 +7,7 @@ from conformance.rows import parts_for
 from tiny_search import method, tiny_space
 
 from tf_edd.architectures.logits import ArchLogits
+from tf_edd.networks.edge_part import edge_factory
 from tf_edd.networks.supernet import Supernet
 from tf_edd.runtime.strategy import replica_batches
 from tf_edd.steps import StepInfo, StepSetup
@@ -22,14 +23,15 @@ class Trial:
     Args:
         part: The description of the step.
         strategy: The strategy in scope, if there is one.
+        parts: Other parts of its method, by names of the fields of `Method`.
     """
 
-    def __init__(self, part, strategy=None):
+    def __init__(self, part, strategy=None, parts=None):
         keras.utils.set_random_seed(1)
         self.part, self.strategy = part, strategy or tf.distribute.get_strategy()
-        description = method(**parts_for(part))  # made outside of the strategy, as gin and people do
+        description = method(**parts_for(part), **(parts or {}))  # made outside of the strategy, as gin and people do
         with self.strategy.scope():
-            self.supernet = Supernet(tiny_space(), CLASSES)
+            self.supernet = Supernet(tiny_space(), CLASSES, make_edge=edge_factory(description.edges))
             self.supernet.build((None, 8, 8, 1))
             self.logits = ArchLogits(self.supernet.space, seed=0, init_scale=0.5)
             self.method = description.prepared()

@@ -19,12 +19,14 @@ from tf_edd import data
 from tf_edd.analysis.ranking import ranking_cells
 from tf_edd.architectures.genotype import from_text
 from tf_edd.architectures.table import ACCURACIES, COLUMNS, NasBench201Table
+from tf_edd.edges import AuxiliarySkip
 from tf_edd.errors import UserError
 from tf_edd.evaluation.inherited_accuracy import InheritedAccuracy
 from tf_edd.evaluation.supernet_evaluator import SupernetEvaluator
 from tf_edd.networks.supernet import Supernet
 from tf_edd.runtime import config, files
 from tf_edd.runtime.folder_lock import LOCK
+from tf_edd.runtime.record import describe
 from tf_edd.search import parts  # noqa: F401 (registers what the gin files name)
 from tf_edd.search.rank import _sample, rank
 from tf_edd.search.search import search
@@ -182,6 +184,15 @@ def test_a_search_in_another_space_is_refused(searched, tmp_path, space, told):
     files.write_json(folder / "search" / "space.json", space_to_json(space))
     with pytest.raises(UserError, match=f"(?s){told}"):
         run(folder)
+
+
+def test_a_search_with_surrounded_candidates_is_refused(searched, tmp_path):
+    shutil.copytree(searched, tmp_path / "run")
+    record = files.read_json(tmp_path / "run" / "search" / "record.json")
+    record["method"]["edges"] = [describe(AuxiliarySkip())]
+    files.write_json(tmp_path / "run" / "search" / "record.json", record)
+    with pytest.raises(UserError, match=r"Received: a search with Method.edges = \['AuxiliarySkip'\]"):
+        run(tmp_path / "run")
 
 
 def test_a_configuration_without_data_is_refused(searched):

@@ -7,6 +7,7 @@ import pytest
 from tiny_search import EPOCHS, method
 
 from tf_edd import optimizers, samplers, schedules, steps
+from tf_edd.edges import AuxiliarySkip
 from tf_edd.errors import UserError
 from tf_edd.regularizers import SelfDistillation
 from tf_edd.relaxations import Softmax
@@ -44,6 +45,7 @@ def test_all_missing_parts_are_named():
         {"ticks": 3},
         {"arch_rate_cap": 0.1},
         {"entropy_temperature": 1.0},
+        {"edges": (AuxiliarySkip(),)},
     ],
 )
 def test_a_part_that_the_step_does_not_take_is_refused(changes):
@@ -56,6 +58,11 @@ def test_a_part_that_the_step_does_not_take_is_refused(changes):
     "changes, told",
     [
         ({"warmup_epochs": -1}, "warmup_epochs=-1"),
+        (
+            {"edges": (AuxiliarySkip(), AuxiliarySkip(0.5))},
+            r"Each part of Method.edges may be there once. Received: edges=",
+        ),
+        ({"edges": (SelfDistillation(),)}, "Method.edges must be a list of edge parts such as @PartialChannels"),
         ({"ticks": 0}, "ticks must be an integer of at least 1 or None"),
         ({"arch_rate_cap": 0.0}, "arch_rate_cap must be a positive number or None"),
         (

@@ -12,6 +12,7 @@ from tiny_search import BATCH, EPOCHS, STEPS, Stop, StopAt, method, outcome, run
 from tf_edd.actions import Action, CollapseWarning, GenotypeLog
 from tf_edd.analysis import counting
 from tf_edd.data import Digits
+from tf_edd.edges import AuxiliarySkip, EdgeDropPath, PartialChannels
 from tf_edd.errors import UserError
 from tf_edd.runtime import files
 from tf_edd.schedules import CosineRate, EntropyDecay
@@ -231,6 +232,26 @@ def test_dry_run_tells_the_composition_and_writes_nothing(tmp_path):
     assert rows["space"].startswith("tiny, 4 architectures") and " MiB per replica" in rows["activations"]
     assert rows["classes"].startswith("0: 142, 1: 146, ") and rows["test images"] == "359"  # of 178, 182, 1797 digits
     assert not folder.exists()
+
+
+def test_what_surrounds_the_candidates_is_in_the_description_and_checked(tmp_path):
+    lines = run(tmp_path / "run", edges=(PartialChannels(2), AuxiliarySkip()), dry_run=True).splitlines()
+    # stem 9 * 4 with its batch norm, two 1x1 convolutions on half of 4 channels, head with batch norm
+    assert {" ".join(line.split()) for line in lines} >= {
+        "edges PartialChannels(groups=2), AuxiliarySkip(initial=1.0, decay='linear')",
+        f"supernet {9 * 4 + 8 + 2 * 2 * 2 + 8 + 4 * 10 + 10} parameters",
+    }
+    for dry_run in (True, False):
+        with pytest.raises(UserError, match="PartialChannels expects cells whose channels are a multiple of 3"):
+            run(tmp_path / "run", edges=(PartialChannels(3),), dry_run=dry_run)
+    assert not (tmp_path / "run").exists()
+
+
+def test_what_surrounds_the_candidates_is_measured(tmp_path):
+    """At the end of each of two epochs: 8 (1 - p), and 0.4 p."""
+    result = run(tmp_path, epochs=2, edges=(AuxiliarySkip(8.0), EdgeDropPath(0.4)))
+    assert [row["arch/auxiliary_weight"] for row in result.history] == pytest.approx([4.0, 0.0])
+    assert [row["arch/drop_path"] for row in result.history] == pytest.approx([0.2, 0.4])
 
 
 def test_dry_run_counts_in_readable_units(tmp_path, monkeypatch):

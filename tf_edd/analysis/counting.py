@@ -7,11 +7,14 @@ of the linear layer with its bias, while batch norm, ReLU, pooling and additions
 Operations and blocks bring their costs: `operations.PRIMITIVES`, `networks.roles.ROLES`.
 """
 
+from collections.abc import Sequence
+
 from tf_edd import operations
 from tf_edd.architectures.connected import live_nodes
 from tf_edd.architectures.genotype import Genotype
 from tf_edd.networks import roles
 from tf_edd.networks.costs import BlockCost
+from tf_edd.networks.edge_part import EdgePart
 from tf_edd.operations.costs import Counts, Maps, batch_norm, convolution
 from tf_edd.spaces.space import Block, CellSpec, Space
 
@@ -49,17 +52,22 @@ def count_supernet(
     num_classes: int,
     linear_bias: bool = True,
     affine: bool = False,
+    edges: Sequence[EdgePart] = (),
 ) -> Counts:
-    """Parameters and multiply-adds of the supernet: all candidates, no logits.
+    """Parameters and multiply-adds of the supernet: all candidates, and what `edges` puts around them, no logits.
 
     `affine` counts the batch norms in cells as if they had scale and offset: those of this package's supernets have
     none, those of some released codes do.
     """
-    return _network(space, _all(space), image_shape, num_classes, affine, linear_bias)
+    return _network(space, _all(space), image_shape, num_classes, affine, linear_bias, edges)
 
 
 def activation_memory(
-    space: Space, image_shape: tuple[int, int, int], batch_size: int, bytes_per_value: int = 4
+    space: Space,
+    image_shape: tuple[int, int, int],
+    batch_size: int,
+    bytes_per_value: int = 4,
+    edges: Sequence[EdgePart] = (),
 ) -> int:
     """Bytes of activations that the supernet keeps for the backward pass; an estimate from the description.
 
@@ -69,18 +77,20 @@ def activation_memory(
     reads). On NAS-Bench-201 that is 12 + 3 * 3 = 21 maps per cell. Weights, gradients, workspaces of the kernels and
     the framework itself come on top.
     """
-    costs = _costs(space, _all(space), image_shape, affine=False)
+    costs = _costs(space, _all(space), image_shape, affine=False, around=edges)
     return sum(cost.kept for cost in costs) * batch_size * bytes_per_value
 
 
-def _network(space: Space, chosen: Chosen, image_shape, num_classes: int, affine: bool, linear_bias: bool) -> Counts:
-    costs = _costs(space, chosen, image_shape, affine)
+def _network(
+    space: Space, chosen: Chosen, image_shape, num_classes: int, affine: bool, linear_bias: bool, around=()
+) -> Counts:
+    costs = _costs(space, chosen, image_shape, affine, around)
     weights = costs[-1].out.channels * num_classes
     linear = Counts(weights + num_classes, weights + (num_classes if linear_bias else 0))
     return sum((cost.counts for cost in costs), linear)
 
 
-def _costs(space: Space, chosen: Chosen, image_shape, affine: bool) -> list[BlockCost]:
+def _costs(space: Space, chosen: Chosen, image_shape, affine: bool, around=()) -> list[BlockCost]:
     """The cost of each block, side branches left out."""
     outputs, costs = {-1: Maps(*image_shape)}, []
     for index, (block, wire) in enumerate(zip(space.blocks, space.wires, strict=True)):
@@ -88,7 +98,7 @@ def _costs(space: Space, chosen: Chosen, image_shape, affine: bool) -> list[Bloc
             continue
         inputs = [outputs[source] for source in wire.sources]
         if block.role == "cell":
-            cost = _cell(space.cell(block.cell), chosen[block.cell], block, inputs, affine)
+            cost = _cell(space.cell(block.cell), chosen[block.cell], block, inputs, affine, around)
         else:
             cost = roles.find(block.role).cost(block, inputs[0])
         outputs[index] = cost.out
@@ -96,20 +106,25 @@ def _costs(space: Space, chosen: Chosen, image_shape, affine: bool) -> list[Bloc
     return costs
 
 
-def _cell(cell: CellSpec, chosen, block: Block, inputs: list[Maps], affine: bool) -> BlockCost:
-    """The candidates of all edges, and what the inputs pass first."""
+def _cell(cell: CellSpec, chosen, block: Block, inputs: list[Maps], affine: bool, around=()) -> BlockCost:
+    """The candidates of all edges with what is around them, and what the inputs pass first."""
     # Preprocessing brings the inputs to the width of the cell and to the size of the last input.
     start = inputs[-1].after(block.channels) if cell.preprocess else inputs[-1]
     out = start.after(block.channels, block.stride)
     strides = {(edge.source, edge.target): edge.stride for edge in cell.edges}
     edges = [
-        (pair[0], operations.find(name).cost.at(strides[pair])) for pair, names in chosen.items() for name in names
+        (pair[0], operations.find(name).cost.at(strides[pair]), share)
+        for pair, names in chosen.items()
+        for name, share in _surrounded(names, around)
     ]
-    read = {source: start if source < cell.num_inputs else out for source, _ in edges}
-    counts = sum((cost.counts(read[source], out, affine) for source, cost in edges), Counts())
-    kept = sum(cost.kept * out.values + cost.inner(read[source], out) for source, cost in edges)
-    for source, shared in {(source, shared) for source, cost in edges for shared in cost.shared}:
-        maps = out if shared.halved else read[source]
+    read = {source: start if source < cell.num_inputs else out for source, _, _ in edges}
+    counts, kept = Counts(), 0
+    for source, cost, share in edges:
+        maps = read[source].part(share), out.part(share)
+        counts += cost.counts(*maps, affine)
+        kept += cost.kept * maps[1].values + cost.inner(*maps)
+    for source, shared, share in {(source, shared, share) for source, cost, share in edges for shared in cost.shared}:
+        maps = (out if shared.halved else read[source]).part(share)
         kept += maps.values * (2 if cell.pool_norm and shared.pooled else 1)  # pooled, and normalized
     if cell.preprocess:  # ReLU, 1x1 convolution (a factorized reduction has as many parameters), batch norm
         for maps in inputs:
@@ -126,6 +141,14 @@ def _copies(cell: CellSpec, chosen) -> int:
         for node in cell.intermediate_nodes
     ]
     return len(live_nodes(nodes, cell.num_inputs) or cell.intermediate_nodes)
+
+
+def _surrounded(names: Sequence[str], around: Sequence[EdgePart]) -> list[tuple[str, int]]:
+    """The operations of an edge, each with n where it runs on one n-th of the channels."""
+    result = [(name, 1) for name in names]
+    for part in around:
+        result = part.operations(result)
+    return result
 
 
 def _chosen(genotype: Genotype, cell: CellSpec) -> dict[tuple[int, int], tuple[str, ...]]:

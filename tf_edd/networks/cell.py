@@ -6,7 +6,7 @@ import tensorflow as tf
 from tf_edd.networks.mixed_op import EdgeFactory, MixedOp
 from tf_edd.networks.preprocess import Preprocess
 from tf_edd.networks.stateless import SharedTraces, run_edge
-from tf_edd.operations.preparations import PREPARATIONS
+from tf_edd.operations.preparations import prepare
 from tf_edd.spaces.space import CellSpec
 
 
@@ -35,6 +35,7 @@ class SearchCell(keras.layers.Layer):
         unused: which candidates to leave out, see `MixedOp`.
         fixed_weights: whether to leave out the gradient of the weights where TensorFlow would compute it unused.
         single_path: whether every edge has at most one candidate with a probability, of 1, which is then run alone.
+        moment: of the pass, for what surrounds the candidates; None for none of it.
     """
 
     def __init__(
@@ -87,23 +88,30 @@ class SearchCell(keras.layers.Layer):
             shapes.append(self.mixed_ops[first].compute_output_shape(shapes[self.spec.edges[first].source]))
         self._nodes = shapes[self.spec.num_inputs :]
 
-    def call(self, inputs, weights, training=False, unused=None, fixed_weights=False, single_path=False):
+    def call(self, inputs, weights, training=False, unused=None, fixed_weights=False, single_path=False, moment=None):
         nodes = list(inputs) if self.preprocess is None else self.preprocess.call(inputs, training)
-        terms = {node: [] for node in self.spec.intermediate_nodes}
-        if self.spec.residual:
-            terms[self.spec.num_nodes - 1].append(nodes[-1])
+        terms = {node: [] for node in self.spec.intermediate_nodes}  # of each edge, in the order of their sources
+        residual = [nodes[-1]] if self.spec.residual else []
         bind = run_edge if self.traces is None else self.traces.bind
         rematerialize = self.rematerialize and training
 
-        def run(e, features):
+        def run(e, features, value):
+            signals = self.mixed_ops[e].signals(None if moment is None else moment.within(e), value)
+            features = {**features, **signals}
             return bind(self.mixed_ops[e], rematerialize, fixed_weights)(features, weights[e], training, unused)
+
+        def joined(node):
+            others = residual if node == self.spec.num_nodes - 1 else []
+            if single_path:
+                return tf.add_n([*others, *terms[node]])
+            return self.mixed_ops[self.spec.incoming(node)[0]].join(terms[node], others)
 
         def run_single(e, value):
             return self.single_traces.bind_single(self.mixed_ops[e])(value, weights[e], training)
 
         for node in range(self.spec.num_nodes):
             if node >= self.spec.num_inputs:
-                nodes.append(tf.add_n(terms[node]))
+                nodes.append(joined(node))
             if single_path:
                 for e in self.spec.outgoing(node):
                     terms[self.spec.edges[e].target].append(run_single(e, nodes[node]))
@@ -120,10 +128,10 @@ class SearchCell(keras.layers.Layer):
         return (batch, height, width, channels * copies)
 
     def _run_outgoing(self, node, value, terms, run):
-        """Runs all edges that leave `node` and adds their terms to the lists of the nodes they enter."""
+        """Runs all edges that leave `node` and adds the list of their terms to those of the nodes they enter."""
         outgoing = self.spec.outgoing(node)
         wanted = sorted(set().union(*(self.mixed_ops[e].preparations for e in outgoing)))
-        features = {name: PREPARATIONS[name](value) for name in wanted}
+        features = prepare(wanted, value)
         for e in outgoing:
             read = {name: features[name] for name in sorted(self.mixed_ops[e].preparations)}
-            terms[self.spec.edges[e].target] += run(e, read)
+            terms[self.spec.edges[e].target].append(run(e, read, value))

@@ -1,11 +1,14 @@
 """The mixed operation of a compound edge."""
 
 import functools
+import itertools
+from collections.abc import Sequence
 from typing import Protocol
 
 import keras
 import tensorflow as tf
 
+from tf_edd.networks.moment import Moment
 from tf_edd.networks.stateless import assign_state, call_stateless, values_of
 from tf_edd.networks.unused import Unused, if_used
 from tf_edd.operations import find
@@ -29,8 +32,27 @@ class SearchEdge(Protocol):
     def build(self, input_shape) -> None:
         """Builds the layer; takes the shape of the source node."""
 
+    def signals(self, moment: Moment | None, value) -> dict:
+        """Tensors that `call` finds among its features, of the moment and not of the source node.
+
+        They are made outside of functions that edges share, so random numbers differ from edge to edge.
+
+        Args:
+            moment: of the pass, with random numbers of this edge; None outside of training and validation.
+            value: the source node.
+        """
+        return {}
+
     def call(self, features, weights, training=False, unused: Unused | None = None) -> list:
         """The terms that the edge adds to its target node, see `MixedOp`."""
+
+    def join(self, terms: Sequence[list], others: Sequence = ()):
+        """The value of the target node.
+
+        Args:
+            terms: what `call` has returned for each edge of the node, edges like this one.
+            others: what else the node adds up.
+        """
 
     def call_single(self, value, weights, training=False):
         """The one term of an edge that runs a single candidate, see `MixedOp`."""
@@ -110,6 +132,12 @@ class MixedOp(keras.layers.Layer):
             for op, weight in zip(self.candidates, weights, strict=True)
             if not isinstance(op, Zero)
         ]
+
+    def signals(self, moment, value):
+        return {}
+
+    def join(self, terms, others=()):
+        return tf.add_n([*others, *itertools.chain(*terms)])
 
     def call_single(self, value, weights, training=False):
         """The output of the one candidate whose weight is 1, or zeros if all are 0; the others are not run.

@@ -43,6 +43,8 @@ class Supernet(keras.Model):
             edges share would compute it all the same.
         single_path: whether every row of `probs` has a single 1 or is zero; those candidates alone are then run.
             Cheaper than `unused`, in memory too; nothing is rematerialized. Several replicas run all candidates.
+        moment: when the pass is made, for what surrounds the candidates; None for a discretized cell, in which nothing
+            does.
     """
 
     def __init__(
@@ -96,7 +98,7 @@ class Supernet(keras.Model):
             shapes[index] = layer.compute_output_shape(sources)
         self.built = True
 
-    def call(self, images, probs, training=False, unused=None, fixed_weights=False, single_path=False):
+    def call(self, images, probs, training=False, unused=None, fixed_weights=False, single_path=False, moment=None):
         """Logits [B, num_classes] float32."""
         weights = {cell_type: _scalars(table) for cell_type, table in _tables(self.space, probs).items()}
         unused, single_path = (unused, single_path) if replicas() == 1 else (None, False)
@@ -107,6 +109,7 @@ class Supernet(keras.Model):
                 outputs[index] = layer.call(inputs[0], training=training)
             else:
                 options = {"unused": unused, "fixed_weights": fixed_weights, "single_path": single_path}
+                options["moment"] = None if moment is None else moment.within(index)
                 outputs[index] = layer.call(inputs, weights[block.cell], training, **options)
         return outputs[index]
 

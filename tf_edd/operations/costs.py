@@ -42,6 +42,10 @@ class Maps:
         """The maps that an operation with "same" padding returns."""
         return Maps(-(-self.height // stride), -(-self.width // stride), channels)
 
+    def part(self, share: int) -> "Maps":
+        """One share-th of the channels."""
+        return self if share == 1 else Maps(self.height, self.width, self.channels // share)
+
 
 @dataclasses.dataclass(frozen=True)
 class Shared:

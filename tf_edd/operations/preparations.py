@@ -4,7 +4,7 @@ They depend on the source node and, where their names say so, on the stride, so 
 all operations that leave the node share it.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import tensorflow as tf
 
@@ -46,8 +46,27 @@ PREPARATIONS: dict[str, Callable] = {
     "avg_pool_3x3_norm": lambda x: normalize(average_pool(x)),
     "avg_pool_3x3_stride_2": lambda x: average_pool(x, 2),
     "avg_pool_3x3_stride_2_norm": lambda x: normalize(average_pool(x, 2)),
+    "max_pool_2x2": lambda x: tf.nn.max_pool2d(x, 2, 2, "SAME"),
     "max_pool_3x3": max_pool,
     "max_pool_3x3_norm": lambda x: normalize(max_pool(x)),
     "max_pool_3x3_stride_2": lambda x: max_pool(x, 2),
     "max_pool_3x3_stride_2_norm": lambda x: normalize(max_pool(x, 2)),
 }
+
+
+def of_channels(start: int, stop: int, name: str) -> str:
+    """The name of a preparation of the channels from `start` to `stop` alone."""
+    return f"{start}:{stop}/{name}"
+
+
+def prepare(names: Iterable[str], x) -> dict:
+    """The preparations of x [B, H, W, C], by their names; channels that several of them read are cut out once."""
+    parts: dict[str, dict[str, str]] = {}
+    for name in names:
+        channels, cut, own = name.partition("/")
+        parts.setdefault(channels if cut else "", {})[own if cut else name] = name
+    prepared = {name: PREPARATIONS[own](x) for own, name in parts.pop("", {}).items()}
+    for channels, inner in parts.items():
+        start, stop = map(int, channels.split(":"))
+        prepared |= {inner[own]: value for own, value in prepare(inner, x[..., start:stop]).items()}
+    return prepared

@@ -8,6 +8,7 @@ from typing import Any
 import tensorflow as tf
 
 from tf_edd.errors import UserError
+from tf_edd.networks.moment import Moment
 from tf_edd.networks.unused import Unused
 
 PHASES = ("weights", "arch")
@@ -31,6 +32,7 @@ class StepContext:
         state: What `Term.tensors` has read.
         progress: The share of the search that is done, a scalar from 0 to 1.
         fixed_weights: Whether the gradient of the supernet's weights is not needed, so that edges may leave it out.
+        moment: For the call of the supernet, where the method has `edges`; else None.
     """
 
     phase: str
@@ -46,6 +48,7 @@ class StepContext:
     state: Any = None
     progress: tf.Tensor | float = 0.0
     fixed_weights: bool = False
+    moment: Moment | None = None
 
 
 class Term(abc.ABC):

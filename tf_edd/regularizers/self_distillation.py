@@ -167,6 +167,8 @@ class DistillationTerm(Term):
         probs = {cell_type: self._relaxation.mean(table, temperature) for cell_type, table in logits.items()}
         # `fixed_weights` as for the student: edges of one shape share the functions that it has anyhow.
         options = {"unused": context.unused, "fixed_weights": context.fixed_weights}
+        if context.moment is not None:
+            options["moment"] = context.moment._replace(seed=None)
         outputs, _ = call_stateless(
             self._supernet, values, lambda: self._supernet(context.images, probs, training=True, **options)
         )

@@ -24,9 +24,9 @@ def describe_search(plan: "SearchPlan", more: Mapping[str, str]) -> str:
     space, images, method, batches, splits = plan.space, plan.images, plan.method, plan.batches, plan.splits
     learns = method.step.learns_logits
     replicas, batch_size = batches.strategy.num_replicas_in_sync, batches.batch_size
-    counts = counting.count_supernet(space, images.image_shape, images.num_classes)
+    counts = counting.count_supernet(space, images.image_shape, images.num_classes, edges=method.edges)
     size = tf.as_dtype(keras.config.dtype_policy().compute_dtype).size
-    memory = counting.activation_memory(space, images.image_shape, batch_size // replicas, size)
+    memory = counting.activation_memory(space, images.image_shape, batch_size // replicas, size, method.edges)
     parts = {name: getattr(method, name) for name in PARTS if name not in ("relaxation", "temperature") or learns}
     rows = {
         "space": f"{space.name}, {space.num_architectures:,} architectures, {len(space.blocks)} blocks",
@@ -37,6 +37,7 @@ def describe_search(plan: "SearchPlan", more: Mapping[str, str]) -> str:
         "step": str(method.step),
         **{name: str(part) for name, part in parts.items() if part is not None},
         **({"regularizers": ", ".join(map(str, method.regularizers))} if method.regularizers else {}),
+        **({"edges": ", ".join(map(str, method.edges))} if method.edges else {}),
         "supernet": f"{counts.parameters:,} parameters",
         "activations": f"about {_bytes(memory)} per replica ({'estimate' if learns else 'all candidates'})",
         "devices": f"{replicas} of {[device.name for device in tf.config.list_logical_devices()]}",

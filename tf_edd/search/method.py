@@ -7,6 +7,7 @@ import keras
 
 from tf_edd.discretizers import Argmax, Discretizer
 from tf_edd.errors import UserError, require_count, require_positive
+from tf_edd.networks.edge_part import EdgePart
 from tf_edd.optimizers import own_optimizer
 from tf_edd.part import part
 from tf_edd.regularizers import Regularizer, check_active
@@ -48,6 +49,7 @@ class Method:
             one. Eq. 13 reads as 1.0, the paper's text and Fig. 4 as None.
         logit_init_scale: Standard deviation of the initial logits; 0 for an exactly even beginning.
         running_statistics: Evaluate the supernet with moving averages instead of batch statistics.
+        edges: What surrounds the candidates of every edge of the supernet, the first next to them.
 
     Raises:
         UserError: A part that the step takes and that is missing, one that it does not take, or a value out of range.
@@ -70,6 +72,7 @@ class Method:
     entropy_temperature: float | None = None
     logit_init_scale: float = 1e-3
     running_statistics: bool = False
+    edges: tuple[EdgePart, ...] = ()
 
     def __post_init__(self):
         object.__setattr__(self, "regularizers", tuple(self.regularizers))
@@ -84,6 +87,8 @@ class Method:
         if self.entropy_temperature is not None:
             require_positive(" or None", entropy_temperature=self.entropy_temperature)
         name = type(self.step).__name__
+        if len({type(part) for part in self.edges}) < len(self.edges):
+            raise UserError(f"Each part of Method.edges may be there once. Received: edges={self.edges!r}")
         needed = [part for part in ("relaxation", "arch_optimizer", "arch_rate") if part in self.step.takes]
         if missing := [part for part in needed if getattr(self, part) is None]:
             raise UserError(f"{name} needs {' and '.join(f'Method.{part}' for part in missing)}. Received: none")

@@ -4,6 +4,7 @@ from tf_edd import (  # noqa: F401
     actions,
     data,
     discretizers,
+    edges,
     optimizers,
     regularizers,
     relaxations,

@@ -22,6 +22,7 @@ from tf_edd.data.splits import subset
 from tf_edd.errors import UserError, require_count
 from tf_edd.evaluation.supernet_evaluator import SupernetEvaluator
 from tf_edd.networks.check_images import check_images
+from tf_edd.networks.edge_part import edge_factory
 from tf_edd.networks.supernet import Supernet
 from tf_edd.part import shown
 from tf_edd.runtime import config, files, seeds
@@ -176,6 +177,8 @@ class SearchPlan:
             )
         Clock(epochs, batches.steps, method.warmup_epochs, method.ticks)
         method.step.check(space, batches)
+        for part in method.edges:
+            part.check(space)
         record = {
             "seed": seed,
             **current().record(),
@@ -283,7 +286,8 @@ class SearchPlan:
         """Network, logits and step of one search, under the strategy in scope."""
         seeds.set_seed(self.seed)
         method = self.method.prepared()
-        supernet = Supernet(self.space, self.images.num_classes, method.running_statistics, self.rematerialize)
+        make_edge, classes = edge_factory(method.edges), self.images.num_classes
+        supernet = Supernet(self.space, classes, method.running_statistics, self.rematerialize, make_edge)
         supernet.build((None, *self.images.image_shape))
         logits = ArchLogits(self.space, self.seed, method.logit_init_scale)
         sizes = {"train_images": self.batches.train.size, "ordered_images": self.batches.ordered_images}

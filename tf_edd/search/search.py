@@ -226,8 +226,8 @@ def _measure(run: SearchRun) -> dict[str, float]:
     epoch = EpochInfo(state.epoch, state.epochs, state.step, state.seed, run.batches, architecture)
     images = run.batches.valid if state.epoch + 1 == state.epochs else run.measured
 
-    def evaluate(probs):
-        return run.evaluate(probs, images, run.batches.batch_size, run.batches.strategy)
+    def evaluate(probs, progress=None):
+        return run.evaluate(probs, images, run.batches.batch_size, run.batches.strategy, progress)
 
     validation = run.step.validate(epoch, evaluate, run.method.discretizer)
     state.genotype = validation.genotype

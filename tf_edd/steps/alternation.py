@@ -124,18 +124,26 @@ class Alternation:
         return noise_free(self._setup.method.relaxation, self._setup.logits, temperature)
 
     def validate(self, epoch: EpochInfo, evaluate: Callable, discretizer: Callable) -> Validation:
-        return mixture_validation(epoch, self._setup.supernet.space, evaluate, discretizer)
+        progress = epoch.progress if self._setup.method.edges else None
+        return mixture_validation(epoch, self._setup.supernet.space, evaluate, discretizer, progress)
 
     def image_order(self, epoch: int) -> np.ndarray | None:
         return self._drawn.order(epoch)
 
     def end_epoch(self, epoch: EpochInfo) -> dict[str, float]:
-        """Lets the sampler learn; with `skip_unused = "auto"` decides whether the next epoch leaves candidates out."""
+        """Lets the sampler learn; with `skip_unused = "auto"` decides whether the next epoch leaves candidates out.
+
+        Returns:
+            What the sampler tells, and what surrounds the edges at the end of the epoch.
+        """
         if self._auto:  # with several replicas the supernet leaves nothing out
             probs = self.architecture(self._fed_temperature).probs.values()
             negligible = np.concatenate([np.ravel(table) for table in probs]) <= self._skip.negligible
             self._skips.assign(bool(negligible.mean() >= ENOUGH))
-        return self._drawn.end_epoch(epoch)
+        metrics = self._drawn.end_epoch(epoch)
+        for part in self._setup.method.edges:
+            metrics |= part.metrics(epoch.progress)
+        return metrics
 
     def _functions(self) -> StepFunctions:
         """Those of now: with all candidates, or without those of negligible probability."""

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import tensorflow as tf
 
 from tf_edd.architectures.logits import ArchLogits
+from tf_edd.networks.moment import Moment
 from tf_edd.networks.stateless import call_stateless
 from tf_edd.networks.supernet import Supernet
 from tf_edd.networks.unused import Unused
@@ -16,6 +17,8 @@ from tf_edd.relaxations import Relaxation
 from tf_edd.runtime.seeds import step_seed
 from tf_edd.runtime.tracing import no_collection
 from tf_edd.steps.step import Architecture, EpochInfo, Scalars, StepInfo, StepSetup, Validation
+
+EDGES = 0xED  # the stream of random numbers of what surrounds edges; those of the relaxation count the cell types
 
 
 class PassInfo(NamedTuple):
@@ -127,6 +130,7 @@ def step_context(
         seed=info.seed,
         progress=info.progress,
         fixed_weights=phase == "arch" if fixed_weights is None else fixed_weights,
+        moment=Moment(info.progress, tf.random.fold_in(info.seed, EDGES)) if setup.method.edges else None,
     )
 
 
@@ -148,6 +152,8 @@ def supernet_loss(
         weights: [b] importance weights of the images, in the gradient of the cross entropy alone; None for none.
     """
     options = {"unused": _left_out(context, unused), "fixed_weights": context.fixed_weights}
+    if context.moment is not None:
+        options["moment"] = context.moment
     outputs = context.supernet(context.images, context.probs, training=True, **options)
     losses = tf.nn.sparse_softmax_cross_entropy_with_logits(context.labels, outputs)
     cross_entropy = share_of_mean(losses)
@@ -190,11 +196,16 @@ def summed(tensors: Sequence[tf.Tensor]) -> list[tf.Tensor]:
     return context.all_reduce(tf.distribute.ReduceOp.SUM, list(tensors))
 
 
-def mixture_validation(epoch: EpochInfo, space, evaluate: Callable, discretizer: Callable) -> Validation:
-    """The discretized cell, and the accuracies of the supernet and of that cell on the validation split."""
+def mixture_validation(
+    epoch: EpochInfo, space, evaluate: Callable, discretizer: Callable, progress: float | None = None
+) -> Validation:
+    """The discretized cell, and the accuracies of the supernet and of that cell on the validation split.
+
+    The supernet is evaluated with what surrounds its edges at this progress, and without it for None.
+    """
     probs = epoch.architecture.probs
     genotype = discretizer(probs, space)
-    loss, accuracy = evaluate(probs)
+    loss, accuracy = evaluate(probs) if progress is None else evaluate(probs, progress)
     _, discretized = evaluate(genotype.one_hot(space))
     metrics = {"loss/valid": loss, "accuracy/valid": accuracy, "accuracy/discretized": discretized}
     return Validation(genotype, metrics)

@@ -38,6 +38,7 @@ LOGIT_PARTS = (
     "ticks",
     "entropy_temperature",
     "logit_init_scale",
+    "edges",
 )
 
 
@@ -108,6 +109,11 @@ class EpochInfo:
     batches: "SearchBatches"
     architecture: Architecture | None = None
 
+    @property
+    def progress(self) -> float:
+        """The share of the search that is done, from 0 to 1."""
+        return (self.epoch + 1) / self.epochs
+
 
 class Validation(NamedTuple):
     """The outcome of an epoch.
@@ -149,7 +155,8 @@ class Step(Protocol):
 
         Args:
             epoch: the epoch, with its `architecture`.
-            evaluate: weights (cell type -> [E, O]) -> (loss, accuracy) of the supernet on the validation split.
+            evaluate: weights (cell type -> [E, O]) -> (loss, accuracy) of the supernet on the validation split. A
+                second argument, the progress, evaluates it with what surrounds its edges then.
             discretizer: weights, space -> genotype.
         """
 
