@@ -4,7 +4,7 @@ import numpy as np
 
 from tf_edd.actions.search_state import SearchState
 from tf_edd.discretizers import Argmax
-from tf_edd.relaxations import Softmax
+from tf_edd.relaxations import BoundRelaxation, Softmax
 from tf_edd.spaces.nas_bench_201 import PRIMITIVES, nas_bench_201
 from tf_edd.spaces.space import CellSpec, Edge, Space
 
@@ -31,7 +31,8 @@ STEPS = 10
 
 def new_state(folder, space=None, epochs=3) -> SearchState:
     space = space or nas_bench_201()
-    return SearchState(folder, space, epochs=epochs, seed=7, record=RECORD, config=CONFIG, relaxation=Softmax())
+    settings = {"record": RECORD, "config": CONFIG, "relaxation": BoundRelaxation(Softmax(), space=space)}
+    return SearchState(folder, space, epochs=epochs, seed=7, **settings)
 
 
 def two_kinds() -> Space:

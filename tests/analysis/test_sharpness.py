@@ -12,7 +12,7 @@ from tf_edd.errors import UserError
 from tf_edd.networks.cell import SearchCell
 from tf_edd.networks.stateless import SharedTraces
 from tf_edd.networks.supernet import Supernet
-from tf_edd.relaxations import Softmax
+from tf_edd.relaxations import BoundRelaxation, Softmax
 from tf_edd.spaces import Block, CellSpec, Edge, Space
 
 rng = np.random.default_rng(0)
@@ -38,7 +38,7 @@ def surface(space, batches=1, **settings):
     supernet = Supernet(space, 3, **settings)
     supernet.build((None, 8, 8, 3))
     pairs = [(IMAGES + 0.1 * i, LABELS) for i in range(batches)]
-    return supernet, sharpness.LossSurface(supernet, Softmax(), space.logit_shapes, pairs)
+    return supernet, sharpness.LossSurface(supernet, BoundRelaxation(Softmax()).mean, space.logit_shapes, pairs)
 
 
 def point(size, seed=1):
@@ -198,7 +198,10 @@ def test_moving_averages_and_noise_stay_and_batches_are_averaged():
     assert first[1] == pytest.approx(again[1], rel=1e-6)
     for value, variable in zip(before, supernet.variables, strict=True):
         np.testing.assert_array_equal(value, variable.numpy())
-    parts = [sharpness.LossSurface(supernet, Softmax(), {"cell": (1, 3)}, [b]) for b in measured._batches]
+    parts = [
+        sharpness.LossSurface(supernet, BoundRelaxation(Softmax()).mean, {"cell": (1, 3)}, [b])
+        for b in measured._batches
+    ]
     assert first[1] == pytest.approx(np.mean([part.loss(logits, 1.0) for part in parts]), rel=1e-5)
 
 
@@ -217,6 +220,6 @@ def test_an_operation_without_second_derivative_is_named():
             return tf.nn.fractional_max_pool(probs["cell"][None, :, :, None], [1, 2, 1, 1], seed=1)[0][0, :, :, 0]
 
     shapes = {"cell": (4, 3)}
-    measured = sharpness.LossSurface(Supernet(), Softmax(), shapes, [(IMAGES[:2], LABELS[:2])])
+    measured = sharpness.LossSurface(Supernet(), BoundRelaxation(Softmax()).mean, shapes, [(IMAGES[:2], LABELS[:2])])
     with pytest.raises(UserError, match="second derivatives.*FractionalMaxPoolGrad"):
         measured.product(np.ones(12), np.zeros(12), 1.0)

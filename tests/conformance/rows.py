@@ -23,7 +23,16 @@ from tf_edd.edges import AuxiliarySkip, EdgeDropPath, PartialChannels
 from tf_edd.operations import PRIMITIVES
 from tf_edd.optimizers import SGD, Adam, ExponentiatedGradient
 from tf_edd.regularizers import BetaDecay, DirichletDivergence, Regularizer, SelfDistillation, ZeroOneLoss
-from tf_edd.relaxations import Dirichlet, MirrorSoftmax, Relaxation, Sigmoid, Softmax, SparseNoisySoftmax, mean_entropy
+from tf_edd.relaxations import (
+    Dirichlet,
+    EdgeWeights,
+    MirrorSoftmax,
+    Relaxation,
+    Sigmoid,
+    Softmax,
+    SparseNoisySoftmax,
+    mean_entropy,
+)
 from tf_edd.samplers import FairPaths, ImportanceImages, ImportancePaths, UniformImages, UniformPaths
 from tf_edd.schedules import (
     ConstantRate,
@@ -102,6 +111,11 @@ RELAXATIONS = [
     RelaxationRow("mirror softmax", MirrorSoftmax, straight=True),
     RelaxationRow("sigmoid", Sigmoid),
     RelaxationRow("gumbel-softmax", GumbelSoftmax, noisy=True),
+]
+
+EDGE_WEIGHTS = [
+    Row("edge weights", EdgeWeights),
+    Row("edge weights, tempered", lambda: EdgeWeights(SparseNoisySoftmax(), tempered=True)),
 ]
 
 # ----------------------------------------------------------------------------------------------------------- schedules
@@ -398,13 +412,20 @@ STEPS = [
         lambda: FirstOrder("arch_first", exploration=0.5, perturbation=AdversarialSmoothing(0.05, 0.2, 3)),
     ),
     StepRow(
-        "first order, partial channels, auxiliary skip",
+        "first order, partial channels, auxiliary skip, edge weights",
         FirstOrder,
-        lambda: {"edges": (PartialChannels(2), AuxiliarySkip(0.5, "cosine"))},
+        lambda: {
+            "edges": (PartialChannels(2), AuxiliarySkip(0.5, "cosine")),
+            "edge_weights": EdgeWeights(SparseNoisySoftmax(), tempered=True),
+        },
     ),
     StepRow("second order", SecondOrder),
     StepRow("second order, exact, weights first", lambda: SecondOrder("weights_first", product="exact", epsilon=0.02)),
-    StepRow("second order, drop path", SecondOrder, lambda: {"edges": (EdgeDropPath(0.4),)}),
+    StepRow(
+        "second order, drop path, edge weights",
+        SecondOrder,
+        lambda: {"edges": (EdgeDropPath(0.4),), "edge_weights": EdgeWeights()},
+    ),
     StepRow("sampled paths, uniform", lambda: SampledPaths(UniformPaths(), UniformImages(), None, 2, 2)),
     StepRow(
         "sampled paths, importance, none rests",
@@ -444,6 +465,7 @@ OTHERS = [
 # Everything that gin can make: a part without a row here fails a test.
 PARTS = [
     *RELAXATIONS,
+    *EDGE_WEIGHTS,
     *TEMPERATURES,
     *RATES,
     *DISCRETIZERS,

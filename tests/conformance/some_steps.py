@@ -33,7 +33,8 @@ class Trial:
         with self.strategy.scope():
             self.supernet = Supernet(tiny_space(), CLASSES, make_edge=edge_factory(description.edges))
             self.supernet.build((None, 8, 8, 1))
-            self.logits = ArchLogits(self.supernet.space, seed=0, init_scale=0.5)
+            edge_weights = description.edge_weights is not None
+            self.logits = ArchLogits(self.supernet.space, seed=0, init_scale=0.5, edge_weights=edge_weights)
             self.method = description.prepared()
             self.step = part.build(StepSetup(self.supernet, self.logits, self.method, IMAGES))
             for phase, rate in (("weight", 0.1), ("arch", 0.01)):

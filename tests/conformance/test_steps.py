@@ -13,6 +13,7 @@ from conformance.some_steps import IMAGES, Trial
 from tiny_search import BATCH, Stop, outcome, run, stop_at_save, tiny_space
 
 from tf_edd.architectures.genotype import Genotype
+from tf_edd.architectures.logits import table_shapes
 from tf_edd.discretizers import Argmax
 from tf_edd.networks.supernet import Supernet
 from tf_edd.steps import EpochInfo, StepInfo
@@ -45,7 +46,7 @@ def test_the_loop_finds_what_the_interface_declares(row):
         np.testing.assert_array_equal(table, logits[cell_type])
     epoch = EpochInfo(0, 4, 1, 0, GivenBatches(trial))
     assert all(math.isfinite(value) for value in step.end_epoch(epoch).values())
-    check_architecture(step)
+    check_architecture(step, table_shapes(tiny_space(), "edge_weights" in row.parts()))
     check_validation(step, epoch)
     order = step.image_order(1)
     assert order is None or (order.shape == (IMAGES,) and order.min() >= 0 and order.max() < IMAGES)
@@ -61,11 +62,10 @@ class GivenBatches:
         return iter(self._trial.batches(epoch)[skip:])
 
 
-def check_architecture(step):
-    shapes = tiny_space().logit_shapes
+def check_architecture(step, shapes):
     logits, probs = step.architecture(0.5)
-    for tables in (logits, probs):
-        assert {cell_type: np.shape(table) for cell_type, table in tables.items()} == shapes
+    assert {name: np.shape(table) for name, table in logits.items()} == shapes
+    assert {cell_type: np.shape(table) for cell_type, table in probs.items()} == tiny_space().logit_shapes
     for table in probs.values():
         np.testing.assert_allclose(np.sum(table, axis=1), 1, rtol=1e-5)
 

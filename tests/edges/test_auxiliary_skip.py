@@ -2,19 +2,30 @@
 
 import math
 
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 from edge_cells import built, kernels, scalars, values
-from numpy_supernet import cell, convolve, normalize, relu, shuffle
+from numpy_supernet import cell, convolve, forward, normalize, relu, shuffle
+from scipy.special import logsumexp, softmax
+from tiny_search import method
 
 from tf_edd.analysis.counting import count_supernet
+from tf_edd.architectures.logits import ArchLogits
 from tf_edd.edges import AuxiliarySkip, PartialChannels, edges
 from tf_edd.errors import UserError
+from tf_edd.networks.edge_part import edge_factory
 from tf_edd.networks.moment import Moment
 from tf_edd.networks.stateless import SharedTraces
+from tf_edd.networks.supernet import Supernet
+from tf_edd.optimizers import SGD
+from tf_edd.regularizers import SelfDistillation
+from tf_edd.relaxations import Softmax
 from tf_edd.spaces import CellSpec, Edge, darts, nas_bench_201, proxyless
+from tf_edd.steps import Batch, StepInfo, StepSetup
 
+LABELS = np.int32([0, 2, 1, 2])
 PROBS = np.random.default_rng(1).dirichlet(np.ones(5), size=6)
 RELEASED = {  # DARTS-, src/utils.py: epoch e of 50
     "linear": lambda e: (50 - e) / 50,
@@ -90,3 +101,34 @@ def test_what_it_cannot_take_is_refused():
         AuxiliarySkip(0)
     with pytest.raises(UserError, match="edges that keep the number of their channels"):
         AuxiliarySkip().check(proxyless())
+
+
+def first_step(progress, *regularizers):
+    """The losses of a step at this progress, of which nothing moves, its supernet and its probabilities."""
+    keras.utils.set_random_seed(1)
+    supernet = Supernet(nas_bench_201(4, 1), 3, make_edge=edge_factory((AuxiliarySkip(),)))
+    supernet.build((None, 8, 8, 3))
+    still = {f"{name}_optimizer": SGD(0.0, weight_decay=0.0) for name in ("weight", "arch")}
+    parts = method(edges=(AuxiliarySkip(),), relaxation=Softmax(), regularizers=regularizers, **still)
+    logits = ArchLogits(supernet.space, seed=0, init_scale=0.5)
+    step = parts.step.build(StepSetup(supernet, logits, parts))
+    batches = {name: Batch(tf.constant(values(4, 8, 8, 3, seed=s)), LABELS) for s, name in enumerate(step.phases)}
+    scalars = step(batches, StepInfo(0, progress=progress))
+    return {tag: float(value) for tag, value in scalars.items()}, supernet, softmax(logits.numpy()["cell"], axis=1)
+
+
+@pytest.mark.parametrize("progress", [0.0, 0.25])
+def test_a_step_has_the_skip_of_its_progress_in_both_phases(progress):
+    losses, supernet, probs = first_step(progress)
+    weights = [variable.numpy() for variable in supernet.trainable_variables]
+    for seed, tag in enumerate(("loss/weights", "loss/arch")):
+        outputs = forward(values(4, 8, 8, 3, seed=seed), probs, weights, auxiliary=1 - progress)
+        expected = np.mean(logsumexp(outputs, axis=1) - outputs[np.arange(4), LABELS])
+        assert losses[tag] == pytest.approx(expected, rel=1e-4)
+
+
+def test_a_teacher_has_it_too():
+    """One that is equal to the student adds nothing to the loss."""
+    plain, _, _ = first_step(0.25)
+    distilled, _, _ = first_step(0.25, SelfDistillation(warmup_epochs=0))
+    assert distilled["loss/weights"] == pytest.approx(plain["loss/weights"], abs=1e-5)

@@ -1,12 +1,13 @@
 """Drop path of edges: masks of an image, an edge and a seed, against NumPy with the masks that were drawn."""
 
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 from edge_cells import built, kernels, scalars, values
 from numpy_supernet import EDGES, cell
 
-from tf_edd.edges import EdgeDropPath, PartialChannels
+from tf_edd.edges import AuxiliarySkip, EdgeDropPath, PartialChannels
 from tf_edd.errors import UserError
 from tf_edd.networks.moment import Moment
 from tf_edd.networks.stateless import SharedTraces
@@ -58,6 +59,25 @@ def test_whole_edges_are_dropped_image_by_image(shared, groups):
     result = layer.call([tf.constant(x)], scalars(PROBS), training=True, moment=at)
     expected = cell(x.astype(np.float64), PROBS, kernels(layer), groups, masks=masks)
     np.testing.assert_allclose(result, expected, rtol=1e-3, atol=1e-4)
+
+
+@pytest.mark.parametrize("shared", [False, True])
+def test_edges_that_are_run_again_draw_what_they_drew(shared):
+    """All parts at once: the gradients of input and variables are those of edges that keep their activations."""
+    x, results = tf.constant(values(8, 6, 6, 4)), []
+    for rematerialize in (False, True):
+        keras.utils.set_random_seed(3)
+        settings = {"traces": SharedTraces() if shared else None, "rematerialize": rematerialize}
+        parts = PartialChannels(2), AuxiliarySkip(), EdgeDropPath(0.5)
+        layer = built(nas_bench_201(4, 1).cells[0], [x.shape], *parts, **settings)
+        variables = [variable.value for variable in layer.trainable_variables]
+        with tf.GradientTape() as tape:
+            tape.watch([x, *variables])
+            result = layer.call([x], scalars(PROBS), training=True, moment=moment(0.5))
+            total = tf.reduce_sum(result * values(8, 6, 6, 4, seed=7))
+        results.append([result, *tape.gradient(total, [x, *variables])])
+    for kept, again in zip(*results, strict=True):
+        np.testing.assert_allclose(again, kept, rtol=1e-4, atol=1e-4)
 
 
 def test_bad_probabilities_are_refused():

@@ -7,7 +7,7 @@ from scipy import stats
 
 from tf_edd.errors import UserError
 from tf_edd.regularizers import DirichletDivergence, StepContext
-from tf_edd.relaxations import Dirichlet, Softmax
+from tf_edd.relaxations import BoundRelaxation, Dirichlet, Softmax
 
 LOGITS = {"normal": np.array([[0.0, 0.5, -0.5], [1.0, 0.2, 2.0]]), "reduce": np.array([[-1.0, 0.3, 0.1, 0.7]])}
 
@@ -37,8 +37,8 @@ def test_the_flat_distribution_has_none():
 
 
 def test_refuses_another_relaxation_and_a_weight_without_effect():
-    assert DirichletDivergence().build(None, None, Dirichlet(), None) == DirichletDivergence()
+    assert DirichletDivergence().build(None, None, BoundRelaxation(Dirichlet()), None) == DirichletDivergence()
     with pytest.raises(UserError, match=r"with the relaxation Dirichlet\(\). Received: Softmax\(\)"):
-        DirichletDivergence().build(None, None, Softmax(), None)
+        DirichletDivergence().build(None, None, BoundRelaxation(Softmax()), None)
     with pytest.raises(UserError, match="weight must be a positive number"):
         DirichletDivergence(0.0)

@@ -4,13 +4,14 @@ import dataclasses
 
 import keras
 import pytest
+from conformance.rows import Sigmoid
 from tiny_search import EPOCHS, method
 
 from tf_edd import optimizers, samplers, schedules, steps
 from tf_edd.edges import AuxiliarySkip
 from tf_edd.errors import UserError
 from tf_edd.regularizers import SelfDistillation
-from tf_edd.relaxations import Softmax
+from tf_edd.relaxations import EdgeWeights, Softmax
 from tf_edd.search.method import Method, own_optimizer
 
 SAMPLED = steps.SampledPaths(samplers.UniformPaths(), samplers.UniformImages())
@@ -46,6 +47,7 @@ def test_all_missing_parts_are_named():
         {"arch_rate_cap": 0.1},
         {"entropy_temperature": 1.0},
         {"edges": (AuxiliarySkip(),)},
+        {"edge_weights": EdgeWeights()},
     ],
 )
 def test_a_part_that_the_step_does_not_take_is_refused(changes):
@@ -63,6 +65,11 @@ def test_a_part_that_the_step_does_not_take_is_refused(changes):
             r"Each part of Method.edges may be there once. Received: edges=",
         ),
         ({"edges": (SelfDistillation(),)}, "Method.edges must be a list of edge parts such as @PartialChannels"),
+        (
+            {"edge_weights": EdgeWeights(), "relaxation": Sigmoid()},
+            r"Method.edge_weights needs a relaxation whose rows are distributions. Received: relaxation=Sigmoid\(\)",
+        ),
+        ({"edge_weights": Softmax()}, "Method.edge_weights must be "),
         ({"ticks": 0}, "ticks must be an integer of at least 1 or None"),
         ({"arch_rate_cap": 0.0}, "arch_rate_cap must be a positive number or None"),
         (

@@ -19,6 +19,7 @@ from tf_edd.runtime.record import KIND, flatten
 Value = bool | int | float | str
 
 LEADING = ("data", "method", "relaxation", "seed", "temperature")  # five at most
+PARTS = ("relaxation", "edge_weights", "temperature", "step", "discretizer", "selector")
 SIZES = ("epochs", "batch_size")
 LONGEST = 200  # characters; longer texts are no columns
 # Settings that are the same in every method of this package, and the rate that a schedule replaces.
@@ -42,9 +43,9 @@ def columns(record: Mapping) -> dict[str, Value]:
     the record, without `method.`. Those that are None, and long texts, are left out.
     """
     method = _mapping(record.get("method"))
-    kinds = {name: _kind(method.get(name)) for name in ("relaxation", "temperature", "step", "discretizer", "selector")}
-    regularizers = method.get("regularizers")
-    others = [_kind(part) for part in regularizers] if isinstance(regularizers, (list, tuple)) else []
+    kinds = {name: _kind(method.get(name)) for name in PARTS}
+    lists = [method.get(name) for name in ("edges", "regularizers")]
+    others = [_kind(part) for parts in lists if isinstance(parts, (list, tuple)) for part in parts]
     values = {
         "data": _data(record),
         "method": " + ".join(kind for kind in [*kinds.values(), *others] if kind),

@@ -22,7 +22,8 @@ class SearchState:
         record: every part and setting of the search (`tf_edd.runtime.record`).
         config: the gin text; empty from Python.
         supernet: the network.
-        relaxation: logits, temperature, seed -> probabilities; None for sampled paths.
+        relaxation: that of the method, with its edge weights (`tf_edd.relaxations.BoundRelaxation`); None for sampled
+            paths.
         learns_logits: whether the architecture is learned as logits; else an epoch's cell is the best of some draws.
         batches: the images of both splits, the batch size and the strategy (`tf_edd.data.batches.SearchBatches`).
         epoch: finished epochs.
@@ -33,7 +34,7 @@ class SearchState:
         temperature_state: of the schedule.
         ticks: one dict for each tick so far, of step, entropy and the temperature from there on; only where
             `Method.ticks` is given, else the epochs tell.
-        logits: cell type -> architecture logits [E, O] at the end of the last epoch.
+        logits: the tables of architecture logits, by the names of `ArchLogits`, at the end of the last epoch.
         probs: cell type -> noise-free weights of the candidates [E, O] at the end of the last epoch.
         genotype: the cell of the last epoch (`Step.validate`); with a selector, after the last epoch, the selected one.
         history: one flat dict for each finished epoch.

@@ -8,6 +8,7 @@ import numpy as np
 from tf_edd.actions.action import Action, RunningAction
 from tf_edd.actions.search_state import SearchState
 from tf_edd.analysis import sharpness as analysis
+from tf_edd.architectures.logits import table_shapes
 from tf_edd.errors import UserError, require_count, require_one_of, require_positive
 from tf_edd.networks.supernet import SHARED_FROM, count_edges
 from tf_edd.part import part
@@ -68,9 +69,9 @@ class Sharpness(Action):
         self._validation_batches(state.batches)
 
     def begin(self, state: SearchState) -> RunningAction:
-        surface = analysis.LossSurface(
-            state.supernet, state.relaxation, state.space.logit_shapes, self._validation_batches(state.batches)
-        )
+        shapes = table_shapes(state.space, state.relaxation.edge_weights is not None)
+        batches = self._validation_batches(state.batches)
+        surface = analysis.LossSurface(state.supernet, state.relaxation.mean, shapes, batches)
         # Where probabilities are near 0 and 1, rounding alone makes the products asymmetric: here they are uniform.
         flat = np.zeros(surface.size)
         analysis.check_symmetry(lambda vector: surface.product(vector, flat, 1.0), surface.size, self.seed)

@@ -3,6 +3,7 @@
 import json
 
 import gin
+import numpy as np
 import tensorflow as tf
 from tensorboard.plugins.custom_scalar import layout_pb2
 from tensorboard.plugins.custom_scalar import summary as custom_scalar
@@ -48,7 +49,8 @@ class TensorBoard(Action):
     """Writes event files into the folder of the search, flushed each epoch; the x axis is the epoch.
 
     - the folder itself, the run `search`: `accuracy/search` of the supernet on the validation split, losses, entropies
-      (of each edge: `search_edges/<cell_type>/<source>-<target>`, nats), temperature and all other metrics; histogram
+      (of each edge: `search_edges/<cell_type>/<source>-<target>`, nats), with edge weights also those
+      (`search_edge_weights/<cell_type>/<source>-<target>`), temperature and all other metrics; histogram
       `search_cell/probabilities/<cell_type>`, images `search_cell/heat_map/<cell_type>` (edges by operations) and
       `search_cell/drawing/<cell_type>`, texts `about`, `genotype` and `gin/config` (`record` for a search from Python).
       A chain of blocks is one picture, its type is `network`.
@@ -153,10 +155,13 @@ def _layout() -> layout_pb2.Layout:
 
 
 def _write_kind(state: SearchState, cell_type: str) -> None:
-    """Entropy of each edge, histogram of the probabilities."""
+    """Entropy and weight of each edge, histogram of the probabilities."""
     probs, cell = state.probs[cell_type], state.space.cell(cell_type)
     for edge, nats in zip(cell.edges, entropy(probs).numpy(), strict=True):
         tf.summary.scalar(f"search_edges/{cell_type}/{edge_name(edge, cell, '-')}", nats)
+    if state.relaxation is not None and state.relaxation.edge_weights is not None:
+        for edge, weight in zip(cell.edges, np.sum(probs, axis=1), strict=True):
+            tf.summary.scalar(f"search_edge_weights/{cell_type}/{edge_name(edge, cell, '-')}", weight)
     tf.summary.histogram(f"search_cell/probabilities/{cell_type}", probs)
 
 

@@ -23,21 +23,22 @@ _ZERO = tf.UnconnectedGradients.ZERO
 class LossSurface:
     """The validation loss as a function of the architecture logits of all cell types together, one vector [n].
 
-    L(A) = mean over the batches of the cross-entropy of supernet(images, relaxation.mean(A, t)): without the noise of
-    a relaxation, without regularizers, and with the statistics of each batch. No variable of the supernet is written,
-    moving averages and the state of noise included.
+    L(A) = mean over the batches of the cross-entropy of supernet(images, mean(A, t)): without the noise of a
+    relaxation, without regularizers and what surrounds edges only in training, and with the statistics of each batch.
+    No variable of the supernet is written, moving averages and the state of noise included.
 
     Everything is computed on one device, whatever the `tf.distribute` strategy.
 
     Args:
         supernet: `supernet(images, probs, training, fixed_weights)`, built.
-        relaxation: its `mean` gives the probabilities, with its own derivatives and not those of a custom gradient.
-        shapes: cell type -> [E, O].
+        mean: logits by the names of `shapes`, temperature -> probabilities by cell type, with their own derivatives and
+            not those of a custom gradient.
+        shapes: name -> shape of each table of logits.
         batches: images [B, H, W, channels] and labels [B], of one shape.
     """
 
-    def __init__(self, supernet, relaxation, shapes: Mapping[str, tuple[int, int]], batches: Sequence):
-        self._supernet, self._relaxation = supernet, relaxation
+    def __init__(self, supernet, mean: Callable, shapes: Mapping[str, tuple[int, ...]], batches: Sequence):
+        self._supernet, self._mean_weights = supernet, mean
         self._shapes, self._batches = dict(shapes), list(batches)
         self.functions = {
             "loss": tf.function(self._loss, autograph=False),
@@ -86,9 +87,7 @@ class LossSurface:
         return outer.gradient(slope, logits, output_gradients=vector, unconnected_gradients=_ZERO)
 
     def _loss(self, logits, temperature, images, labels):
-        probs = {
-            cell_type: self._relaxation.mean(table, temperature) for cell_type, table in self._tables(logits).items()
-        }
+        probs = self._mean_weights(self._tables(logits), temperature)
         values = [tf.convert_to_tensor(variable.value) for variable in self._supernet.variables]
         outputs, _ = call_stateless(
             self._supernet, values, lambda: self._supernet(images, probs, training=True, fixed_weights=True)

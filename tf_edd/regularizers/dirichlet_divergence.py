@@ -39,9 +39,10 @@ class DirichletDivergence(Regularizer):
         object.__setattr__(self, "weight", float(self.weight))
 
     def build(self, supernet, logits, relaxation, temperature) -> "DirichletDivergence":
-        if not isinstance(relaxation, Dirichlet):
+        candidates = relaxation.relaxation
+        if not isinstance(candidates, Dirichlet):
             raise UserError(
-                f"DirichletDivergence is for searches with the relaxation Dirichlet(). Received: {relaxation!r}"
+                f"DirichletDivergence is for searches with the relaxation Dirichlet(). Received: {candidates!r}"
             )
         return self
 

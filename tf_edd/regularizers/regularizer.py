@@ -22,7 +22,7 @@ class StepContext:
         phase: "weights" or "arch".
         images: [b, H, W, channels], this replica's share of the batch.
         labels: [b].
-        logits: Cell type -> architecture logits [E, O].
+        logits: Cell type -> architecture logits [E, O] of the candidates.
         probs: Cell type -> weights of the candidates [E, O].
         outputs: The supernet's logits [b, classes].
         supernet: The network.
@@ -98,7 +98,8 @@ class Regularizer(Term):
         Args:
             supernet: The network, built.
             logits: The architecture logits (`tf_edd.architectures.logits.ArchLogits`).
-            relaxation: Logits, temperature -> weights of the candidates.
+            relaxation: The relaxation of the method and its edge weights (`tf_edd.relaxations.BoundRelaxation`):
+                logits, temperature -> weights of the candidates.
             temperature: The variable that feeds the temperature.
         """
         return self

@@ -164,7 +164,7 @@ class DistillationTerm(Term):
 
     def _outputs(self, context, values, logits, temperature):
         """The outputs [b, classes] of a teacher; what it would assign to moving averages is dropped."""
-        probs = {cell_type: self._relaxation.mean(table, temperature) for cell_type, table in logits.items()}
+        probs = self._relaxation.mean(logits, temperature)
         # `fixed_weights` as for the student: edges of one shape share the functions that it has anyhow.
         options = {"unused": context.unused, "fixed_weights": context.fixed_weights}
         if context.moment is not None:

@@ -7,6 +7,7 @@ import tensorflow as tf
 
 from tf_edd.relaxations.relaxation import float32
 
+_ROUNDING = 1e-5
 _TINY = float(np.finfo(np.float32).tiny)
 
 
@@ -15,6 +16,8 @@ def entropy(probs: tf.Tensor) -> tf.Tensor:
 
         H(p) = -sum_o p_o log p_o
 
+    A row that does not sum to 1, as with edge weights, is divided by its sum first.
+
     Args:
         probs: [E, O], any float type.
 
@@ -22,7 +25,14 @@ def entropy(probs: tf.Tensor) -> tf.Tensor:
         [E] float32. The gradient is finite where a probability is 0.
     """
     probs = float32(probs)
+    probs = tf.math.divide_no_nan(probs, row_sums(probs))
     return -tf.reduce_sum(probs * tf.math.log(tf.maximum(probs, _TINY)), axis=-1)
+
+
+def row_sums(probs: tf.Tensor) -> tf.Tensor:
+    """The sums [E, 1] of the rows of [E, O]: exactly 1 where only rounding tells them from it."""
+    sums = tf.reduce_sum(probs, axis=-1, keepdims=True)
+    return tf.where(tf.abs(sums - 1) < _ROUNDING, tf.ones_like(sums), sums)
 
 
 def mean_entropy(probs: Mapping[str, tf.Tensor] | Iterable[tf.Tensor]) -> tf.Tensor:

@@ -11,7 +11,7 @@ from tf_edd.networks.edge_part import EdgePart
 from tf_edd.optimizers import own_optimizer
 from tf_edd.part import part
 from tf_edd.regularizers import Regularizer, check_active
-from tf_edd.relaxations import Relaxation
+from tf_edd.relaxations import EdgeWeights, Relaxation
 from tf_edd.schedules import ConstantTemperature, Rate, Temperature, check_rate, check_temperature
 from tf_edd.selectors import Selector
 from tf_edd.steps import StepPart
@@ -49,6 +49,8 @@ class Method:
             one. Eq. 13 reads as 1.0, the paper's text and Fig. 4 as None.
         logit_init_scale: Standard deviation of the initial logits; 0 for an exactly even beginning.
         running_statistics: Evaluate the supernet with moving averages instead of batch statistics.
+        edge_weights: Weights of the edges that enter a node, with logits of their own, which fold into those of the
+            candidates. None for none: a node is the sum of its edges.
         edges: What surrounds the candidates of every edge of the supernet, the first next to them.
 
     Raises:
@@ -72,6 +74,7 @@ class Method:
     entropy_temperature: float | None = None
     logit_init_scale: float = 1e-3
     running_statistics: bool = False
+    edge_weights: EdgeWeights | None = None
     edges: tuple[EdgePart, ...] = ()
 
     def __post_init__(self):
@@ -92,6 +95,11 @@ class Method:
         needed = [part for part in ("relaxation", "arch_optimizer", "arch_rate") if part in self.step.takes]
         if missing := [part for part in needed if getattr(self, part) is None]:
             raise UserError(f"{name} needs {' and '.join(f'Method.{part}' for part in missing)}. Received: none")
+        if self.edge_weights is not None and self.relaxation is not None and not self.relaxation.simplex:
+            raise UserError(
+                "Method.edge_weights needs a relaxation whose rows are distributions. Received: "
+                f"relaxation={self.relaxation!r}"
+            )
         defaults = {field.name: field.default for field in dataclasses.fields(self)}
         refused = [part for part in LOGIT_PARTS if part not in self.step.takes]
         if given := [part for part in refused if getattr(self, part) != defaults[part]]:

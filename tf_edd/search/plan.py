@@ -25,6 +25,7 @@ from tf_edd.networks.check_images import check_images
 from tf_edd.networks.edge_part import edge_factory
 from tf_edd.networks.supernet import Supernet
 from tf_edd.part import shown
+from tf_edd.relaxations import BoundRelaxation
 from tf_edd.runtime import config, files, seeds
 from tf_edd.runtime.checkpoint import Checkpointer
 from tf_edd.runtime.file_names import SPACE
@@ -289,7 +290,7 @@ class SearchPlan:
         make_edge, classes = edge_factory(method.edges), self.images.num_classes
         supernet = Supernet(self.space, classes, method.running_statistics, self.rematerialize, make_edge)
         supernet.build((None, *self.images.image_shape))
-        logits = ArchLogits(self.space, self.seed, method.logit_init_scale)
+        logits = ArchLogits(self.space, self.seed, method.logit_init_scale, method.edge_weights is not None)
         sizes = {"train_images": self.batches.train.size, "ordered_images": self.batches.ordered_images}
         setup = StepSetup(supernet, logits, method, xla=current().jit_compile, seed=self.seed, **sizes)
         return Built(method, supernet, logits, method.step.build(setup))
@@ -298,7 +299,9 @@ class SearchPlan:
         """The state before the first step."""
         text = config.config_text((PHASE, "configure"))
         state = SearchState(folder, self.space, self.epochs, self.seed, record, text, supernet)
-        state.relaxation, state.batches = method.relaxation, self.batches
+        if method.relaxation is not None:
+            state.relaxation = BoundRelaxation(method.relaxation, method.edge_weights, self.space)
+        state.batches = self.batches
         state.learns_logits = method.step.learns_logits
         state.selects = method.selector is not None
         state.temperature_state, state.temperature = method.temperature.init()

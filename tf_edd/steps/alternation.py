@@ -121,7 +121,7 @@ class Alternation:
             self._functions().trace(phase, self._terms.acting(phase, info.epoch), batches, moment_tensors(info))
 
     def architecture(self, temperature: float) -> Architecture:
-        return noise_free(self._setup.method.relaxation, self._setup.logits, temperature)
+        return noise_free(self._setup.relaxation, self._setup.logits, temperature)
 
     def validate(self, epoch: EpochInfo, evaluate: Callable, discretizer: Callable) -> Validation:
         progress = epoch.progress if self._setup.method.edges else None

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 
 import tensorflow as tf
 
-from tf_edd.relaxations import entropy
+from tf_edd.relaxations.entropy import entropy, row_sums
 
 
 def explored(probs: Mapping[str, tf.Tensor], share: float, seed: tf.Tensor) -> dict[str, tf.Tensor]:
@@ -17,7 +17,7 @@ def explored(probs: Mapping[str, tf.Tensor], share: float, seed: tf.Tensor) -> d
     the mixture trains all of them: so nothing is explored in a warm-up, nor at a temperature of 1.
 
     Args:
-        probs: Cell type -> [E, O], rows that sum to 1.
+        probs: Cell type -> [E, O], rows that sum to 1, or to the weights of their edges, which stay.
         share: In [0, 1).
         seed: int32 [2]; equal on all replicas, which take the same candidates.
     """
@@ -34,4 +34,5 @@ def _explored(probs: tf.Tensor, share: float, seed: tf.Tensor) -> tf.Tensor:
     decided = tf.clip_by_value(1 - entropy(probs) / math.log(candidates), 0.0, 1.0)
     explores = tf.random.stateless_uniform([edges], tf.random.fold_in(seed, 0)) < share * decided
     drawn = tf.random.stateless_uniform([edges], tf.random.fold_in(seed, 1), 0, candidates, tf.int32)
-    return tf.where(explores[:, None], tf.one_hot(drawn, candidates, dtype=probs.dtype), probs)
+    taken = tf.one_hot(drawn, candidates, dtype=probs.dtype) * row_sums(probs)
+    return tf.where(explores[:, None], taken, probs)

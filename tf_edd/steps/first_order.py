@@ -115,7 +115,7 @@ def weight_pass(
     images, labels, positions = batches["weights"]
     image_weights = None if drawn is None else drawn.weights(positions)
     logits = setup.logits.tensors()
-    probs = relaxed(setup.method.relaxation, logits, info)
+    probs = relaxed(setup.relaxation, logits, info)
     metrics = None
     if perturbation is not None:
         seed = tf.random.fold_in(info.seed, PERTURBATION)
@@ -138,7 +138,7 @@ def arch_pass(setup: StepSetup, batches, info, terms, unused: Unused | None) -> 
     logits = setup.logits.tensors()
     with tf.GradientTape(watch_accessed_variables=False) as tape:
         tape.watch(logits)
-        probs = relaxed(setup.method.relaxation, logits, info)
+        probs = relaxed(setup.relaxation, logits, info)
         context = step_context("arch", setup, images, labels, logits, probs, info)
         losses = supernet_loss(context, setup.method.arch_optimizer, terms, unused)
     gradients = tape.gradient(losses.scaled, list(logits.values()), unconnected_gradients=ZERO)

@@ -6,14 +6,14 @@ from typing import Any, NamedTuple
 
 import tensorflow as tf
 
-from tf_edd.architectures.logits import ArchLogits
+from tf_edd.architectures.logits import ArchLogits, candidate_tables
 from tf_edd.networks.moment import Moment
 from tf_edd.networks.stateless import call_stateless
 from tf_edd.networks.supernet import Supernet
 from tf_edd.networks.unused import Unused
 from tf_edd.optimizers.gradients import share_of_accuracy, share_of_mean
 from tf_edd.regularizers import Regularizer, StepContext, Term
-from tf_edd.relaxations import Relaxation
+from tf_edd.relaxations import BoundRelaxation
 from tf_edd.runtime.seeds import step_seed
 from tf_edd.runtime.tracing import no_collection
 from tf_edd.steps.step import Architecture, EpochInfo, Scalars, StepInfo, StepSetup, Validation
@@ -95,20 +95,15 @@ def temperature_variable() -> tf.Variable:
     return tf.Variable(1.0, trainable=False, name="temperature", aggregation=tf.VariableAggregation.ONLY_FIRST_REPLICA)
 
 
-def relaxed(relaxation: Relaxation, logits: Mapping[str, tf.Tensor], info: PassInfo) -> dict[str, tf.Tensor]:
+def relaxed(relaxation: BoundRelaxation, logits: Mapping[str, tf.Tensor], info: PassInfo) -> dict[str, tf.Tensor]:
     """Cell type -> the weights of the candidates [E, O] of a training pass, with noise of its own for each type."""
-    return {
-        cell_type: relaxation(value, info.temperature, tf.random.fold_in(info.seed, index))
-        for index, (cell_type, value) in enumerate(logits.items())
-    }
+    return relaxation(logits, info.temperature, info.seed)
 
 
-def noise_free(relaxation: Relaxation, logits: ArchLogits, temperature: float) -> Architecture:
+def noise_free(relaxation: BoundRelaxation, logits: ArchLogits, temperature: float) -> Architecture:
     """The architecture of logits that are relaxed without noise: of entropy, genotype and evaluation."""
     tables = logits.numpy()
-    return Architecture(
-        tables, {cell_type: relaxation.mean(value, temperature).numpy() for cell_type, value in tables.items()}
-    )
+    return Architecture(tables, {name: value.numpy() for name, value in relaxation.mean(tables, temperature).items()})
 
 
 def step_context(
@@ -122,7 +117,7 @@ def step_context(
         phase,
         images,
         labels,
-        logits,
+        candidate_tables(logits),
         probs,
         None,
         setup.supernet,
@@ -224,7 +219,7 @@ class Terms:
 
     def __init__(self, regularizers: Sequence[Regularizer], setup: StepSetup, temperature: tf.Variable):
         self._parts = tuple(regularizers)
-        built = [part.build(setup.supernet, setup.logits, setup.method.relaxation, temperature) for part in self._parts]
+        built = [part.build(setup.supernet, setup.logits, setup.relaxation, temperature) for part in self._parts]
         self._terms: list[Term] = built
 
     @property

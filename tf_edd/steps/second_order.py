@@ -108,7 +108,7 @@ def arch_pass(setup: StepSetup, part: SecondOrder, batches, info, terms, unused=
         images, labels, _ = batches[phase]
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch(sources)
-            probs = relaxed(setup.method.relaxation, logits, info)
+            probs = relaxed(setup.relaxation, logits, info)
             context = step_context(phase, setup, images, labels, logits, probs, info, fixed_weights=False)
             losses = with_weights(setup.supernet, weights, lambda: supernet_loss(context, optimizer, terms))
         return losses.loss, losses.accuracy, tape.gradient(losses.scaled, sources, unconnected_gradients=ZERO)

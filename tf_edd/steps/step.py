@@ -18,6 +18,7 @@ import tensorflow as tf
 from tf_edd.architectures.genotype import Genotype
 from tf_edd.architectures.logits import ArchLogits
 from tf_edd.networks.supernet import Supernet
+from tf_edd.relaxations import BoundRelaxation
 
 if TYPE_CHECKING:
     from tf_edd.data.batches import SearchBatches
@@ -38,6 +39,7 @@ LOGIT_PARTS = (
     "ticks",
     "entropy_temperature",
     "logit_init_scale",
+    "edge_weights",
     "edges",
 )
 
@@ -81,7 +83,7 @@ class Architecture(NamedTuple):
     """What a step knows of the architecture between two epochs.
 
     Attributes:
-        logits: cell type -> [E, O].
+        logits: cell type -> [E, O], and with edge weights also the tables [E] of the edges (`ArchLogits`).
         probs: cell type -> noise-free weights of the candidates [E, O].
     """
 
@@ -191,6 +193,12 @@ class StepSetup:
     xla: bool = False
     seed: int = 0
     ordered_images: int | None = None
+
+    @property
+    def relaxation(self) -> BoundRelaxation:
+        """Of the method, with its edge weights."""
+        weights = self.method.edge_weights
+        return BoundRelaxation(self.method.relaxation, weights, self.supernet.space if weights else None)
 
 
 class StepPart(Protocol):
