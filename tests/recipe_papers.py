@@ -34,6 +34,12 @@ EDD_ROWS = {
     "table1_edd_darts": on_nb201(p.EDD),
     "table1_edd_darts_clip": on_nb201(p.EDD, arch_gradient_clip=5.0),  # DrNAS: train_search_imagenet.py
     "table3_edd_darts": on_darts(p.EDD | p.S_100),  # 2.52, as in Table 6
+    "table3_edd_pc_darts": (p.CIFAR10, p.DARTS, r.PC_DARTS_SEARCH, r.DRNAS_TRAINING, p.EDD_PC | p.S_100),
+    "table3_pc_darts": (
+        *(p.CIFAR10, p.DARTS, r.PC_DARTS_SEARCH, r.CIFAR_TRAINING, p.PC_DARTS),
+        {"TrainingRecipe.drop_path_rate": 0.3},  # yuhuixu1993/PC-DARTS: train.py
+    ),
+    "table3_darts_minus": (p.CIFAR10, p.DARTS, r.DARTS_SEARCH, r.CIFAR_TRAINING, p.DARTS_V1, p.AUXILIARY_SKIP),
     "table4_edd_darts": (p.IMAGENET, r.IMAGENET_TRAINING),
     "table7_edd_darts_ds_imagenet": (p.IMAGENET, r.IMAGENET_TRAINING),
     "table7_pcd_darts_ds_imagenet": (p.IMAGENET, r.IMAGENET_TRAINING),

@@ -128,6 +128,8 @@ STEP = {
 }
 LOGITS = STEP | {
     "Method.regularizers": "@regularizers()",
+    "Method.edges": "@edges()",
+    "Method.edge_weights": None,
     "Method.arch_optimizer": "%arch_optimizer",
     "Method.arch_rate": "%arch_rate",
     "Method.arch_rate_cap": "%arch_rate_cap",
@@ -201,6 +203,18 @@ SELF_DISTILLATION = {
 }
 # beta-DARTS: optimizers/darts/architect.py, lambda = 50 e / 100.
 BETA_DECAY = {"regularizers.beta_decay": "@BetaDecay()", "BetaDecay.weight": 50.0, "BetaDecay.tempered": False}
+# PC-DARTS: model_search.py; k = 4, weights of the edges by softmax.
+PARTIAL_CHANNELS = {"edges.partial_channels": "@PartialChannels()", "PartialChannels.groups": 4}
+EDGE_WEIGHTS = {"Method.edge_weights": "@EdgeWeights()", "EdgeWeights.tempered": False}
+# DARTS-: src/utils.py, scripts; beta_0 = 1, linear.
+AUXILIARY_SKIP = {
+    "edges.auxiliary_skip": "@AuxiliarySkip()",
+    "AuxiliarySkip.initial": 1.0,
+    "AuxiliarySkip.decay": "linear",
+}
+# RobustDARTS: scripts/start_search.sh, the first of 0.2, 0.4 and 0.6.
+DROP_PATH = {"edges.drop_path": "@EdgeDropPath()", "EdgeDropPath.probability": 0.2}
+PC_DARTS, EDD_PC = DARTS_V1 | PARTIAL_CHANNELS | EDGE_WEIGHTS, EDD | PARTIAL_CHANNELS | EDGE_WEIGHTS
 # DrNAS: 201-space/train_search.py; k = 1, no KL (--reg_type l2), or KL with 1e-3 and no decay.
 DRNAS = FIRST_ORDER | {"Method.relaxation": "@Dirichlet()", "Method.temperature": "@ConstantTemperature()"}
 DRNAS_KL = DRNAS | {

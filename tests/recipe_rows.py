@@ -11,6 +11,9 @@ import recipe_parts as p
 HALVES = {"search.batch_size": 64, "search.split": (0.5, 0.5)}
 # quark0/darts: cnn/train_search.py; 50 epochs, batch 64, SGD 0.025 -> 0.001, decay 3e-4, the logits first.
 DARTS_SEARCH = p.DEFAULTS | HALVES | {"epochs": 50, "step_order": "arch_first"}
+# PC-DARTS: train_search.py; batch 256, 0.1 -> 0, logits 6e-4 from epoch 15 on, the other numbers are those of DARTS.
+PC_DARTS_SEARCH = DARTS_SEARCH | {"search.batch_size": 256, "warmup_epochs": 15, "weights/CosineRate.base": 0.1}
+PC_DARTS_SEARCH |= {"weights/CosineRate.minimum": 0.0, "arch/ConstantRate.value": 6e-4}
 # DrNAS: 201-space/train_search.py has the same numbers; 50 epochs by the seconds of Table 1 (7,392 beside 7,253).
 NB201_SEARCH = p.NB201 | DARTS_SEARCH
 # AutoDL-Projects: configs/nas-benchmark/algos/DARTS.config, scripts-search/NAS-Bench-201-algos/DARTS-V1.sh.
@@ -162,6 +165,7 @@ RECIPES = {
     "darts_search": (p.DARTS, DARTS_SEARCH),
     "darts_search_fair": (p.DARTS, DARTS_SEARCH, FAIR_SEARCH),
     "darts_family_search": (DARTS_SEARCH,),
+    "pc_darts_search": (p.DARTS, PC_DARTS_SEARCH),
     "darts_family_small": (FAMILY_SMALL,),
     "darts_cifar10_small": (p.CIFAR10, p.DARTS, FAMILY_SMALL, p.EDD, SMALL_CELLS["darts"]),
     "s2_cifar10_small": (p.CIFAR10, p.S["s2"], FAMILY_SMALL, p.EDD, SMALL_CELLS["s2"]),
@@ -196,6 +200,10 @@ METHODS = {
     "sd_darts": (p.DARTS_V1, p.SELF_DISTILLATION),
     "sd_edd_darts": (p.EDD, p.SELF_DISTILLATION),
     "beta_darts": (p.DARTS_V1, p.BETA_DECAY),
+    "pc_darts": (p.PC_DARTS,),
+    "edd_pc_darts": (p.EDD_PC,),
+    "darts_minus": (p.DARTS_V1, p.AUXILIARY_SKIP),
+    "r_darts_dp": (p.DARTS_V2, p.DROP_PATH),
     "drnas": (p.DRNAS,),
     "drnas_kl": (p.DRNAS_KL,),
     "gaea": (p.GAEA,),
@@ -223,6 +231,10 @@ METHODS = {
     "eigenvalue_stop": (p.DARTS_V1, p.EIGENVALUE_STOP),
     "random_smoothing": (p.EDD, p.RANDOM_SMOOTHING),
     "adversarial_smoothing": (p.EDD, p.ADVERSARIAL_SMOOTHING),
+    "partial_channels": (p.EDD, p.PARTIAL_CHANNELS),
+    "edge_weights": (p.EDD, p.EDGE_WEIGHTS),
+    "auxiliary_skip": (p.EDD, p.AUXILIARY_SKIP),
+    "drop_path": (p.EDD, p.DROP_PATH),
 }
 PARTS = {
     "datasets/cifar10.gin": (p.CIFAR10,),

@@ -37,8 +37,9 @@ WITHOUT_ROW |= {"tables/nb201.gin", "tables/nb201_rank.gin", "actions/sharpness.
 JOINED = {
     f"methods/{name}.gin": ["methods/darts.gin"] for name in ("self_distillation", "beta_decay", "eigenvalue_stop")
 }
+EDGE_PARTS = ("partial_channels", "edge_weights", "auxiliary_skip", "drop_path")
 FIRST_ORDER_ALONE = ("image_importance", "random_smoothing", "adversarial_smoothing")
-JOINED |= {f"methods/{name}.gin": ["methods/edd_darts.gin"] for name in FIRST_ORDER_ALONE}
+JOINED |= {f"methods/{name}.gin": ["methods/edd_darts.gin"] for name in (*FIRST_ORDER_ALONE, *EDGE_PARTS)}
 JOINED |= {name: ["methods/spos.gin"] for name in names("selectors")}
 LENGTH = 77  # epochs of the methods and selectors, which no recipe gives
 ROOTS = ("search", "retrain", "evaluate", "export")
@@ -119,7 +120,7 @@ def check_built(wanted, value, built):
     """What gin has made of a value is that value; of a reference a part with the row's numbers. Returns how many."""
     if isinstance(value, tuple):
         return sum(check_built(wanted, *pair) for pair in zip(value, built, strict=True))
-    if value == "@regularizers()":
+    if value in ("@regularizers()", "@edges()"):
         return sum(check_built(wanted, f"@{type(part).__name__}()", part) for part in built)
     if not (isinstance(value, str) and value.startswith("@")):
         assert built == value

@@ -20,7 +20,13 @@ SMOOTHINGS = {
     "methods/random_smoothing.gin": "RandomSmoothing",
     "methods/adversarial_smoothing.gin": "AdversarialSmoothing",
 }
-JOINED = {*REGULARIZERS, *SMOOTHINGS, "methods/image_importance.gin", "methods/eigenvalue_stop.gin"}
+EDGES = {
+    "methods/partial_channels.gin": "PartialChannels(groups=4)",
+    "methods/edge_weights.gin": "EdgeWeights(relaxation=Softmax(), tempered=False)",
+    "methods/auxiliary_skip.gin": "AuxiliarySkip(initial=1.0, decay='linear')",
+    "methods/drop_path.gin": "EdgeDropPath(probability=0.2)",
+}
+JOINED = {*REGULARIZERS, *SMOOTHINGS, *EDGES, "methods/image_importance.gin", "methods/eigenvalue_stop.gin"}
 
 
 @pytest.fixture(autouse=True)
@@ -51,6 +57,9 @@ def refusal(method, space) -> str | None:
         return "set per_edge = True for this space"
     if binds(method, "@Threshold()") and not edges_may_be_left_out(space):
         return "Threshold leaves edges out, which the space must allow"
+    for part in ("PartialChannels", "AuxiliarySkip"):
+        if binds(method, f"@{part}()") and space.is_chain:  # whose blocks change the number of channels
+            return f"{part} expects"
     return None
 
 
@@ -94,6 +103,17 @@ def test_regularizers_join_every_method_with_logits(method, regularizer):
         return
     with pytest.raises(UserError, match="SampledPaths takes no regularizers"):
         compose(files)
+
+
+@pytest.mark.parametrize("method", methods())
+def test_what_surrounds_edges_joins_every_method_with_logits(method):
+    if learns_logits(method):
+        text = compose(["quickstart.gin", method, *EDGES])
+        assert all(part in text for part in EDGES.values())
+        return
+    for name in EDGES:
+        with pytest.raises(UserError, match="SampledPaths takes no edge"):
+            compose(["quickstart.gin", method, name])
 
 
 @pytest.mark.parametrize("method", methods())
