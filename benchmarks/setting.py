@@ -147,10 +147,15 @@ SUITES = {
         competitors={
             "tf_edd": _ours(),
             "tf_edd_rematerialized": _ours(rematerialize=True),
+            "tf_edd_partial": _ours(groups=4),
             "plain_keras": Competitor("darts_keras", {}),
             **_torch("darts_torch"),
         },
-        ratios=(Target("tf_edd", "torch_nchw", 0.36), Target("tf_edd", "torch_channels_last", 0.58)),
+        ratios=(
+            Target("tf_edd", "torch_nchw", 0.36),
+            Target("tf_edd", "torch_channels_last", 0.58),
+            Target("tf_edd_partial", "tf_edd", 0.45),
+        ),
         limits=(
             Limit("tf_edd", "first_step", 30.0),
             Limit("tf_edd", "peak_gigabytes", 3.2),

@@ -10,9 +10,12 @@ import tensorflow as tf
 from benchmarks import setting as s
 from tf_edd import relaxations
 from tf_edd.architectures.logits import ArchLogits
+from tf_edd.edges import PartialChannels
+from tf_edd.networks.edge_part import edge_factory
 from tf_edd.networks.supernet import Supernet
 from tf_edd.optimizers import SGD, Adam
 from tf_edd.regularizers import SelfDistillation
+from tf_edd.relaxations import EdgeWeights
 from tf_edd.runtime.strategy import configure
 from tf_edd.schedules import ConstantRate
 from tf_edd.search.method import Method
@@ -33,6 +36,7 @@ def build(
     distilled: bool = False,
     probs: str = "equal",
     negligible_weight: float | None = None,
+    groups: int | None = None,
 ):
     """The first-order step of a search, weights first, as `launch.search` runs it on one device.
 
@@ -44,6 +48,7 @@ def build(
         distilled: whether one teacher takes part.
         probs: what the probabilities are: "equal", "one_hot" or "small_search" (`small_search_probs.json`).
         negligible_weight: of the candidates that are left out; None leaves out none.
+        groups: of partial channels, with edge weights, as PC-DARTS has them; None for none.
     """
     tf.config.threading.set_intra_op_parallelism_threads(setting.cores)
     tf.config.threading.set_inter_op_parallelism_threads(setting.cores)
@@ -51,7 +56,8 @@ def build(
         regularizers = (SelfDistillation(warmup_epochs=0),) if distilled else ()
         options = {} if negligible_weight is None else {"skip_unused": True, "negligible_weight": negligible_weight}
         part = FirstOrder(weight_gradient_clip=s.CLIP_NORM, **options)
-        search_step = _step(setting, part, getattr(relaxations, relaxation)(), rematerialize, regularizers, probs)
+        relaxed = getattr(relaxations, relaxation)()
+        search_step = _step(setting, part, relaxed, rematerialize, regularizers, probs, groups)
     numbers = itertools.count()
 
     def step(images, labels, valid_images, valid_labels):
@@ -65,11 +71,15 @@ def build(
     return step
 
 
-def _step(setting: s.Setting, part: FirstOrder, relaxation, rematerialize: bool, regularizers, probs: str):
+def _step(
+    setting: s.Setting, part: FirstOrder, relaxation, rematerialize: bool, regularizers, probs: str, groups: int | None
+):
     space = _SPACES[setting.suite](setting.channels, setting.cells)
-    supernet = Supernet(space, setting.classes, rematerialize=rematerialize)
+    edges = (PartialChannels(groups),) if groups else ()
+    supernet = Supernet(space, setting.classes, rematerialize=rematerialize, make_edge=edge_factory(edges))
     supernet.build((setting.batch, setting.image_size, setting.image_size, 3))
-    s.check_parameters(setting, supernet.count_params())
+    if not edges:
+        s.check_parameters(setting, supernet.count_params())
     method = Method(
         step=part,
         relaxation=relaxation,
@@ -78,8 +88,10 @@ def _step(setting: s.Setting, part: FirstOrder, relaxation, rematerialize: bool,
         arch_optimizer=Adam(s.ARCH_LEARNING_RATE, *s.ARCH_BETAS, weight_decay=s.ARCH_WEIGHT_DECAY),
         arch_rate=ConstantRate(s.ARCH_LEARNING_RATE),
         regularizers=regularizers,
+        edges=edges,
+        edge_weights=EdgeWeights() if groups else None,
     )
-    logits = ArchLogits(space, seed=0, init_scale=s.LOGIT_SCALE)
+    logits = ArchLogits(space, seed=0, init_scale=s.LOGIT_SCALE, edge_weights=bool(groups))
     if probs != "equal":
         logits.variables[0].assign(np.log(_table(probs)))  # a softmax at temperature 1 gives them back
     return method.step.build(StepSetup(supernet, logits, method))
