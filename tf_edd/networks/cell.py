@@ -5,6 +5,7 @@ import tensorflow as tf
 
 from tf_edd.networks.mixed_op import EdgeFactory, MixedOp
 from tf_edd.networks.preprocess import Preprocess
+from tf_edd.networks.single_path import weighted_single
 from tf_edd.networks.stateless import SharedTraces, run_edge
 from tf_edd.operations.preparations import PREPARATIONS
 from tf_edd.spaces.space import CellSpec
@@ -35,6 +36,7 @@ class SearchCell(keras.layers.Layer):
         unused: which candidates to leave out, see `MixedOp`.
         fixed_weights: whether to leave out the gradient of the weights where TensorFlow would compute it unused.
         single_path: whether every edge has at most one candidate with a probability, of 1, which is then run alone.
+        path_rows: per edge the probabilities [O] that get the gradient of `weighted_single`; None for none.
     """
 
     def __init__(
@@ -87,7 +89,9 @@ class SearchCell(keras.layers.Layer):
             shapes.append(self.mixed_ops[first].compute_output_shape(shapes[self.spec.edges[first].source]))
         self._nodes = shapes[self.spec.num_inputs :]
 
-    def call(self, inputs, weights, training=False, unused=None, fixed_weights=False, single_path=False):
+    def call(
+        self, inputs, weights, training=False, unused=None, fixed_weights=False, single_path=False, path_rows=None
+    ):
         nodes = list(inputs) if self.preprocess is None else self.preprocess.call(inputs, training)
         terms = {node: [] for node in self.spec.intermediate_nodes}
         if self.spec.residual:
@@ -96,10 +100,12 @@ class SearchCell(keras.layers.Layer):
         rematerialize = self.rematerialize and training
 
         def run(e, features):
-            return bind(self.mixed_ops[e], rematerialize, fixed_weights)(features, weights[e], training, unused)
+            found = bind(self.mixed_ops[e], rematerialize, fixed_weights)(features, weights[e], training, unused)
+            return found if path_rows is None else [weighted_single(tf.add_n(found), path_rows[e])]
 
         def run_single(e, value):
-            return self.single_traces.bind_single(self.mixed_ops[e])(value, weights[e], training)
+            found = self.single_traces.bind_single(self.mixed_ops[e], fixed_weights)(value, weights[e], training)
+            return found if path_rows is None else weighted_single(found, path_rows[e])
 
         for node in range(self.spec.num_nodes):
             if node >= self.spec.num_inputs:

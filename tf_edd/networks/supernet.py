@@ -43,6 +43,8 @@ class Supernet(keras.Model):
             edges share would compute it all the same.
         single_path: whether every row of `probs` has a single 1 or is zero; those candidates alone are then run.
             Cheaper than `unused`, in memory too; nothing is rematerialized. Several replicas run all candidates.
+        path_gradient: with `single_path`, whether the probabilities get the gradient of `weighted_single`, on any
+            number of replicas. Without it they get none on one replica.
     """
 
     def __init__(
@@ -96,9 +98,22 @@ class Supernet(keras.Model):
             shapes[index] = layer.compute_output_shape(sources)
         self.built = True
 
-    def call(self, images, probs, training=False, unused=None, fixed_weights=False, single_path=False):
+    def call(
+        self,
+        images,
+        probs,
+        training=False,
+        unused=None,
+        fixed_weights=False,
+        single_path=False,
+        path_gradient=False,
+    ):
         """Logits [B, num_classes] float32."""
-        weights = {cell_type: _scalars(table) for cell_type, table in _tables(self.space, probs).items()}
+        tables, rows = _tables(self.space, probs), {}
+        if single_path and path_gradient:  # the rows have the gradient, and the scalars that select have none
+            rows = {cell_type: tf.unstack(table) for cell_type, table in tables.items()}
+            tables = {cell_type: tf.stop_gradient(table) for cell_type, table in tables.items()}
+        weights = {cell_type: _scalars(table) for cell_type, table in tables.items()}
         unused, single_path = (unused, single_path) if replicas() == 1 else (None, False)
         outputs = {-1: tf.cast(images, self.compute_dtype)}
         for index, block, wire, layer in self._walk():
@@ -107,6 +122,7 @@ class Supernet(keras.Model):
                 outputs[index] = layer.call(inputs[0], training=training)
             else:
                 options = {"unused": unused, "fixed_weights": fixed_weights, "single_path": single_path}
+                options["path_rows"] = rows.get(block.cell)
                 outputs[index] = layer.call(inputs, weights[block.cell], training, **options)
         return outputs[index]
 
