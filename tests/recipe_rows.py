@@ -182,6 +182,8 @@ METHODS = {
     "beta_darts": (p.DARTS_V1, p.BETA_DECAY),
     "drnas": (p.DRNAS,),
     "drnas_kl": (p.DRNAS_KL,),
+    "gdas": (p.GDAS,),
+    "ets_gdas": (p.ETS_GDAS,),
     "spos": (p.SPOS,),
     "fairnas": (p.FAIRNAS,),
     "pa": (p.PA,),

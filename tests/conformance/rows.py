@@ -22,7 +22,15 @@ from tf_edd.discretizers import Argmax
 from tf_edd.operations import PRIMITIVES
 from tf_edd.optimizers import SGD, Adam
 from tf_edd.regularizers import BetaDecay, DirichletDivergence, Regularizer, SelfDistillation
-from tf_edd.relaxations import Dirichlet, Relaxation, Softmax, SparseNoisySoftmax, mean_entropy
+from tf_edd.relaxations import (
+    Dirichlet,
+    HardGumbel,
+    Relaxation,
+    SoftGumbel,
+    Softmax,
+    SparseNoisySoftmax,
+    mean_entropy,
+)
 from tf_edd.samplers import FairPaths, ImportanceImages, ImportancePaths, UniformImages, UniformPaths
 from tf_edd.schedules import (
     ConstantRate,
@@ -107,6 +115,14 @@ RELAXATIONS = [
     RelaxationRow("sn-softmax, st = 0.1", lambda: SparseNoisySoftmax(smooth_temperature=0.1)),
     RelaxationRow("sn-softmax, s = 100", lambda: SparseNoisySoftmax(smooth_scale=100.0)),
     RelaxationRow("dirichlet", Dirichlet, noisy=True, tempered=False),
+    RelaxationRow("hard gumbel", HardGumbel, noisy=True, tempered=False),  # its gradient is tempered
+    RelaxationRow(
+        "hard gumbel, the drawn alone",
+        lambda: HardGumbel(unselected_gradient=False),
+        noisy=True,
+        tempered=False,
+    ),
+    RelaxationRow("soft gumbel", SoftGumbel, noisy=True),
     RelaxationRow("sigmoid", Sigmoid),
     RelaxationRow("gumbel-softmax", GumbelSoftmax, noisy=True),
 ]
@@ -356,26 +372,41 @@ ACTIONS = [
 
 # ---------------------------------------------------------------------------------------------------------------- steps
 
+
+@dataclasses.dataclass(frozen=True)
+class StepRow(Row):
+    """`parts`: of the method beside the step, by names of the fields of `Method`."""
+
+    parts: dict = dataclasses.field(default_factory=dict)
+
+
 STEPS = [
-    Row("first order", FirstOrder),
-    Row(
+    StepRow("first order", FirstOrder),
+    StepRow(
         "first order, arch first, clips, skip, importance images, exploration",
         lambda: FirstOrder("arch_first", 0.5, 0.01, True, 1e-9, ImportanceImages(0.9, importance_weights=True), 0.9),
     ),
-    Row("second order", SecondOrder),
-    Row("second order, exact, weights first", lambda: SecondOrder("weights_first", product="exact", epsilon=0.02)),
-    Row("sampled paths, uniform", lambda: SampledPaths(UniformPaths(), UniformImages(), None, 2, 2)),
-    Row(
+    StepRow("second order", SecondOrder),
+    StepRow("second order, exact, weights first", lambda: SecondOrder("weights_first", product="exact", epsilon=0.02)),
+    StepRow("sampled paths, uniform", lambda: SampledPaths(UniformPaths(), UniformImages(), None, 2, 2)),
+    StepRow(
         "sampled paths, importance, none rests",
         lambda: SampledPaths(ImportancePaths(), ImportanceImages(), 0.5, 2, 2, rest_unused=False),
     ),
+    StepRow("first order, one path", FirstOrder, {"relaxation": HardGumbel()}),
+    StepRow(
+        "first order, one path, arch first, clips, skip, exploration",
+        lambda: FirstOrder("arch_first", 0.5, 0.01, True, exploration=0.5),
+        {"relaxation": HardGumbel(unselected_gradient=False)},
+    ),
+    StepRow("second order, one path", SecondOrder, {"relaxation": HardGumbel()}),
 ]
 
 
-def parts_for(step) -> dict:
-    """What a method with small numbers has to leave out for this step, by names of the fields of `Method`."""
+def parts_for(step, parts) -> dict:
+    """The parts of a row, and what a method with small numbers has to leave out for this step, by names of fields."""
     defaults = {field.name: field.default for field in dataclasses.fields(Method)}
-    return {"step": step, **{name: defaults[name] for name in LOGIT_PARTS if name not in step.takes}}
+    return {"step": step, **parts, **{name: defaults[name] for name in LOGIT_PARTS if name not in step.takes}}
 
 
 # --------------------------------------------------------------------- what gin makes and no family of its own has here

@@ -21,13 +21,14 @@ class Trial:
 
     Args:
         part: The description of the step.
+        parts: Others of the method, see `StepRow`.
         strategy: The strategy in scope, if there is one.
     """
 
-    def __init__(self, part, strategy=None):
+    def __init__(self, part, parts, strategy=None):
         keras.utils.set_random_seed(1)
         self.part, self.strategy = part, strategy or tf.distribute.get_strategy()
-        description = method(**parts_for(part))  # made outside of the strategy, as gin and people do
+        description = method(**parts_for(part, parts))  # made outside of the strategy, as gin and people do
         with self.strategy.scope():
             self.supernet = Supernet(tiny_space(), CLASSES)
             self.supernet.build((None, 8, 8, 1))

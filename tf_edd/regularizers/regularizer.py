@@ -31,6 +31,7 @@ class StepContext:
         state: What `Term.tensors` has read.
         progress: The share of the search that is done, a scalar from 0 to 1.
         fixed_weights: Whether the gradient of the supernet's weights is not needed, so that edges may leave it out.
+        single_path: Whether each row of `probs` is a single 1 among zeros, so that an edge runs that candidate alone.
     """
 
     phase: str
@@ -46,6 +47,7 @@ class StepContext:
     state: Any = None
     progress: tf.Tensor | float = 0.0
     fixed_weights: bool = False
+    single_path: bool = False
 
 
 class Term(abc.ABC):

@@ -4,19 +4,25 @@ E is the number of edges of a cell, O the number of candidate operations of an e
 whatever the precision of the network: at t = 1e-4 a half-precision difference of logits is lost.
 
     Dirichlet              DrNAS (arXiv 2006.10355)
+    HardGumbel             GDAS (arXiv 1910.04465)
+    SoftGumbel             SNAS (arXiv 1812.09926)
     Softmax                DARTS (arXiv 1806.09055)
     SparseNoisySoftmax     EDD-DARTS, Algorithm 1
 """
 
 from tf_edd.relaxations.dirichlet import Dirichlet
 from tf_edd.relaxations.entropy import entropy, mean_entropy
+from tf_edd.relaxations.hard_gumbel import HardGumbel
 from tf_edd.relaxations.relaxation import Relaxation
+from tf_edd.relaxations.soft_gumbel import SoftGumbel
 from tf_edd.relaxations.softmax import Softmax
 from tf_edd.relaxations.sparse_noisy import SparseNoisySoftmax, sn_softmax
 
 __all__ = [
     "Dirichlet",
+    "HardGumbel",
     "Relaxation",
+    "SoftGumbel",
     "Softmax",
     "SparseNoisySoftmax",
     "entropy",

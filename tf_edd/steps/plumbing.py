@@ -7,12 +7,14 @@ from typing import Any, NamedTuple
 import tensorflow as tf
 
 from tf_edd.architectures.logits import ArchLogits
+from tf_edd.errors import UserError
 from tf_edd.networks.stateless import call_stateless
 from tf_edd.networks.supernet import Supernet
 from tf_edd.networks.unused import Unused
 from tf_edd.optimizers.gradients import share_of_accuracy, share_of_mean
 from tf_edd.regularizers import Regularizer, StepContext, Term
 from tf_edd.relaxations import Relaxation
+from tf_edd.relaxations.relaxation import one_hot
 from tf_edd.runtime.seeds import step_seed
 from tf_edd.runtime.tracing import no_collection
 from tf_edd.steps.step import Architecture, EpochInfo, Scalars, StepInfo, StepSetup, Validation
@@ -88,6 +90,16 @@ def temperature_variable() -> tf.Variable:
     return tf.Variable(1.0, trainable=False, name="temperature", aggregation=tf.VariableAggregation.ONLY_FIRST_REPLICA)
 
 
+def check_single_path(setup: StepSetup) -> None:
+    """Raises UserError where candidates would be run, and move their averages, that one replica would leave out."""
+    replicas = tf.distribute.get_strategy().num_replicas_in_sync
+    if one_hot(setup.method.relaxation) and replicas > 1 and setup.supernet.running_statistics:
+        raise UserError(
+            f"{type(setup.method.relaxation).__name__} keeps no moving averages on several replicas, which run all "
+            f"candidates: set Method.running_statistics = False. Received: True with {replicas} replicas"
+        )
+
+
 def relaxed(relaxation: Relaxation, logits: Mapping[str, tf.Tensor], info: PassInfo) -> dict[str, tf.Tensor]:
     """Cell type -> the weights of the candidates [E, O] of a training pass, with noise of its own for each type."""
     return {
@@ -123,6 +135,7 @@ def step_context(
         seed=info.seed,
         progress=info.progress,
         fixed_weights=phase == "arch" if fixed_weights is None else fixed_weights,
+        single_path=one_hot(setup.method.relaxation),
     )
 
 
@@ -140,10 +153,13 @@ def supernet_loss(
         optimizer: scales the loss under float16.
         terms: (term, what its `tensors` has read).
         unused: which candidates are left out, None for none. The logits learn from those too, so their pass runs them
-            forward, and all of them backward if the context asks for the gradient of the weights as well.
+            forward, and all of them backward if the context asks for the gradient of the weights as well. Where the
+            context has a single path, the others are left out anyway, and the logits learn by `weighted_single`.
         weights: [b] importance weights of the images, in the gradient of the cross entropy alone; None for none.
     """
     options = {"unused": _left_out(context, unused), "fixed_weights": context.fixed_weights}
+    if context.single_path:
+        options |= {"single_path": True, "path_gradient": True}
     outputs = context.supernet(context.images, context.probs, training=True, **options)
     losses = tf.nn.sparse_softmax_cross_entropy_with_logits(context.labels, outputs)
     cross_entropy = share_of_mean(losses)
