@@ -224,6 +224,13 @@ def gumbel(part, initial, final, **more):
 GDAS = FIRST_ORDER | HARD_GUMBEL | gumbel("LinearTemperature", 10.0, "%gumbel_final_temperature")
 ETS_GDAS = FIRST_ORDER | HARD_GUMBEL
 ETS_GDAS |= gumbel("ExponentialTemperature", 10.0, "%gumbel_final_temperature", logit_scale=EXPECTED_LOGIT)
+ONE_LEVEL = LOGITS | {
+    "Method.step": "@OneLevel()",
+    "OneLevel.weight_gradient_clip": "%weight_gradient_clip",
+    "OneLevel.arch_gradient_clip": "%arch_gradient_clip",
+}
+# SNAS-Series: SNAS/train_search.py, from 1 to 0.03; that it falls linearly is our choice.
+SNAS = ONE_LEVEL | {"Method.relaxation": "@SoftGumbel()"} | gumbel("LinearTemperature", 1.0, 0.03)
 SAMPLED = STEP | {
     "Method.step": "@SampledPaths()",
     "SampledPaths.weight_gradient_clip": "%weight_gradient_clip",

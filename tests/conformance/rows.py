@@ -48,7 +48,7 @@ from tf_edd.schedules import (
 from tf_edd.search.method import Method
 from tf_edd.selectors import EvolutionarySearch, FinalSize, RandomSearch, SizeLimits
 from tf_edd.spaces import CellSpec, Edge, Space
-from tf_edd.steps import FirstOrder, SampledPaths, SecondOrder
+from tf_edd.steps import FirstOrder, OneLevel, SampledPaths, SecondOrder
 from tf_edd.steps.step import LOGIT_PARTS
 from tf_edd.stoppers import HealthyCell
 from tf_edd.training.recipe import TrainingRecipe
@@ -400,6 +400,8 @@ STEPS = [
         {"relaxation": HardGumbel(unselected_gradient=False)},
     ),
     StepRow("second order, one path", SecondOrder, {"relaxation": HardGumbel()}),
+    StepRow("one level", lambda: OneLevel(0.5, 0.01), {"relaxation": SoftGumbel()}),
+    StepRow("one level, one path", OneLevel, {"relaxation": HardGumbel()}),
 ]
 
 

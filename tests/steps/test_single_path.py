@@ -16,7 +16,7 @@ from tf_edd.relaxations import HardGumbel, SoftGumbel
 from tf_edd.relaxations.gumbel import gumbel
 from tf_edd.runtime.seeds import step_seed
 from tf_edd.spaces import nas_bench_201
-from tf_edd.steps import Batch, FirstOrder, StepInfo, StepSetup
+from tf_edd.steps import Batch, FirstOrder, OneLevel, StepInfo, StepSetup
 
 TEMPERATURE, SEED = 0.7, 5
 
@@ -139,6 +139,23 @@ def test_the_weights_of_drawn_candidates_alone_have_a_gradient():
     assert not np.any(by_logits)
 
 
+@pytest.mark.parametrize("phases", [("weights", "arch"), ("weights",)], ids=" ".join)
+def test_one_level_moves_both_by_the_gradients_of_one_loss(phases):
+    """In a warm-up the weights alone, by the same gradient."""
+    trial = Trial(OneLevel(weight_gradient_clip=None))
+    model = Model(trial, BATCHES["weights"], "weights")
+    gradients, by_logits, scalars = trial.take(*phases)
+    assert scalars["loss/weights"] == pytest.approx(model.loss(), rel=1e-4)
+    check_weight_gradients(trial, model, gradients)
+    tags = {"loss/weights", "accuracy/train", "weights/gradient_norm"}
+    if phases == ("weights",):
+        assert not np.any(by_logits) and set(scalars) == tags
+        return
+    np.testing.assert_allclose(by_logits, model.by_logits(model.by_h()), rtol=2e-3, atol=2e-5)
+    assert set(scalars) == tags | {"arch/logit_gradient_norm"}
+    assert scalars["arch/logit_gradient_norm"] == pytest.approx(np.linalg.norm(by_logits), rel=1e-4)
+
+
 def test_candidates_that_are_not_drawn_are_not_run():
     """Running them would poison the step, even with a weight of 0. Each phase draws anew."""
     trial = Trial()
@@ -152,10 +169,24 @@ def test_candidates_that_are_not_drawn_are_not_run():
     assert np.isfinite(list(scalars.values())).all() and np.isfinite(by_logits).all() and np.any(by_logits)
 
 
+def test_one_level_unscales_the_gradients_of_each_optimizer_by_its_own_factor():
+    """Under float16 each scales the loss as it likes; factors that are powers of 2 lose no digit."""
+
+    def moved(*scales):
+        optimizers = [SGD(1.0, momentum=0.0, weight_decay=0.0) for _ in range(2)]
+        if scales:
+            optimizers = [keras.optimizers.LossScaleOptimizer(*pair) for pair in zip(optimizers, scales, strict=True)]
+        parts = dict(zip(("weight_optimizer", "arch_optimizer"), optimizers, strict=True))
+        return Trial(OneLevel(weight_gradient_clip=None), SoftGumbel(), tiny_space(), **parts).take()
+
+    for found, expected in zip(tf.nest.flatten(moved(1024.0, 8.0)), tf.nest.flatten(moved()), strict=True):
+        np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-6)
+
+
 @pytest.mark.slow
 def test_self_distillation_and_exploration_go_with_it():
     """What a step takes besides; the teacher is the mixture of softmax(A)."""
-    for step in (FirstOrder(exploration=0.5),):
+    for step in (FirstOrder(exploration=0.5), OneLevel()):
         trial = Trial(step, regularizers=(SelfDistillation(warmup_epochs=0),), arch_optimizer=Adam(1e-2))
         for index in range(2):
             weights, by_logits, scalars = trial.take(index=index)
@@ -164,7 +195,7 @@ def test_self_distillation_and_exploration_go_with_it():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("part", [FirstOrder()], ids=repr)
+@pytest.mark.parametrize("part", [FirstOrder(), OneLevel()], ids=repr)
 def test_xla_compiles_a_single_path(part):
     """With other noise from the same seed, so the step is only finite, and moves both."""
     trial = Trial(part, space=tiny_space(), xla=True)
@@ -189,7 +220,7 @@ def test_moving_averages_on_several_replicas_are_refused():
     class Two:
         num_replicas_in_sync = 2
 
-    for part in (FirstOrder(),):
+    for part in (FirstOrder(), OneLevel()):
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(tf.distribute, "get_strategy", Two)
             with pytest.raises(UserError, match="HardGumbel keeps no moving averages.*Received: True with 2"):

@@ -2,6 +2,7 @@
 
     FirstOrder     weights on the training batch, logits on the validation batch (DARTS, EDD-DARTS)
     SecondOrder    as FirstOrder, but the logits foresee the next step of the weights (DARTS-V2)
+    OneLevel       weights and logits from one loss of the training batch (SNAS)
     SampledPaths   the weights alone, on sampled paths (SPOS, FairNAS, PA&DA)
 
 `step.py` has the interface that the search loop calls, `plumbing.py` what steps share.
@@ -9,6 +10,7 @@
 
 from tf_edd.steps.alternation import Alternation
 from tf_edd.steps.first_order import FirstOrder
+from tf_edd.steps.one_level import OneLevel
 from tf_edd.steps.plumbing import Pass, PassInfo
 from tf_edd.steps.sampled_paths import SampledPaths
 from tf_edd.steps.second_order import SecondOrder
@@ -20,6 +22,7 @@ __all__ = [
     "Batch",
     "EpochInfo",
     "FirstOrder",
+    "OneLevel",
     "Pass",
     "PassInfo",
     "SampledPaths",
