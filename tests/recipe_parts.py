@@ -101,6 +101,7 @@ DEFAULTS = {
     "variance_draws": 10,
     "entropy_gain": 0.06,  # lambda: the row of Tables 1 and 7
     "initial_temperature": 1.0,  # t_0 of Algorithm 2
+    "gumbel_final_temperature": 0.1,  # AutoDL-Projects: GDAS.py; DrNAS: 201-space/train_search.py has 1
     "weight_optimizer": "@weights/SGD()",
     "weights/SGD.momentum": 0.9,
     "weights/SGD.nesterov": False,
@@ -276,6 +277,26 @@ def smoothing(part, **numbers):
 
 
 RANDOM_SMOOTHING, ADVERSARIAL_SMOOTHING = smoothing("RandomSmoothing"), smoothing("AdversarialSmoothing", steps=7)
+# AutoDL-Projects: exps/NAS-Bench-201-algos/GDAS.py, tau from 10 to 0.1 in equal steps; forward_gdas in search_cells.py.
+HARD_GUMBEL = {"Method.relaxation": "@HardGumbel()", "HardGumbel.unselected_gradient": True}
+
+
+def gumbel(part, initial, final, **more):
+    """A schedule over the search, whose last epoch is the first at the final temperature."""
+    numbers = {"epochs": "%epochs", "initial_temperature": initial, "final_temperature": final, "decay_points": None}
+    return {"Method.temperature": f"@{part}()"} | {f"{part}.{name}": v for name, v in {**numbers, **more}.items()}
+
+
+GDAS = FIRST_ORDER | HARD_GUMBEL | gumbel("LinearTemperature", 10.0, "%gumbel_final_temperature")
+ETS_GDAS = FIRST_ORDER | HARD_GUMBEL
+ETS_GDAS |= gumbel("ExponentialTemperature", 10.0, "%gumbel_final_temperature", logit_scale=EXPECTED_LOGIT)
+ONE_LEVEL = LOGITS | {
+    "Method.step": "@OneLevel()",
+    "OneLevel.weight_gradient_clip": "%weight_gradient_clip",
+    "OneLevel.arch_gradient_clip": "%arch_gradient_clip",
+}
+# SNAS-Series: SNAS/train_search.py, from 1 to 0.03; that it falls linearly is our choice.
+SNAS = ONE_LEVEL | {"Method.relaxation": "@SoftGumbel()"} | gumbel("LinearTemperature", 1.0, 0.03)
 SAMPLED = STEP | {
     "Method.step": "@SampledPaths()",
     "SampledPaths.weight_gradient_clip": "%weight_gradient_clip",

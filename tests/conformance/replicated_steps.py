@@ -15,7 +15,7 @@ from tf_edd.runtime.strategy import configure, make_strategy
 def run(strategy) -> dict:
     results = {"replicas": strategy.num_replicas_in_sync}
     for place, row in enumerate(STEPS):
-        trial = Trial(row.build(), strategy, row.parts())
+        trial = Trial(row.build(), row.parts, strategy)
         start = trial.values()
         scalars = trial.take()
         found = {f"start/{name}": values for name, values in start.items()} | trial.values()

@@ -26,9 +26,11 @@ from tf_edd.regularizers import BetaDecay, DirichletDivergence, Regularizer, Sel
 from tf_edd.relaxations import (
     Dirichlet,
     EdgeWeights,
+    HardGumbel,
     MirrorSoftmax,
     Relaxation,
     Sigmoid,
+    SoftGumbel,
     Softmax,
     SparseNoisySoftmax,
     mean_entropy,
@@ -50,7 +52,15 @@ from tf_edd.schedules import (
 from tf_edd.search.method import Method
 from tf_edd.selectors import EvolutionarySearch, FinalSize, RandomSearch, RegularizedEvolution, SizeLimits
 from tf_edd.spaces import CellSpec, Edge, Space
-from tf_edd.steps import AdversarialSmoothing, FirstOrder, GibbsSampling, RandomSmoothing, SampledPaths, SecondOrder
+from tf_edd.steps import (
+    AdversarialSmoothing,
+    FirstOrder,
+    GibbsSampling,
+    OneLevel,
+    RandomSmoothing,
+    SampledPaths,
+    SecondOrder,
+)
 from tf_edd.steps.step import LOGIT_PARTS
 from tf_edd.stoppers import EigenvalueStop, HealthyCell
 from tf_edd.training.recipe import TrainingRecipe
@@ -109,6 +119,14 @@ RELAXATIONS = [
     RelaxationRow("sn-softmax, s = 100", lambda: SparseNoisySoftmax(smooth_scale=100.0)),
     RelaxationRow("dirichlet", Dirichlet, noisy=True, tempered=False),
     RelaxationRow("mirror softmax", MirrorSoftmax, straight=True),
+    RelaxationRow("hard gumbel", HardGumbel, noisy=True, tempered=False),  # its gradient is tempered
+    RelaxationRow(
+        "hard gumbel, the drawn alone",
+        lambda: HardGumbel(unselected_gradient=False),
+        noisy=True,
+        tempered=False,
+    ),
+    RelaxationRow("soft gumbel", SoftGumbel, noisy=True),
     RelaxationRow("sigmoid", Sigmoid),
     RelaxationRow("gumbel-softmax", GumbelSoftmax, noisy=True),
 ]
@@ -395,9 +413,9 @@ EDGE_PARTS = [
 
 @dataclasses.dataclass(frozen=True)
 class StepRow(Row):
-    """`parts`: other parts of its method, by names of the fields of `Method`."""
+    """`parts`: of the method beside the step, by names of the fields of `Method`."""
 
-    parts: Callable = dict
+    parts: dict = dataclasses.field(default_factory=dict)
 
 
 STEPS = [
@@ -414,7 +432,7 @@ STEPS = [
     StepRow(
         "first order, partial channels, auxiliary skip, edge weights",
         FirstOrder,
-        lambda: {
+        {
             "edges": (PartialChannels(2), AuxiliarySkip(0.5, "cosine")),
             "edge_weights": EdgeWeights(SparseNoisySoftmax(), tempered=True),
         },
@@ -424,7 +442,7 @@ STEPS = [
     StepRow(
         "second order, drop path, edge weights",
         SecondOrder,
-        lambda: {"edges": (EdgeDropPath(0.4),), "edge_weights": EdgeWeights()},
+        {"edges": (EdgeDropPath(0.4),), "edge_weights": EdgeWeights()},
     ),
     StepRow("sampled paths, uniform", lambda: SampledPaths(UniformPaths(), UniformImages(), None, 2, 2)),
     StepRow(
@@ -433,13 +451,22 @@ STEPS = [
     ),
     StepRow("gibbs sampling", lambda: GibbsSampling(0.5, 0.1, evidence=20.0, forgetting=0.8)),
     StepRow("gibbs sampling, without noise", lambda: GibbsSampling(None, 0.0)),
+    StepRow("first order, one path", FirstOrder, {"relaxation": HardGumbel()}),
+    StepRow(
+        "first order, one path, arch first, clips, skip, exploration",
+        lambda: FirstOrder("arch_first", 0.5, 0.01, True, exploration=0.5),
+        {"relaxation": HardGumbel(unselected_gradient=False)},
+    ),
+    StepRow("second order, one path", SecondOrder, {"relaxation": HardGumbel()}),
+    StepRow("one level", lambda: OneLevel(0.5, 0.01), {"relaxation": SoftGumbel()}),
+    StepRow("one level, one path", OneLevel, {"relaxation": HardGumbel()}),
 ]
 
 
-def parts_for(step) -> dict:
-    """What a method with small numbers has to leave out for this step, by names of the fields of `Method`."""
+def parts_for(step, parts) -> dict:
+    """The parts of a row, and what a method with small numbers has to leave out for this step, by names of fields."""
     defaults = {field.name: field.default for field in dataclasses.fields(Method)}
-    return {"step": step, **{name: defaults[name] for name in LOGIT_PARTS if name not in step.takes}}
+    return {"step": step, **parts, **{name: defaults[name] for name in LOGIT_PARTS if name not in step.takes}}
 
 
 # --------------------------------------------------------------------- what gin makes and no family of its own has here

@@ -22,14 +22,14 @@ class Trial:
 
     Args:
         part: The description of the step.
+        parts: Others of the method, see `StepRow`.
         strategy: The strategy in scope, if there is one.
-        parts: Other parts of its method, by names of the fields of `Method`.
     """
 
-    def __init__(self, part, strategy=None, parts=None):
+    def __init__(self, part, parts=None, strategy=None):
         keras.utils.set_random_seed(1)
         self.part, self.strategy = part, strategy or tf.distribute.get_strategy()
-        description = method(**parts_for(part), **(parts or {}))  # made outside of the strategy, as gin and people do
+        description = method(**parts_for(part, parts or {}))  # made outside of the strategy, as gin and people do
         with self.strategy.scope():
             self.supernet = Supernet(tiny_space(), CLASSES, make_edge=edge_factory(description.edges))
             self.supernet.build((None, 8, 8, 1))

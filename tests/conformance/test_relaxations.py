@@ -31,6 +31,15 @@ def test_rows_are_weights_and_distributions_where_promised(row, t):
 
 
 @each(RELAXATIONS)
+def test_rows_of_a_training_pass_are_one_hot_where_promised(row):
+    """At a temperature of 1 no softmax rounds to 0 and 1."""
+    relaxation = row.build()
+    probs = np.asarray(relaxation(arch_logits(), tf.constant(1.0), SEED))
+    exact = np.isin(probs, [0.0, 1.0]).all() and (probs.sum(1) == 1).all()
+    assert exact == relaxation.one_hot
+
+
+@each(RELAXATIONS)
 @pytest.mark.parametrize("scale", [1e-3, 1.0, 100.0])
 def test_gradients_are_finite_at_a_tiny_temperature(row, scale):
     _, slope = probs_and_gradient(row.build(), arch_logits(scale), tf.constant(1e-4), arch_logits(1.0, seed=1))

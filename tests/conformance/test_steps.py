@@ -33,7 +33,7 @@ def mixed_bfloat16():
 def test_the_loop_finds_what_the_interface_declares(row):
     part = row.build()
     assert set(part.takes) <= set(LOGIT_PARTS) and "weights" in part.phases
-    trial = Trial(part, parts=row.parts())
+    trial = Trial(part, row.parts)
     step = trial.step
     assert step.phases == part.phases and set(step.phases) <= {"weights", "arch"}
     for name, variables in step.variables.items():
@@ -46,7 +46,7 @@ def test_the_loop_finds_what_the_interface_declares(row):
         np.testing.assert_array_equal(table, logits[cell_type])
     epoch = EpochInfo(0, 4, 1, 0, GivenBatches(trial))
     assert all(math.isfinite(value) for value in step.end_epoch(epoch).values())
-    check_architecture(step, table_shapes(tiny_space(), "edge_weights" in row.parts()))
+    check_architecture(step, table_shapes(tiny_space(), "edge_weights" in row.parts))
     check_validation(step, epoch)
     order = step.image_order(1)
     assert order is None or (order.shape == (IMAGES,) and order.min() >= 0 and order.max() < IMAGES)
@@ -88,7 +88,7 @@ def check_validation(step, epoch):
 
 @each(STEPS)
 def test_steps_move_what_their_phases_name(row):
-    trial = Trial(row.build(), parts=row.parts())
+    trial = Trial(row.build(), row.parts)
     before = trial.values()
     losses = [scalars["loss/weights"] for scalars in trial.take()]
     assert len(set(losses)) == len(losses)
@@ -105,7 +105,7 @@ def test_one_trace_whatever_the_step_and_the_temperature(row, monkeypatch):
         calls.append(1)
         return original(self, *arguments, **options)
 
-    trial = Trial(row.build(), parts=row.parts())
+    trial = Trial(row.build(), row.parts)
     monkeypatch.setattr(Supernet, "__call__", counted)
     trial.take(count=1)
     once = len(calls)
@@ -124,7 +124,7 @@ def test_a_trace_spares_the_first_step_its_own_and_changes_nothing(row, monkeypa
         return original(self, *arguments, **options)
 
     monkeypatch.setattr(Supernet, "__call__", counted)
-    plain, traced = Trial(row.build(), parts=row.parts()), Trial(row.build(), parts=row.parts())
+    plain, traced = Trial(row.build(), row.parts), Trial(row.build(), row.parts)
     expected, calls_of_steps = plain.take(), len(calls)
     before = traced.values()
     traced.step.trace(traced.batches()[0], StepInfo(7, 3, 0.5, 0.1, traced.part.phases))
@@ -138,9 +138,9 @@ def test_a_trace_spares_the_first_step_its_own_and_changes_nothing(row, monkeypa
 
 @each(STEPS)
 def test_bfloat16_is_finite_and_near_float32(row, mixed_bfloat16):
-    low = Trial(row.build(), parts=row.parts())
+    low = Trial(row.build(), row.parts)
     keras.config.set_dtype_policy("float32")
-    high = Trial(row.build(), parts=row.parts())
+    high = Trial(row.build(), row.parts)
     for target, source in zip(high.supernet.variables, low.supernet.variables, strict=True):
         np.testing.assert_array_equal(target, source)
     keras.config.set_dtype_policy("mixed_bfloat16")
@@ -178,7 +178,8 @@ def test_two_replicas_are_one(row, replicated):
     assert one.keys() == two.keys() >= {"weights", "start/weights", "scalars/loss/weights"}
     for name in one:
         if name.startswith("scalars/"):
-            np.testing.assert_allclose(two[name], one[name], rtol=1e-3, err_msg=name)
+            # Before a batch norm a single path has a gradient of 0, up to rounding.
+            np.testing.assert_allclose(two[name], one[name], rtol=1e-3, atol=1e-6, err_msg=name)
         else:
             np.testing.assert_allclose(two[name], one[name], rtol=0, atol=2e-5, err_msg=name)
     assert np.abs(one["weights"] - one["start/weights"]).max() > 0.01
@@ -187,18 +188,18 @@ def test_two_replicas_are_one(row, replicated):
 def searched(folder, part, parts, **changes):
     """A search of two epochs of two steps, with a checkpoint after each step."""
     sizes = {"epochs": EPOCHS, "split": (STEPS_PER_EPOCH * BATCH, STEPS_PER_EPOCH * BATCH), "checkpoint_steps": 1}
-    return run(folder, **{**parts_for(part), **parts, **sizes, **changes})
+    return run(folder, **{**parts_for(part, parts), **sizes, **changes})
 
 
 @pytest.mark.slow
 @each(STEPS)
 def test_a_stopped_search_goes_on_to_the_bit_and_one_part_serves_both(row, tmp_path):
     part = row.build()
-    searched(tmp_path / "whole", part, row.parts())
+    searched(tmp_path / "whole", part, row.parts)
     with pytest.MonkeyPatch.context() as patch, pytest.raises(Stop):
         stop_at_save(patch, 3, after=True)  # within the second epoch
-        searched(tmp_path / "stopped", part, row.parts())
-    result = searched(tmp_path / "stopped", part, row.parts())
+        searched(tmp_path / "stopped", part, row.parts)
+    result = searched(tmp_path / "stopped", part, row.parts)
     whole = outcome(tmp_path / "whole")
     assert outcome(tmp_path / "stopped") == whole
     assert len(result.history) == EPOCHS and result.genotype.check(tiny_space())

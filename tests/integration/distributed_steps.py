@@ -1,7 +1,8 @@
 """Program for test_distribution.py: five search steps on one device and on two, in a process with two logical CPUs.
 
-Writes what both reach into an .npz file: keys `<strategy>/<name>`, those of sampled paths `<strategy>/paths/<name>` and
-those of self-distillation `<strategy>/distilled/<name>`, beside `plain/<name>` of one device without distillation.
+Writes what both reach into an .npz file: keys `<strategy>/<name>`, those of sampled paths `<strategy>/paths/<name>`,
+those of self-distillation `<strategy>/distilled/<name>`, beside `plain/<name>` of one device without distillation, and
+those of edges that draw one candidate `<strategy>/drawn/<name>`.
 """
 
 import dataclasses
@@ -18,6 +19,7 @@ from tf_edd.evaluation.supernet_evaluator import SupernetEvaluator
 from tf_edd.networks.supernet import Supernet
 from tf_edd.optimizers import SGD, Adam
 from tf_edd.regularizers import SelfDistillation
+from tf_edd.relaxations import HardGumbel
 from tf_edd.runtime.strategy import configure, make_strategy, replica_batches
 from tf_edd.samplers import ImportanceImages, ImportancePaths
 from tf_edd.schedules import ConstantRate
@@ -70,16 +72,19 @@ def both_cell_types():
     return dataclasses.replace(space, blocks=blocks)
 
 
-def run(strategy, space, *regularizers):
+def run(strategy, space, *regularizers, drawn=False):
     with strategy.scope():
         keras.utils.set_random_seed(1)
-        supernet = Supernet(space, 3, running_statistics=True)  # trains with the statistics of the batch
+        supernet = Supernet(space, 3, running_statistics=not drawn)  # trains with the statistics of the batch
         supernet.build((None, 8, 8, 3))
         assign_random(supernet.trainable_variables)
         logits = ArchLogits(space, seed=0)
         start = [variable.numpy() for variable in (*supernet.trainable_variables, *logits.variables)]
         step = FirstOrder(weight_gradient_clip=0.5, arch_gradient_clip=0.01)
         optimizers = {"weight_optimizer": SGD(0.1, nesterov=True, weight_decay=1e-3), "arch_optimizer": Adam(1e-2)}
+        if drawn:  # plain SGD moves by the gradients as they are, if they are tiny too
+            optimizers["arch_optimizer"] = SGD(10.0, momentum=0.0, weight_decay=0.0)
+            optimizers["relaxation"] = HardGumbel()
         parts = method(step=step, regularizers=regularizers, **optimizers)
         step = step.build(StepSetup(supernet, logits, parts))
         scalars = take_steps(step, strategy)
@@ -125,7 +130,7 @@ def run_paths(strategy):
 
 
 def flat(values):
-    return np.concatenate([np.ravel(value) for value in values])
+    return np.concatenate([np.ravel(value) for value in values] or [np.zeros(0)])
 
 
 def take_steps(step, strategy):
@@ -148,5 +153,7 @@ if __name__ == "__main__":
         distillation = SelfDistillation(teachers=2, weight=20.0, warmup_epochs=0)  # enough to be seen in five steps
         distilled = run(strategy, tiny_space(), distillation)
         found |= {f"distilled/{key}": value for key, value in distilled.items()}
+        drawn = run(strategy, both_cell_types(), drawn=True)
+        found |= {f"drawn/{key}": value for key, value in drawn.items()}
         results |= {f"{name}/{key}": value for key, value in found.items()}
     np.savez(sys.argv[1], **results)

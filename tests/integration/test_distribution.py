@@ -47,6 +47,18 @@ def test_both_cell_types_move(five_steps):
 
 
 @pytest.mark.slow
+def test_two_devices_reproduce_one_where_an_edge_draws_one_candidate(five_steps):
+    """Two devices run all candidates, with the gradients of one that runs the drawn candidates alone."""
+    for what in ("weights", "logits"):
+        one, two = (five_steps[f"{name}/drawn/{what}"] for name in ("one", "mirrored"))
+        np.testing.assert_allclose(two, one, rtol=0, atol=2e-5)
+        assert np.abs(one - five_steps[f"one/drawn/start/{what}"]).max() > 0.02
+    for tag in ("loss/weights", "loss/arch", "arch/logit_gradient_norm"):
+        one, two = (five_steps[f"{name}/drawn/scalars/{tag}"] for name in ("one", "mirrored"))
+        np.testing.assert_allclose(two, one, rtol=1e-3)
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("what", ["weights", "velocities", "paths", "images"])
 def test_two_devices_reproduce_one_on_sampled_paths(five_steps, what):
     one, two = five_steps[f"one/paths/{what}"], five_steps[f"mirrored/paths/{what}"]

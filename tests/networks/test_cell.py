@@ -152,8 +152,8 @@ class Bypass(keras.layers.Layer):
     def call(self, features, weights, training=False, unused=None):
         return [*self.mixed.call(features, weights, training, unused), 0.5 * features["identity"]]
 
-    def call_single(self, value, weights, training=False):
-        return self.mixed.call_single(value, weights, training) + 0.5 * value
+    def call_single(self, value, weights, training=False, fixed_weights=False):
+        return self.mixed.call_single(value, weights, training, fixed_weights) + 0.5 * value
 
     def compute_output_shape(self, input_shape):
         return self.mixed.compute_output_shape(input_shape)

@@ -116,9 +116,9 @@ class AuxiliaryEdge(keras.layers.Layer):
     def join(self, terms, others=()):
         return self.inner.join([edge[:-1] for edge in terms], [*others, *(edge[-1] for edge in terms)])
 
-    def call_single(self, value, weights, training=False):
+    def call_single(self, value, weights, training=False, fixed_weights=False):
         """That of the edge inside: a discretized cell has no auxiliary skip connection."""
-        return self.inner.call_single(value, weights, training)
+        return self.inner.call_single(value, weights, training, fixed_weights)
 
     def compute_output_shape(self, input_shape, *_, **__):
         """That of the edge inside."""

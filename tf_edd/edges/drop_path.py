@@ -107,9 +107,9 @@ class DropPathEdge(keras.layers.Layer):
     def join(self, terms, others=()):
         return self.inner.join(terms, others)
 
-    def call_single(self, value, weights, training=False):
+    def call_single(self, value, weights, training=False, fixed_weights=False):
         """That of the edge inside: a discretized cell drops nothing."""
-        return self.inner.call_single(value, weights, training)
+        return self.inner.call_single(value, weights, training, fixed_weights)
 
     def compute_output_shape(self, input_shape, *_, **__):
         """That of the edge inside."""

@@ -103,9 +103,9 @@ class PartialEdge(keras.layers.Layer):
         value = self._joined(first, tf.add_n([edge[-1] for edge in terms]))
         return tf.add_n([*others, value]) if others else value
 
-    def call_single(self, value, weights, training=False):
+    def call_single(self, value, weights, training=False, fixed_weights=False):
         """The output of the one candidate, beside the bypass; zeros if all weights are 0."""
-        first = self.inner.call_single(value[..., : self._width], weights, training)
+        first = self.inner.call_single(value[..., : self._width], weights, training, fixed_weights)
         bypass = prepare([self._bypass], value)[self._bypass]
         return self._joined(first, scaled(bypass, tf.add_n(list(weights))))
 

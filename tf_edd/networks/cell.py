@@ -5,6 +5,7 @@ import tensorflow as tf
 
 from tf_edd.networks.mixed_op import EdgeFactory, MixedOp
 from tf_edd.networks.preprocess import Preprocess
+from tf_edd.networks.single_path import weighted_single
 from tf_edd.networks.stateless import SharedTraces, run_edge
 from tf_edd.operations.preparations import prepare
 from tf_edd.spaces.space import CellSpec
@@ -36,6 +37,7 @@ class SearchCell(keras.layers.Layer):
         fixed_weights: whether to leave out the gradient of the weights where TensorFlow would compute it unused.
         single_path: whether every edge has at most one candidate with a probability, of 1, which is then run alone.
         moment: of the pass, for what surrounds the candidates; None for none of it.
+        path_rows: per edge the probabilities [O] that get the gradient of `weighted_single`; None for none.
     """
 
     def __init__(
@@ -88,7 +90,17 @@ class SearchCell(keras.layers.Layer):
             shapes.append(self.mixed_ops[first].compute_output_shape(shapes[self.spec.edges[first].source]))
         self._nodes = shapes[self.spec.num_inputs :]
 
-    def call(self, inputs, weights, training=False, unused=None, fixed_weights=False, single_path=False, moment=None):
+    def call(
+        self,
+        inputs,
+        weights,
+        training=False,
+        unused=None,
+        fixed_weights=False,
+        single_path=False,
+        moment=None,
+        path_rows=None,
+    ):
         nodes = list(inputs) if self.preprocess is None else self.preprocess.call(inputs, training)
         terms = {node: [] for node in self.spec.intermediate_nodes}  # of each edge, in the order of their sources
         residual = [nodes[-1]] if self.spec.residual else []
@@ -98,7 +110,8 @@ class SearchCell(keras.layers.Layer):
         def run(e, features, value):
             signals = self.mixed_ops[e].signals(None if moment is None else moment.within(e), value)
             features = {**features, **signals}
-            return bind(self.mixed_ops[e], rematerialize, fixed_weights)(features, weights[e], training, unused)
+            found = bind(self.mixed_ops[e], rematerialize, fixed_weights)(features, weights[e], training, unused)
+            return found if path_rows is None else [weighted_single(tf.add_n(found), path_rows[e])]
 
         def joined(node):
             others = residual if node == self.spec.num_nodes - 1 else []
@@ -107,7 +120,8 @@ class SearchCell(keras.layers.Layer):
             return self.mixed_ops[self.spec.incoming(node)[0]].join(terms[node], others)
 
         def run_single(e, value):
-            return self.single_traces.bind_single(self.mixed_ops[e])(value, weights[e], training)
+            found = self.single_traces.bind_single(self.mixed_ops[e], fixed_weights)(value, weights[e], training)
+            return found if path_rows is None else weighted_single(found, path_rows[e])
 
         for node in range(self.spec.num_nodes):
             if node >= self.spec.num_inputs:

@@ -9,7 +9,7 @@ import keras
 import tensorflow as tf
 
 from tf_edd.networks.moment import Moment
-from tf_edd.networks.stateless import assign_state, call_stateless, values_of
+from tf_edd.networks.stateless import assign_state, call_stateless, state_of, values_of
 from tf_edd.networks.unused import Unused, if_used
 from tf_edd.operations import find
 from tf_edd.operations.conv import strided_shape
@@ -54,7 +54,7 @@ class SearchEdge(Protocol):
             others: what else the node adds up.
         """
 
-    def call_single(self, value, weights, training=False):
+    def call_single(self, value, weights, training=False, fixed_weights=False):
         """The one term of an edge that runs a single candidate, see `MixedOp`."""
 
     def compute_output_shape(self, input_shape):
@@ -139,7 +139,7 @@ class MixedOp(keras.layers.Layer):
     def join(self, terms, others=()):
         return tf.add_n([*others, *itertools.chain(*terms)])
 
-    def call_single(self, value, weights, training=False):
+    def call_single(self, value, weights, training=False, fixed_weights=False):
         """The output of the one candidate whose weight is 1, or zeros if all are 0; the others are not run.
 
         The weights select and get no gradient.
@@ -148,12 +148,24 @@ class MixedOp(keras.layers.Layer):
             value: output of the source node; a candidate prepares it for itself.
             weights: per candidate a scalar, 1 for at most one of them and 0 for the others.
             training: as in Keras.
+            fixed_weights: whether to leave out the gradient of the variables, where there are no moving averages.
         """
         batch = value.shape[0]
         shape = (tf.shape(value)[0] if batch is None else batch, *self._sides)
 
         def branch(op):
-            return lambda: tf.ensure_shape(op.call(PREPARATIONS[op.preparation](value), None, training), value_shape)
+            values = values_of(op) if fixed_weights and not state_of(op) else None  # read outside of the condition
+
+            def run():
+                return op.call(PREPARATIONS[op.preparation](value), None, training)
+
+            def term():
+                if values is None:
+                    return run()
+                # A condition computes the gradients of all it reads, asked for or not, so they are stopped inside it.
+                return call_stateless(op, [tf.stop_gradient(each) for each in values], run)[0]
+
+            return lambda: tf.ensure_shape(term(), value_shape)
 
         value_shape = (batch, *self._sides)
         branches = [lambda: tf.zeros(shape, value.dtype)]

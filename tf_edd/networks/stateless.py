@@ -125,23 +125,27 @@ class SharedTraces:
 
         return call
 
-    def bind_single(self, edge):
+    def bind_single(self, edge, fixed_weights=False):
         """`edge.call_single`, by way of the function that all edges like this one share."""
 
         def call(value, weights, training):
             if state_of(edge):  # what a condition assigns cannot be handed out of it
                 return edge.call_single(value, weights, training)
-            function = self._single_function(edge, value.shape[1:], training)
+            function = self._single_function(edge, value.shape[1:], training, fixed_weights)
             return function(value, tf.stack(weights), values_of(edge))
 
         return call
 
-    def _single_function(self, edge, sizes, training):
+    def _single_function(self, edge, sizes, training, fixed_weights):
         def shared(value, weights, values):
             scalars = tf.unstack(weights)
-            return call_stateless(edge, values, lambda: edge.call_single(value, scalars, training))[0]
 
-        return self._shared(edge, sizes, (training, "single"), shared)
+            def run():
+                return edge.call_single(value, scalars, training, fixed_weights)
+
+            return call_stateless(edge, values, run)[0]
+
+        return self._shared(edge, sizes, (training, "single", fixed_weights), shared)
 
     def _shared(self, edge, sizes, options, function):
         """The function of all edges like this one, made from `function` if there is none yet.

@@ -45,6 +45,8 @@ class Supernet(keras.Model):
             Cheaper than `unused`, in memory too; nothing is rematerialized. Several replicas run all candidates.
         moment: when the pass is made, for what surrounds the candidates; None for a discretized cell, in which nothing
             does.
+        path_gradient: with `single_path`, whether the probabilities get the gradient of `weighted_single`, on any
+            number of replicas. Without it they get none on one replica.
     """
 
     def __init__(
@@ -98,9 +100,23 @@ class Supernet(keras.Model):
             shapes[index] = layer.compute_output_shape(sources)
         self.built = True
 
-    def call(self, images, probs, training=False, unused=None, fixed_weights=False, single_path=False, moment=None):
+    def call(
+        self,
+        images,
+        probs,
+        training=False,
+        unused=None,
+        fixed_weights=False,
+        single_path=False,
+        moment=None,
+        path_gradient=False,
+    ):
         """Logits [B, num_classes] float32."""
-        weights = {cell_type: _scalars(table) for cell_type, table in _tables(self.space, probs).items()}
+        tables, rows = _tables(self.space, probs), {}
+        if single_path and path_gradient:  # the rows have the gradient, and the scalars that select have none
+            rows = {cell_type: tf.unstack(table) for cell_type, table in tables.items()}
+            tables = {cell_type: tf.stop_gradient(table) for cell_type, table in tables.items()}
+        weights = {cell_type: _scalars(table) for cell_type, table in tables.items()}
         unused, single_path = (unused, single_path) if replicas() == 1 else (None, False)
         outputs = {-1: tf.cast(images, self.compute_dtype)}
         for index, block, wire, layer in self._walk():
@@ -110,6 +126,7 @@ class Supernet(keras.Model):
             else:
                 options = {"unused": unused, "fixed_weights": fixed_weights, "single_path": single_path}
                 options["moment"] = None if moment is None else moment.within(index)
+                options["path_rows"] = rows.get(block.cell)
                 outputs[index] = layer.call(inputs, weights[block.cell], training, **options)
         return outputs[index]
 

@@ -33,6 +33,7 @@ class StepContext:
         progress: The share of the search that is done, a scalar from 0 to 1.
         fixed_weights: Whether the gradient of the supernet's weights is not needed, so that edges may leave it out.
         moment: For the call of the supernet, where the method has `edges`; else None.
+        single_path: Whether each row of `probs` is a single 1 among zeros, so that an edge runs that candidate alone.
     """
 
     phase: str
@@ -49,6 +50,7 @@ class StepContext:
     progress: tf.Tensor | float = 0.0
     fixed_weights: bool = False
     moment: Moment | None = None
+    single_path: bool = False
 
 
 class Term(abc.ABC):

@@ -18,6 +18,9 @@ class Relaxation(Protocol):
     shift_invariant: ClassVar[bool] = False
     """Whether adding a constant to all logits of an edge changes nothing."""
 
+    one_hot: ClassVar[bool] = False
+    """Whether each row of a training pass is a single 1 among zeros, so that a step runs one candidate an edge."""
+
     @abstractmethod
     def __call__(self, logits: tf.Tensor, temperature: tf.Tensor, seed: tf.Tensor | None = None) -> tf.Tensor:
         """The weights of one training pass.
@@ -34,6 +37,11 @@ class Relaxation(Protocol):
     @abstractmethod
     def mean(self, logits: tf.Tensor, temperature: tf.Tensor) -> tf.Tensor:
         """The weights [E, O] float32 without noise, for entropy, genotype and evaluation."""
+
+
+def one_hot(relaxation: Relaxation) -> bool:
+    """Its promise; one that does not inherit from `Relaxation` promises nothing unless it says so."""
+    return getattr(relaxation, "one_hot", Relaxation.one_hot)
 
 
 def float32(value) -> tf.Tensor:

@@ -2,6 +2,7 @@
 
     FirstOrder     weights on the training batch, logits on the validation batch (DARTS, EDD-DARTS)
     SecondOrder    as FirstOrder, but the logits foresee the next step of the weights (DARTS-V2)
+    OneLevel       weights and logits from one loss of the training batch (SNAS)
     SampledPaths   the weights alone, on sampled paths (SPOS, FairNAS, PA&DA)
     GibbsSampling  one cell, an edge of which is drawn anew in each step (a reading of GibbsNAS)
 
@@ -13,6 +14,7 @@
 from tf_edd.steps.alternation import Alternation
 from tf_edd.steps.first_order import FirstOrder
 from tf_edd.steps.gibbs_sampling import GibbsSampling
+from tf_edd.steps.one_level import OneLevel
 from tf_edd.steps.perturbation import AdversarialSmoothing, Perturbation, RandomSmoothing
 from tf_edd.steps.plumbing import Pass, PassInfo
 from tf_edd.steps.sampled_paths import SampledPaths
@@ -27,6 +29,7 @@ __all__ = [
     "EpochInfo",
     "FirstOrder",
     "GibbsSampling",
+    "OneLevel",
     "Pass",
     "PassInfo",
     "Perturbation",

@@ -10,13 +10,16 @@ import tensorflow as tf
 from tf_edd.errors import require_one_of, require_positive
 from tf_edd.networks.unused import NEGLIGIBLE, Unused
 from tf_edd.optimizers.gradients import apply_gradients
+from tf_edd.relaxations.relaxation import one_hot
 from tf_edd.steps.drawn_images import DrawnImages
 from tf_edd.steps.plumbing import (
     Pass,
     PassInfo,
     StepFunctions,
     Terms,
+    check_single_path,
     compiled,
+    edge_metrics,
     mixture_validation,
     moment_tensors,
     noise_free,
@@ -88,6 +91,7 @@ class Alternation:
         skip: Skip = NOTHING,
         drawn: DrawnImages | None = None,
     ):
+        check_single_path(setup)
         self._setup, self._passes, self._order, self._clips = setup, passes, ORDERS[order], clips
         self._optimizers = {"weights": setup.method.weight_optimizer, "arch": setup.method.arch_optimizer}
         self._targets = {"weights": setup.supernet.trainable_variables, "arch": setup.logits.variables}
@@ -98,7 +102,8 @@ class Alternation:
         self._terms = Terms(setup.method.regularizers, setup, self._temperature)
         self._drawn = drawn or DrawnImages(setup)
         self._skip = skip
-        self._auto = skip.when == AUTO and tf.distribute.get_strategy().num_replicas_in_sync == 1
+        skippable = tf.distribute.get_strategy().num_replicas_in_sync == 1 and not one_hot(setup.method.relaxation)
+        self._auto = skip.when == AUTO and skippable
         self._skips = tf.Variable(skip.when is True, trainable=False, name="skips")
         skips = {"skips": [self._skips]} if skip.when == AUTO else {}
         self.variables = {**self._terms.variables, **self._drawn.variables, **skips}
@@ -136,14 +141,11 @@ class Alternation:
         Returns:
             What the sampler tells, and what surrounds the edges at the end of the epoch.
         """
-        if self._auto:  # with several replicas the supernet leaves nothing out
+        if self._auto:  # with several replicas the supernet leaves nothing out; a single path leaves all else out
             probs = self.architecture(self._fed_temperature).probs.values()
             negligible = np.concatenate([np.ravel(table) for table in probs]) <= self._skip.negligible
             self._skips.assign(bool(negligible.mean() >= ENOUGH))
-        metrics = self._drawn.end_epoch(epoch)
-        for part in self._setup.method.edges:
-            metrics |= part.metrics(epoch.progress)
-        return metrics
+        return self._drawn.end_epoch(epoch) | edge_metrics(self._setup, epoch)
 
     def _functions(self) -> StepFunctions:
         """Those of now: with all candidates, or without those of negligible probability."""

@@ -8,6 +8,7 @@ import tensorflow as tf
 from tf_edd.errors import UserError, require_share
 from tf_edd.networks.unused import NEGLIGIBLE, Unused
 from tf_edd.part import part
+from tf_edd.relaxations.relaxation import one_hot
 from tf_edd.samplers import ImageSampler
 from tf_edd.steps.alternation import PHASES, Alternation, Skip, check_alternation, check_skip
 from tf_edd.steps.drawn_images import DrawnImages, check_images, error_norms
@@ -79,7 +80,16 @@ class FirstOrder:
             check_images("FirstOrder.images", self.images, batches)
 
     def build(self, setup: StepSetup) -> Alternation:
-        """The step of one search."""
+        """The step of one search.
+
+        Raises:
+            UserError: A perturbation of a relaxation that runs one candidate of an edge alone.
+        """
+        if self.perturbation is not None and one_hot(setup.method.relaxation):
+            raise UserError(
+                f"{type(setup.method.relaxation).__name__} runs one candidate of an edge alone, without a perturbation"
+                f". Received: FirstOrder.perturbation={type(self.perturbation).__name__}"
+            )
         drawn = DrawnImages(setup, self.images)
         passes = {
             "weights": functools.partial(

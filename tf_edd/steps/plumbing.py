@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import tensorflow as tf
 
 from tf_edd.architectures.logits import ArchLogits, candidate_tables
+from tf_edd.errors import UserError
 from tf_edd.networks.moment import Moment
 from tf_edd.networks.stateless import call_stateless
 from tf_edd.networks.supernet import Supernet
@@ -14,6 +15,7 @@ from tf_edd.networks.unused import Unused
 from tf_edd.optimizers.gradients import share_of_accuracy, share_of_mean
 from tf_edd.regularizers import Regularizer, StepContext, Term
 from tf_edd.relaxations import BoundRelaxation
+from tf_edd.relaxations.relaxation import one_hot
 from tf_edd.runtime.seeds import step_seed
 from tf_edd.runtime.tracing import no_collection
 from tf_edd.steps.step import Architecture, EpochInfo, Scalars, StepInfo, StepSetup, Validation
@@ -95,6 +97,36 @@ def temperature_variable() -> tf.Variable:
     return tf.Variable(1.0, trainable=False, name="temperature", aggregation=tf.VariableAggregation.ONLY_FIRST_REPLICA)
 
 
+def check_single_path(setup: StepSetup) -> None:
+    """Raises UserError for what an edge that runs one candidate alone cannot have.
+
+    Weights of edges and what surrounds their candidates are of a mixture; several replicas would run candidates, and
+    move their averages, that one replica leaves out.
+    """
+    method, name = setup.method, type(setup.method.relaxation).__name__
+    if not one_hot(method.relaxation):
+        return
+    if method.edges or method.edge_weights is not None:
+        given = ", ".join(type(part).__name__ for part in (*method.edges, method.edge_weights) if part is not None)
+        raise UserError(
+            f"{name} runs one candidate of an edge alone, without Method.edges or edge_weights. Received: {given}"
+        )
+    replicas = tf.distribute.get_strategy().num_replicas_in_sync
+    if replicas > 1 and setup.supernet.running_statistics:
+        raise UserError(
+            f"{name} keeps no moving averages on several replicas, which run all candidates: set "
+            f"Method.running_statistics = False. Received: True with {replicas} replicas"
+        )
+
+
+def edge_metrics(setup: StepSetup, epoch: EpochInfo) -> dict[str, float]:
+    """What surrounds the edges at the end of an epoch, by TensorBoard tag."""
+    found: dict[str, float] = {}
+    for part in setup.method.edges:
+        found |= part.metrics(epoch.progress)
+    return found
+
+
 def relaxed(relaxation: BoundRelaxation, logits: Mapping[str, tf.Tensor], info: PassInfo) -> dict[str, tf.Tensor]:
     """Cell type -> the weights of the candidates [E, O] of a training pass, with noise of its own for each type."""
     return relaxation(logits, info.temperature, info.seed)
@@ -126,6 +158,7 @@ def step_context(
         progress=info.progress,
         fixed_weights=phase == "arch" if fixed_weights is None else fixed_weights,
         moment=Moment(info.progress, tf.random.fold_in(info.seed, EDGES)) if setup.method.edges else None,
+        single_path=one_hot(setup.method.relaxation),
     )
 
 
@@ -143,12 +176,15 @@ def supernet_loss(
         optimizer: scales the loss under float16.
         terms: (term, what its `tensors` has read).
         unused: which candidates are left out, None for none. The logits learn from those too, so their pass runs them
-            forward, and all of them backward if the context asks for the gradient of the weights as well.
+            forward, and all of them backward if the context asks for the gradient of the weights as well. Where the
+            context has a single path, the others are left out anyway, and the logits learn by `weighted_single`.
         weights: [b] importance weights of the images, in the gradient of the cross entropy alone; None for none.
     """
     options = {"unused": _left_out(context, unused), "fixed_weights": context.fixed_weights}
     if context.moment is not None:
         options["moment"] = context.moment
+    if context.single_path:
+        options |= {"single_path": True, "path_gradient": True}
     outputs = context.supernet(context.images, context.probs, training=True, **options)
     losses = tf.nn.sparse_softmax_cross_entropy_with_logits(context.labels, outputs)
     cross_entropy = share_of_mean(losses)
