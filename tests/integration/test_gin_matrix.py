@@ -13,7 +13,7 @@ from tf_edd.search import parts  # noqa: F401 (registers what the files name)
 from tf_edd.search.search import search
 from tf_edd.steps import SampledPaths
 
-SECONDS = 60  # of processor time
+SECONDS = 120  # of processor time
 MEASURED = []
 REGULARIZERS = {"methods/self_distillation.gin": "SelfDistillation", "methods/beta_decay.gin": "BetaDecay"}
 SMOOTHINGS = {

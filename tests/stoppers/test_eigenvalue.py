@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from tiny_search import Stop, StopAt, outcome, run
 
-from tf_edd.actions import GenotypeLog, Sharpness
+from tf_edd.actions import GenotypeLog, Sharpness, TensorBoard
 from tf_edd.errors import UserError
 from tf_edd.runtime import files
 from tf_edd.spaces import nas_bench_201
@@ -126,7 +126,7 @@ STOPPER = EigenvalueStop(factor=1e-6, window=1, delta=1, first_epoch=1)  # of po
 
 
 def measuring(**settings):
-    return (GenotypeLog(), Sharpness(directions=1, batch_size=8, **settings))
+    return (GenotypeLog(), TensorBoard(), Sharpness(directions=1, batch_size=8, **settings))
 
 
 @pytest.fixture(scope="module")

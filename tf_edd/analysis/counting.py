@@ -135,7 +135,9 @@ def _cell(cell: CellSpec, chosen, block: Block, inputs: list[Maps], affine: bool
 
 
 def _copies(cell: CellSpec, chosen) -> int:
-    """Nodes side by side in the output: those that something reaches, or all if nothing does."""
+    """Nodes side by side in the output: all, or with optional edges those that something reaches, if there are any."""
+    if not cell.optional_edges:
+        return len(cell.intermediate_nodes)
     nodes = [
         [(name, source) for (source, target), names in chosen.items() if target == node for name in names]
         for node in cell.intermediate_nodes

@@ -22,19 +22,20 @@ NORM = {"affine": True, "running_statistics": True}
 class FinalCell(keras.layers.Layer):
     """A discrete cell: a node is the sum of its incoming edges, each with one operation.
 
-    Edges with `none` are left out; a node without inputs is zeros. Of several nodes side by side, those that nothing of
-    the inputs reaches are left out, unless none is reached. In a residual cell the last input is added to the
+    Edges with `none` are left out; a node without inputs is zeros. In a residual cell the last input is added to the
     last node.
 
     Args:
         nodes: for each intermediate node its incoming edges as (operation, source, stride).
         channels: channels of each node.
         num_inputs: number of inputs of the cell.
-        output: "last" (the last node) or "concat" (the intermediate nodes along the channels).
+        output: "last" (the last node) or "concat" (all intermediate nodes along the channels).
         norm: arguments of the batch norms.
         preprocess: None, or for a cell with preprocessed inputs {"reduction_prev": ...}, see `Preprocess`.
         drop_path: None, or the number of this cell, which selects the masks of its drop path. See `set_drop_path`.
         residual: whether the last input is added to the last node; it is never dropped.
+        optional_edges: whether nodes that nothing of the inputs reaches are left out of the output "concat", unless
+            that is all of them.
 
     Call arguments:
         inputs: list of the cell's inputs, each [B, H, W, C].
@@ -51,9 +52,11 @@ class FinalCell(keras.layers.Layer):
         preprocess=None,
         drop_path=None,
         residual=False,
+        optional_edges=False,
         **kwargs,
     ):
         super().__init__(**kwargs)
+        self.optional_edges = optional_edges
         self.nodes = [[(str(op), int(source), int(stride)) for op, source, stride in edges] for edges in nodes]
         self.channels = channels
         self.num_inputs = num_inputs
@@ -115,13 +118,13 @@ class FinalCell(keras.layers.Layer):
             "preprocess": {"reduction_prev": self.preprocess.reduction_prev} if self.preprocess else None,
             "drop_path": None if self.drop_path is None else self.drop_path.index,
             "residual": self.residual,
+            "optional_edges": self.optional_edges,
         }
 
     def _side_by_side(self) -> list[int]:
         """The nodes of a concatenated output."""
-        return live_nodes(self.nodes, self.num_inputs) or list(
-            range(self.num_inputs, self.num_inputs + len(self.nodes))
-        )
+        live = live_nodes(self.nodes, self.num_inputs) if self.optional_edges else []
+        return live or list(range(self.num_inputs, self.num_inputs + len(self.nodes)))
 
     def _masks(self, x):
         """One mask per edge, in their order; an edge keeps its mask whatever the others are."""
@@ -225,6 +228,7 @@ def _make_cell(space, genotype, block, wire, drop_path, name) -> FinalCell:
     preprocess = {"reduction_prev": wire.reduction_prev} if spec.preprocess else None
     nodes = _edges(spec, genotype.nodes(block.cell))
     wiring = {"num_inputs": spec.num_inputs, "output": spec.output, "residual": spec.residual}
+    wiring["optional_edges"] = spec.optional_edges
     return FinalCell(nodes, block.channels, norm=NORM, preprocess=preprocess, drop_path=drop_path, name=name, **wiring)
 
 

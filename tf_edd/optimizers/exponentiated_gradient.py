@@ -29,8 +29,8 @@ class ExponentiatedGradient(keras.optimizers.Optimizer):
     Raises:
         UserError: A floor outside (0, 1), or a negative decay.
 
-    Source: Li et al., "Geometry-Aware Gradient Algorithms for Neural Architecture Search", ICLR 2021, arXiv 2004.07802,
-    Algorithm 1; released code, liamcli/gaea_release, `cnn/architect/architect_edarts.py`, `normalize` and `step`.
+    Source: Li et al., "Geometry-Aware Gradient Algorithms for Neural Architecture Search", ICLR 2021, arXiv 2004.07802;
+    released code, liamcli/gaea_release, `cnn/architect/architect_edarts.py`, `normalize` and `step`.
     """
 
     @checked()

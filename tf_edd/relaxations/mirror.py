@@ -19,8 +19,8 @@ class MirrorSoftmax(Relaxation):
     is mirror descent with the entropy as its mirror map. `tf_edd.optimizers.ExponentiatedGradient` makes such updates.
     It draws no random numbers: `seed` is not used.
 
-    Source: Li et al., "Geometry-Aware Gradient Algorithms for Neural Architecture Search", ICLR 2021, arXiv 2004.07802,
-    Algorithm 1; released code, liamcli/gaea_release, `cnn/architect/architect_edarts.py`, which stores theta itself.
+    Source: Li et al., "Geometry-Aware Gradient Algorithms for Neural Architecture Search", ICLR 2021, arXiv 2004.07802;
+    released code, liamcli/gaea_release, `cnn/architect/architect_edarts.py`, which stores theta itself.
     """
 
     simplex: ClassVar[bool] = True

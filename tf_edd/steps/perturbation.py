@@ -50,7 +50,7 @@ class RandomSmoothing:
         UserError: A radius that is not positive.
 
     Source: Chen and Hsieh, "Stabilizing Differentiable Architecture Search via Perturbation-based Regularization", ICML
-    2020, arXiv 2002.05283, Eq. 5; released code, xiangning-chen/SmoothDARTS, `attacker/perturb.py`, `Random_alpha`.
+    2020, arXiv 2002.05283; released code, xiangning-chen/SmoothDARTS, `attacker/perturb.py`, `Random_alpha`.
     """
 
     initial_radius: float = 0.03
@@ -86,7 +86,7 @@ class AdversarialSmoothing:
         UserError: A radius that is not positive, or no steps.
 
     Source: Chen and Hsieh, "Stabilizing Differentiable Architecture Search via Perturbation-based Regularization", ICML
-    2020, arXiv 2002.05283, Eq. 6; released code, xiangning-chen/SmoothDARTS, `attacker/perturb.py`, `Linf_PGD_alpha`.
+    2020, arXiv 2002.05283; released code, xiangning-chen/SmoothDARTS, `attacker/perturb.py`, `Linf_PGD_alpha`.
     """
 
     initial_radius: float = 0.03

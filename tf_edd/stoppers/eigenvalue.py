@@ -38,7 +38,7 @@ class EigenvalueStop:
         UserError: A value out of range; before the search begins, where no action measures the eigenvalue.
 
     Source: Zela et al., "Understanding and Robustifying Differentiable Architecture Search", ICLR 2020, arXiv
-    1909.09656, section 4.3; released code, automl/RobustDARTS, `src/utils.py`, `EVLocalAvg`.
+    1909.09656; released code, automl/RobustDARTS, `src/utils.py`, `EVLocalAvg`.
     """
 
     factor: float = 1.3
