@@ -37,13 +37,16 @@ def includes(name, folder) -> bool:
 
 def methods() -> list[str]:
     """Methods that are whole; the others are what methods share, or join another."""
-    return [
-        name for name in names("methods") if binds(name, "Method.relaxation = @") or binds(name, "SampledPaths.paths")
-    ]
+    marks = ("Method.relaxation = @", "SampledPaths.paths", "Method.step = @GibbsSampling")
+    return [name for name in names("methods") if any(binds(name, mark) for mark in marks)]
 
 
 def learns_logits(method) -> bool:
     return binds(method, "Method.relaxation = @")
+
+
+def runs_one_path(method) -> bool:
+    return binds(method, "Method.relaxation = @HardGumbel")
 
 
 def search_recipes() -> list[str]:

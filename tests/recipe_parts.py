@@ -307,7 +307,6 @@ SAMPLED = STEP | {
 # No source: a reading of the abstract of GibbsNAS.
 GIBBS = STEP | {
     "Method.step": "@GibbsSampling()",
-    "Method.stopper": "%stopper",
     "GibbsSampling.weight_gradient_clip": "%weight_gradient_clip",
     "GibbsSampling.langevin_temperature": 0.1,
     "GibbsSampling.evidence": None,

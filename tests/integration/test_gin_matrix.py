@@ -5,7 +5,18 @@ import time
 import gin
 import pytest
 from conformance.rows import edges_may_be_left_out, same_candidates_in_each_cell, same_number_of_candidates
-from gin_files import DIGITS, binds, included, includes, learns_logits, like_cifar10, methods, names, search_recipes
+from gin_files import (
+    DIGITS,
+    binds,
+    included,
+    includes,
+    learns_logits,
+    like_cifar10,
+    methods,
+    names,
+    runs_one_path,
+    search_recipes,
+)
 
 from tf_edd.errors import UserError
 from tf_edd.runtime import config
@@ -101,18 +112,24 @@ def test_regularizers_join_every_method_with_logits(method, regularizer):
     if learns_logits(method):
         assert REGULARIZERS[regularizer] in compose(files)
         return
-    with pytest.raises(UserError, match="SampledPaths takes no regularizers"):
+    with pytest.raises(UserError, match="takes no regularizers"):
         compose(files)
 
 
 @pytest.mark.parametrize("method", methods())
 def test_what_surrounds_edges_joins_every_method_with_logits(method):
+    if runs_one_path(method):
+        for name in EDGES:
+            with pytest.raises(UserError, match="HardGumbel runs one candidate of an edge alone"):
+                compose(["quickstart.gin", method, name])
+        return
     if learns_logits(method):
-        text = compose(["quickstart.gin", method, *EDGES])
-        assert all(part in text for part in EDGES.values())
+        joined = [name for name in EDGES if not (name == "methods/edge_weights.gin" and binds(method, "@Sigmoid()"))]
+        text = compose(["quickstart.gin", method, *joined])
+        assert all(EDGES[name] in text for name in joined)
         return
     for name in EDGES:
-        with pytest.raises(UserError, match="SampledPaths takes no edge"):
+        with pytest.raises(UserError, match="takes no edge"):
             compose(["quickstart.gin", method, name])
 
 
@@ -145,7 +162,7 @@ def test_the_stopping_of_darts_es_joins_every_method_with_logits(method):
     if learns_logits(method):
         assert "EigenvalueStop(" in compose(files)
         return
-    with pytest.raises(UserError, match="SampledPaths takes no stopper"):
+    with pytest.raises(UserError, match="takes no stopper"):
         compose(files)
 
 

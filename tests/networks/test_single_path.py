@@ -120,6 +120,7 @@ def test_candidates_that_are_not_chosen_are_not_run_and_have_no_gradient():
             assert np.isfinite(by_variables[id(variable)]).all()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("settings", [{}, {"running_statistics": True}, {"rematerialize": True}], ids=repr)
 def test_fixed_weights_change_no_gradient_of_the_probabilities(settings):
     outputs, by_tables, _ = single(build(**settings))
@@ -130,8 +131,15 @@ def test_fixed_weights_change_no_gradient_of_the_probabilities(settings):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("options", [{}, {"rematerialize": True}, {"unused": Unused()}], ids=repr)
-@pytest.mark.parametrize("name", ["nas_bench_201", "darts"])
+@pytest.mark.parametrize(
+    "name, options",
+    [
+        ("darts", {}),
+        ("nas_bench_201", {}),
+        ("nas_bench_201", {"rematerialize": True}),
+        ("nas_bench_201", {"unused": Unused()}),
+    ],
+)
 def test_running_all_candidates_as_several_replicas_do_gives_the_same(monkeypatch, name, options):
     space = nas_bench_201(4, 1) if name == "nas_bench_201" else darts(4, 3, 2)
     settings = {key: options[key] for key in options if key == "rematerialize"}

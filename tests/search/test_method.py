@@ -8,10 +8,10 @@ from conformance.rows import Sigmoid
 from tiny_search import EPOCHS, method
 
 from tf_edd import optimizers, samplers, schedules, steps
-from tf_edd.edges import AuxiliarySkip
+from tf_edd.edges import AuxiliarySkip, PartialChannels
 from tf_edd.errors import UserError
 from tf_edd.regularizers import SelfDistillation
-from tf_edd.relaxations import EdgeWeights, Softmax
+from tf_edd.relaxations import EdgeWeights, HardGumbel, Softmax
 from tf_edd.search.method import Method, own_optimizer
 
 SAMPLED = steps.SampledPaths(samplers.UniformPaths(), samplers.UniformImages())
@@ -131,3 +131,9 @@ def test_float16_scales_the_loss():
         keras.config.set_dtype_policy("float32")
     assert isinstance(scaled, keras.optimizers.LossScaleOptimizer) and scaled.inner_optimizer.momentum == 0.5
     assert not isinstance(own_optimizer(optimizers.SGD()), keras.optimizers.LossScaleOptimizer)
+
+
+def test_a_relaxation_that_runs_one_candidate_alone_has_nothing_of_a_mixture_around_it():
+    for around in ({"edges": (PartialChannels(2),)}, {"edge_weights": EdgeWeights()}):
+        with pytest.raises(UserError, match="HardGumbel runs one candidate of an edge alone.*Received: [PE]"):
+            method(relaxation=HardGumbel(), **around)

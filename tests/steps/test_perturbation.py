@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import scipy.stats
 import tensorflow as tf
+from conformance.some_steps import Trial
 from numpy_supernet import forward
 from tiny_search import method, run
 
@@ -14,7 +15,7 @@ from tf_edd.architectures.logits import ArchLogits
 from tf_edd.errors import UserError
 from tf_edd.networks.supernet import Supernet
 from tf_edd.optimizers import SGD
-from tf_edd.relaxations import Softmax
+from tf_edd.relaxations import HardGumbel, Softmax
 from tf_edd.spaces import nas_bench_201
 from tf_edd.steps import AdversarialSmoothing, Batch, FirstOrder, PassInfo, RandomSmoothing, StepInfo, StepSetup
 from tf_edd.steps.perturbation import GAIN, RADIUS, SIZE, BatchLoss, clipped, perturbed
@@ -235,3 +236,8 @@ def test_the_radius_grows_from_epoch_to_epoch_and_is_recorded(tmp_path):
 def test_impossible_values_are_refused(make, told):
     with pytest.raises(UserError, match=told):
         make()
+
+
+def test_a_relaxation_that_runs_one_candidate_alone_is_not_perturbed():
+    with pytest.raises(UserError, match="HardGumbel runs one candidate of an edge alone, without a perturbation"):
+        Trial(FirstOrder(perturbation=RandomSmoothing()), {"relaxation": HardGumbel()})

@@ -12,6 +12,7 @@ from tf_edd.optimizers import own_optimizer
 from tf_edd.part import part
 from tf_edd.regularizers import Regularizer, check_active
 from tf_edd.relaxations import EdgeWeights, Relaxation
+from tf_edd.relaxations.relaxation import one_hot
 from tf_edd.schedules import ConstantTemperature, Rate, Temperature, check_rate, check_temperature
 from tf_edd.selectors import Selector
 from tf_edd.steps import StepPart
@@ -99,6 +100,12 @@ class Method:
             raise UserError(
                 "Method.edge_weights needs a relaxation whose rows are distributions. Received: "
                 f"relaxation={self.relaxation!r}"
+            )
+        around = [part for part in (*self.edges, self.edge_weights) if part is not None]
+        if around and one_hot(self.relaxation):  # they are of a mixture
+            raise UserError(
+                f"{type(self.relaxation).__name__} runs one candidate of an edge alone, without Method.edges and "
+                f"Method.edge_weights. Received: {', '.join(type(part).__name__ for part in around)}"
             )
         defaults = {field.name: field.default for field in dataclasses.fields(self)}
         refused = [part for part in LOGIT_PARTS if part not in self.step.takes]

@@ -55,7 +55,7 @@ class GibbsSampling:
     forgetting: float = 0.5
 
     phases: ClassVar[tuple[str, ...]] = PHASES
-    takes: ClassVar[tuple[str, ...]] = ("stopper",)
+    takes: ClassVar[tuple[str, ...]] = ()
     learns_logits: ClassVar[bool] = False
 
     def __post_init__(self):

@@ -98,24 +98,12 @@ def temperature_variable() -> tf.Variable:
 
 
 def check_single_path(setup: StepSetup) -> None:
-    """Raises UserError for what an edge that runs one candidate alone cannot have.
-
-    Weights of edges and what surrounds their candidates are of a mixture; several replicas would run candidates, and
-    move their averages, that one replica leaves out.
-    """
-    method, name = setup.method, type(setup.method.relaxation).__name__
-    if not one_hot(method.relaxation):
-        return
-    if method.edges or method.edge_weights is not None:
-        given = ", ".join(type(part).__name__ for part in (*method.edges, method.edge_weights) if part is not None)
-        raise UserError(
-            f"{name} runs one candidate of an edge alone, without Method.edges or edge_weights. Received: {given}"
-        )
+    """Raises UserError where candidates would be run, and move their averages, that one replica would leave out."""
     replicas = tf.distribute.get_strategy().num_replicas_in_sync
-    if replicas > 1 and setup.supernet.running_statistics:
+    if one_hot(setup.method.relaxation) and replicas > 1 and setup.supernet.running_statistics:
         raise UserError(
-            f"{name} keeps no moving averages on several replicas, which run all candidates: set "
-            f"Method.running_statistics = False. Received: True with {replicas} replicas"
+            f"{type(setup.method.relaxation).__name__} keeps no moving averages on several replicas, which run all "
+            f"candidates: set Method.running_statistics = False. Received: True with {replicas} replicas"
         )
 
 
