@@ -153,11 +153,7 @@ SUITES = {
             "plain_keras": Competitor("darts_keras", {}),
             **_torch("darts_torch"),
         },
-        ratios=(
-            Target("tf_edd", "torch_nchw", 0.36),
-            Target("tf_edd", "torch_channels_last", 0.58),
-            Target("tf_edd_partial", "tf_edd", 0.45),
-        ),
+        ratios=(Target("tf_edd", "torch_nchw", 0.36), Target("tf_edd", "torch_channels_last", 0.58)),
         limits=(
             Limit("tf_edd", "first_step", 30.0),
             Limit("tf_edd", "peak_gigabytes", 3.2),

@@ -8,10 +8,12 @@ from tiny_search import checkpointed, run
 
 from tf_edd.actions import Drawings, GenotypeLog, Sharpness, TensorBoard
 from tf_edd.edges import AuxiliarySkip, EdgeDropPath, PartialChannels
+from tf_edd.errors import UserError
 from tf_edd.regularizers import BetaDecay, SelfDistillation
 from tf_edd.relaxations import EdgeWeights, SparseNoisySoftmax
 from tf_edd.runtime import files
 from tf_edd.spaces import Block, CellSpec, Edge, Space
+from tf_edd.steps import FirstOrder, SecondOrder
 
 OPERATIONS = ("skip_connect", "nor_conv_1x1")
 EDGES = ((0, 1), (0, 2), (1, 2))
@@ -70,6 +72,15 @@ def test_checkpoint_and_record_hold_the_second_table(searched):
         "AuxiliarySkip",
         "EdgeDropPath",
     ]
+
+
+@pytest.mark.parametrize("step", [FirstOrder, SecondOrder])
+def test_negligible_weights_are_measured_by_those_of_a_node(tmp_path, step):
+    """Two edges of two candidates: each begins with 1/4."""
+    part = step(skip_unused=True, negligible_weight=0.3)
+    with pytest.raises(UserError, match="negligible_weight must be below 1/4"):
+        run(tmp_path / "run", space=fork(), edge_weights=EdgeWeights(), step=part)
+    assert not (tmp_path / "run").exists()
 
 
 def test_sharpness_and_entropy_know_both_tables(searched):

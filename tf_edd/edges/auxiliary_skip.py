@@ -23,7 +23,7 @@ SKIP = "skip_connect"
 
 @part(module="tf_edd.edges")
 class AuxiliarySkip:
-    """A skip connection beside the candidates, so that none of them has to do its work (DARTS-, Eq. 5).
+    """A skip connection beside the candidates, so that none of them has to do its work (DARTS-).
 
         f_e(x) = w(p) skip(x) + sum_o beta_eo o(x)
         linear w_0 (1 - p),    cosine w_0 (1 + cos(pi p)) / 2,    slow cosine w_0 cos(pi p / 2)

@@ -35,7 +35,7 @@ class EdgeDropPath:
         UserError: A probability that is not in [0, 1).
 
     Source: Zela et al., "Understanding and Robustifying Differentiable Architecture Search", ICLR 2020,
-    arXiv 1909.09656, section 5.1; released code, `src/search/model_search.py`, `src/utils.py`.
+    arXiv 1909.09656; released code, `src/search/model_search.py`, `src/utils.py`.
     """
 
     probability: float = 0.2

@@ -50,7 +50,7 @@ class FirstOrder:
 
     Raises:
         UserError: An unknown order, a clip or negligible_weight that is not positive, an exploration out of range, or
-            (from `check`) a negligible_weight that is too large.
+            (from `check` and `build`) a negligible_weight that is too large.
 
     Source: https://github.com/quark0/darts, `cnn/architect.py`, `_backward_step`.
     """
@@ -83,13 +83,16 @@ class FirstOrder:
         """The step of one search.
 
         Raises:
-            UserError: A perturbation of a relaxation that runs one candidate of an edge alone.
+            UserError: A negligible_weight that edges begin below, or a perturbation of a relaxation that runs one
+                candidate of an edge alone.
         """
         if self.perturbation is not None and one_hot(setup.method.relaxation):
             raise UserError(
                 f"{type(setup.method.relaxation).__name__} runs one candidate of an edge alone, without a perturbation"
                 f". Received: FirstOrder.perturbation={type(self.perturbation).__name__}"
             )
+        if setup.method.edge_weights is not None:
+            check_negligible(self.negligible_weight, setup.supernet.space, edge_weights=True)
         drawn = DrawnImages(setup, self.images)
         passes = {
             "weights": functools.partial(
@@ -101,9 +104,13 @@ class FirstOrder:
         return Alternation(setup, passes, self.order, clips, Skip(self.skip_unused, self.negligible_weight), drawn)
 
 
-def check_negligible(negligible_weight: float, space) -> None:
-    """Raises UserError where equal probabilities of the candidates of an edge would be negligible."""
+def check_negligible(negligible_weight: float, space, edge_weights: bool = False) -> None:
+    """Raises UserError where equal probabilities of the candidates of an edge, or of a node, would be negligible."""
     candidates = max(count for _, count in space.logit_shapes.values())
+    if edge_weights:  # the edges that enter a node share its weight
+        candidates = max(
+            cell.num_primitives * len(cell.incoming(node)) for cell in space.cells for node in cell.intermediate_nodes
+        )
     if negligible_weight * candidates >= 1:
         raise UserError(
             f"negligible_weight must be below 1/{candidates}, the probability that each of {candidates} candidates "

@@ -80,6 +80,8 @@ class SecondOrder:
 
     def build(self, setup: StepSetup) -> Alternation:
         """The step of one search."""
+        if setup.method.edge_weights is not None:
+            check_negligible(self.negligible_weight, setup.supernet.space, edge_weights=True)
         optimizer = unscaled(setup.method.weight_optimizer)
         if not isinstance(optimizer, LooksAhead):
             raise UserError(
