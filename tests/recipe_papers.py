@@ -29,8 +29,29 @@ def on_s(name, data_name, method):
     return DATA_SETS[data_name], p.S[name], r.DARTS_SEARCH, r.DARTS_TRAINING, method, size
 
 
+WITH_NONE = {"nas_bench_201.with_none": True}
+# The rows of others in Table 2: RobustDARTS and SmoothDARTS, whose scripts take DARTS' numbers.
+IN_TABLE_2 = {
+    "pc_darts": p.PC_DARTS,
+    "darts_es": p.DARTS_V2 | p.EIGENVALUE_STOP,
+    "r_darts_dp": p.DARTS_V2 | p.DROP_PATH,
+    "r_darts_l2": p.DARTS_V2 | {"weights/SGD.weight_decay": 27e-4},
+    "sdarts_rs": p.DARTS_V1 | p.RANDOM_SMOOTHING,
+    "sdarts_adv": p.DARTS_V1 | p.ADVERSARIAL_SMOOTHING,
+}
+
 EDD_ROWS = {
     "table1_darts_v1": on_nb201(p.DARTS_V1, recipe=r.NB201_SEARCH_V1),
+    # AutoDL-Projects: exps/NAS-Bench-201-algos/DARTS-V2.py, the logits first; GDAS.py, 250 epochs.
+    "table1_darts_v2": on_nb201(p.DARTS_V2, recipe=r.NB201_SEARCH_V1, step_order="arch_first"),
+    "table1_gdas": on_nb201(p.GDAS, recipe=r.NB201_SEARCH_V1, epochs=250),
+    "table1_ets_gdas": on_nb201(p.ETS_GDAS, recipe=r.NB201_SEARCH_V1, epochs=250),
+    "table1_drnas": on_nb201(p.DRNAS, epochs=100),  # DrNAS: 201-space/train_search.py
+    "table1_gaea_bilevel": on_nb201(p.GAEA, recipe=r.NB201_SEARCH_GAEA, **WITH_NONE),
+    "table1_gaea_erm": (*on_nb201(p.GAEA, recipe=r.NB201_SEARCH_GAEA, **WITH_NONE), p.SINGLE_LEVEL),
+    "table1_gaea_erm_without_none": (*on_nb201(p.GAEA, recipe=r.NB201_SEARCH_GAEA), p.SINGLE_LEVEL),
+    "table1_darts_minus": on_nb201(p.DARTS_V1 | p.AUXILIARY_SKIP),
+    "table1_gibbs_nas": on_nb201(p.GIBBS),
     "table1_edd_darts": on_nb201(p.EDD),
     "table1_edd_darts_clip": on_nb201(p.EDD, arch_gradient_clip=5.0),  # DrNAS: train_search_imagenet.py
     "table3_edd_darts": on_darts(p.EDD | p.S_100),  # 2.52, as in Table 6
@@ -40,6 +61,12 @@ EDD_ROWS = {
         {"TrainingRecipe.drop_path_rate": 0.3},  # yuhuixu1993/PC-DARTS: train.py
     ),
     "table3_darts_minus": (p.CIFAR10, p.DARTS, r.DARTS_SEARCH, r.CIFAR_TRAINING, p.DARTS_V1, p.AUXILIARY_SKIP),
+    "table3_gaea_pc_darts": (
+        *(p.CIFAR10, p.DARTS, r.PC_DARTS_SEARCH, r.CIFAR_TRAINING, p.GAEA_PC),
+        {"warmup_epochs": 0, "TrainingRecipe.drop_path_rate": 0.3},  # gaea_release: README
+    ),
+    "table3_beta_darts": (p.CIFAR10, p.DARTS, r.DARTS_SEARCH, r.CIFAR_TRAINING, p.DARTS_V1, p.BETA_DECAY),
+    "table3_gibbs_nas": (p.CIFAR10, p.DARTS, r.DARTS_SEARCH, r.CIFAR_TRAINING, p.GIBBS),
     "table4_edd_darts": (p.IMAGENET, r.IMAGENET_TRAINING),
     "table7_edd_darts_ds_imagenet": (p.IMAGENET, r.IMAGENET_TRAINING),
     "table7_pcd_darts_ds_imagenet": (p.IMAGENET, r.IMAGENET_TRAINING),
@@ -54,8 +81,12 @@ for kind, method in KINDS.items():
     for text, gain in LAMBDAS.items():
         EDD_ROWS[f"table5_{kind}_lambda_{text}"] = on_nb201(method, entropy_gain=gain)
         EDD_ROWS[f"table6_{kind}_lambda_{text}"] = on_darts(method, entropy_gain=gain)
+for name in ("edd_pc_darts", "pc_darts", "gaea_pc_darts", "darts_minus", "beta_darts", "gibbs_nas"):
+    EDD_ROWS[f"table4_{name}"] = EDD_ROWS["table4_edd_darts"]
 for name in p.S:
     for data_name in ("cifar100", "svhn"):
+        for row, method in IN_TABLE_2.items():
+            EDD_ROWS[f"table2_{row}_{name}_{data_name}"] = on_s(name, data_name, method)
         EDD_ROWS[f"table2_edd_darts_{name}_{data_name}"] = on_s(name, data_name, p.EDD)
         EDD_ROWS[f"table2_darts_{name}_{data_name}"] = on_s(name, data_name, p.DARTS_V2)  # RobustDARTS: --unrolled
     for data_name in DATA_SETS:

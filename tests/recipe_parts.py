@@ -249,6 +249,8 @@ GAEA = FIRST_ORDER | {
     "Method.arch_rate": "@gaea/ConstantRate()",
     "gaea/ConstantRate.value": 0.1,
 }
+# gaea_release: cnn/architect/architect_eedarts.py
+GAEA_PC = GAEA | PARTIAL_CHANNELS | EDGE_WEIGHTS | {"EdgeWeights.relaxation": "@MirrorSoftmax()"}
 SINGLE_LEVEL = {"search.split": (1.0, None)}
 # FairDARTS: fairdarts/train_search.py, separate_loss.py (L2, weight 10), utils.py (threshold 0.85); logits begin as 0.
 FAIR = FIRST_ORDER | {

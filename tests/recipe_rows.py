@@ -207,6 +207,7 @@ METHODS = {
     "drnas": (p.DRNAS,),
     "drnas_kl": (p.DRNAS_KL,),
     "gaea": (p.GAEA,),
+    "gaea_pc_darts": (p.GAEA_PC,),
     "gaea_erm": (p.GAEA, p.SINGLE_LEVEL),
     "darts_es": (p.DARTS_V2, p.EIGENVALUE_STOP),
     "darts_es_first_order": (p.DARTS_V1, p.EIGENVALUE_STOP),
