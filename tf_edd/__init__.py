@@ -59,6 +59,7 @@ _PACKAGES = (
     "analysis",
     "architectures",
     "data",
+    "decisions",
     "discretizers",
     "evaluation",
     "networks",

@@ -22,16 +22,20 @@ class Trial:
     Args:
         part: The description of the step.
         strategy: The strategy in scope, if there is one.
+        allowed: Cell type -> mask of the allowed candidates; None for a search without decisions.
+        changes: Parts of the method.
     """
 
-    def __init__(self, part, strategy=None):
+    def __init__(self, part, strategy=None, allowed=None, **changes):
         keras.utils.set_random_seed(1)
         self.part, self.strategy = part, strategy or tf.distribute.get_strategy()
-        description = method(**parts_for(part))  # made outside of the strategy, as gin and people do
+        description = method(**{**parts_for(part), **changes})  # made outside of the strategy, as gin and people do
         with self.strategy.scope():
             self.supernet = Supernet(tiny_space(), CLASSES)
             self.supernet.build((None, 8, 8, 1))
-            self.logits = ArchLogits(self.supernet.space, seed=0, init_scale=0.5)
+            self.logits = ArchLogits(self.supernet.space, seed=0, init_scale=0.5, masked=allowed is not None)
+            if allowed is not None:
+                self.logits.allow(allowed)
             self.method = description.prepared()
             self.step = part.build(StepSetup(self.supernet, self.logits, self.method, IMAGES))
             for phase, rate in (("weight", 0.1), ("arch", 0.01)):

@@ -42,7 +42,8 @@ def columns(record: Mapping) -> dict[str, Value]:
     the record, without `method.`. Those that are None, and long texts, are left out.
     """
     method = _mapping(record.get("method"))
-    kinds = {name: _kind(method.get(name)) for name in ("relaxation", "temperature", "step", "discretizer", "selector")}
+    parts = ("relaxation", "temperature", "step", "decisions", "discretizer", "selector")
+    kinds = {name: _kind(method.get(name)) for name in parts}
     regularizers = method.get("regularizers")
     others = [_kind(part) for part in regularizers] if isinstance(regularizers, (list, tuple)) else []
     values = {

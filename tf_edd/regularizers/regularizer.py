@@ -2,7 +2,7 @@
 
 import abc
 import dataclasses
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 import tensorflow as tf
@@ -31,6 +31,8 @@ class StepContext:
         state: What `Term.tensors` has read.
         progress: The share of the search that is done, a scalar from 0 to 1.
         fixed_weights: Whether the gradient of the supernet's weights is not needed, so that edges may leave it out.
+        allowed: Cell type -> which candidates are allowed, [E, O] float32 (`tf_edd.architectures.mask`), as `probs` has
+            them already; None for all of them.
     """
 
     phase: str
@@ -46,6 +48,7 @@ class StepContext:
     state: Any = None
     progress: tf.Tensor | float = 0.0
     fixed_weights: bool = False
+    allowed: Mapping[str, tf.Tensor] | None = None
 
 
 class Term(abc.ABC):

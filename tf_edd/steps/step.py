@@ -34,6 +34,7 @@ LOGIT_PARTS = (
     "arch_rate_cap",
     "regularizers",
     "stopper",
+    "decisions",
     "warmup_epochs",
     "ticks",
     "entropy_temperature",
