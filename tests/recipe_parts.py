@@ -210,6 +210,14 @@ DRNAS_KL = DRNAS | {
     "drnas_kl/Adam.beta_2": 0.999,
     "drnas_kl/Adam.weight_decay": 0.0,
 }
+# SGAS: cnn/train_search.py, --warmup_dec_epoch 9 (counted from 0), --decision_freq 5 and --history_size 4.
+SGAS = DARTS_V1 | {
+    "Method.decisions": "@SequentialGreedy()",
+    "SequentialGreedy.stability": False,
+    "SequentialGreedy.first": None,
+    "SequentialGreedy.interval": None,
+}
+SGAS_2 = SGAS | {"SequentialGreedy.stability": True, "SequentialGreedy.history": 4}
 SAMPLED = STEP | {
     "Method.step": "@SampledPaths()",
     "SampledPaths.weight_gradient_clip": "%weight_gradient_clip",

@@ -182,6 +182,8 @@ METHODS = {
     "beta_darts": (p.DARTS_V1, p.BETA_DECAY),
     "drnas": (p.DRNAS,),
     "drnas_kl": (p.DRNAS_KL,),
+    "sgas": (p.SGAS,),
+    "sgas_criterion_2": (p.SGAS_2,),
     "spos": (p.SPOS,),
     "fairnas": (p.FAIRNAS,),
     "pa": (p.PA,),

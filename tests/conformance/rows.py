@@ -18,6 +18,7 @@ from tf_edd import spaces
 from tf_edd.actions import CollapseWarning, Drawings, GenotypeLog, Sharpness, TableLookup, TensorBoard
 from tf_edd.architectures.table import NasBench201Table
 from tf_edd.data import ColorJitter, Crop, Cutout, Digits, Flip, ImageFolder, RandomResizedCrop, TfdsImages
+from tf_edd.decisions import SequentialGreedy
 from tf_edd.discretizers import Argmax
 from tf_edd.operations import PRIMITIVES
 from tf_edd.optimizers import SGD, Adam
@@ -197,6 +198,13 @@ class DiscretizerRow(Row):
 
 
 DISCRETIZERS = [DiscretizerRow("argmax", Argmax), DiscretizerRow("two-valued", TwoValued, monotone=False)]
+
+# ------------------------------------------------------------------------------------------------------------ decisions
+
+DECISIONS = [
+    Row("sequential greedy", SequentialGreedy),
+    Row("sequential greedy, stability", lambda: SequentialGreedy(True, history=2, first=1, interval=2)),
+]
 
 # --------------------------------------------------------------------------------------------------------- regularizers
 
@@ -401,6 +409,7 @@ PARTS = [
     *RELAXATIONS,
     *TEMPERATURES,
     *RATES,
+    *DECISIONS,
     *DISCRETIZERS,
     *REGULARIZERS,
     *PATH_SAMPLERS,
