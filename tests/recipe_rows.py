@@ -184,6 +184,8 @@ METHODS = {
     "drnas_kl": (p.DRNAS_KL,),
     "sgas": (p.SGAS,),
     "sgas_criterion_2": (p.SGAS_2,),
+    "darts_pt": (p.DARTS_V1, p.PT),
+    "darts_pt_fixed": (p.DARTS_V1, p.PT, p.FIXED),
     "spos": (p.SPOS,),
     "fairnas": (p.FAIRNAS,),
     "pa": (p.PA,),
@@ -196,6 +198,9 @@ METHODS = {
     "self_distillation": (p.DARTS_V1, p.SELF_DISTILLATION),
     "beta_decay": (p.DARTS_V1, p.BETA_DECAY),
     "image_importance": (p.EDD, p.IMAGE_IMPORTANCE),
+    "perturbation_selection": (p.EDD, p.PT),
+    "pt_schedule_nb201": (p.DARTS_V1, p.projection(100)),
+    "pt_schedule_darts_space": (p.DARTS_V1, p.projection(50)),
 }
 PARTS = {
     "datasets/cifar10.gin": (p.CIFAR10,),

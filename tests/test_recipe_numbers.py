@@ -35,7 +35,8 @@ WITHOUT_ROW = {"defaults.gin", "retrain_defaults.gin", "datasets/roots.gin"}
 WITHOUT_ROW |= {"tables/nb201.gin", "tables/nb201_rank.gin", "actions/sharpness.gin"}
 # What a part of an experiment joins.
 JOINED = {f"methods/{name}.gin": ["methods/darts.gin"] for name in ("self_distillation", "beta_decay")}
-JOINED |= {"methods/image_importance.gin": ["methods/edd_darts.gin"]}
+JOINED |= {f"methods/{name}.gin": ["methods/edd_darts.gin"] for name in ("image_importance", "perturbation_selection")}
+JOINED |= {f"methods/pt_schedule_{name}.gin": ["methods/darts_pt.gin"] for name in ("nb201", "darts_space")}
 JOINED |= {name: ["methods/spos.gin"] for name in names("selectors")}
 LENGTH = 77  # epochs of the methods and selectors, which no recipe gives
 ROOTS = ("search", "retrain", "evaluate", "export")

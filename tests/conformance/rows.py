@@ -18,7 +18,7 @@ from tf_edd import spaces
 from tf_edd.actions import CollapseWarning, Drawings, GenotypeLog, Sharpness, TableLookup, TensorBoard
 from tf_edd.architectures.table import NasBench201Table
 from tf_edd.data import ColorJitter, Crop, Cutout, Digits, Flip, ImageFolder, RandomResizedCrop, TfdsImages
-from tf_edd.decisions import SequentialGreedy
+from tf_edd.decisions import PerturbationSelection, SequentialGreedy
 from tf_edd.discretizers import Argmax
 from tf_edd.operations import PRIMITIVES
 from tf_edd.optimizers import SGD, Adam
@@ -204,6 +204,8 @@ DISCRETIZERS = [DiscretizerRow("argmax", Argmax), DiscretizerRow("two-valued", T
 DECISIONS = [
     Row("sequential greedy", SequentialGreedy),
     Row("sequential greedy, stability", lambda: SequentialGreedy(True, history=2, first=1, interval=2)),
+    Row("perturbation", PerturbationSelection),
+    Row("perturbation, loss", lambda: PerturbationSelection("loss", first=2, interval=1)),
 ]
 
 # --------------------------------------------------------------------------------------------------------- regularizers

@@ -48,6 +48,11 @@ def combinations():
     searches += [(name, SMALL, METHOD) for name in names("datasets") if name != "datasets/roots.gin"]
     searches += [(DIGITS, SMALL, METHOD, name) for name in [*names("tables"), *names("actions"), *names("selectors")]]
     joined = "methods/self_distillation.gin", "methods/beta_decay.gin", "methods/image_importance.gin"
+    joined += (
+        "methods/perturbation_selection.gin",
+        "methods/pt_schedule_nb201.gin",
+        "methods/pt_schedule_darts_space.gin",
+    )
     searches += [(DIGITS, SMALL, METHOD, name) for name in joined]
     recipes = [
         name for name in names("recipes") if "_retrain_" in name and name not in {*PARTIAL, RETRAIN, *complete()}

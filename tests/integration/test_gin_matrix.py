@@ -16,7 +16,12 @@ from tf_edd.steps import SampledPaths
 SECONDS = 60  # of processor time
 MEASURED = []
 REGULARIZERS = {"methods/self_distillation.gin": "SelfDistillation", "methods/beta_decay.gin": "BetaDecay"}
-JOINED = {*REGULARIZERS, "methods/image_importance.gin"}
+DECISIONS = [
+    "methods/perturbation_selection.gin",
+    "methods/pt_schedule_nb201.gin",
+    "methods/pt_schedule_darts_space.gin",
+]
+JOINED = {*REGULARIZERS, "methods/image_importance.gin", *DECISIONS}
 
 
 @pytest.fixture(autouse=True)
@@ -87,6 +92,18 @@ def test_regularizers_join_every_method_with_logits(method, regularizer):
         assert REGULARIZERS[regularizer] in compose(files)
         return
     with pytest.raises(UserError, match="SampledPaths takes no regularizers"):
+        compose(files)
+
+
+@pytest.mark.parametrize("decisions", DECISIONS)
+@pytest.mark.parametrize("method", methods())
+def test_decisions_join_every_method_with_logits(method, decisions):
+    """Schedules of the temperature are as long as the search, so they follow when a file changes that."""
+    files = ["quickstart.gin", method, decisions]
+    if learns_logits(method):
+        assert "PerturbationSelection(criterion='accuracy', first=" in compose(files)
+        return
+    with pytest.raises(UserError, match="SampledPaths takes no decisions"):
         compose(files)
 
 
