@@ -214,6 +214,7 @@ DRNAS_KL = DRNAS | {
 SGAS = DARTS_V1 | {
     "Method.decisions": "@SequentialGreedy()",
     "SequentialGreedy.stability": False,
+    "SequentialGreedy.warmup_epochs": "%warmup_epochs",
     "SequentialGreedy.first": None,
     "SequentialGreedy.interval": None,
 }

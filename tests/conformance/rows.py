@@ -203,7 +203,7 @@ DISCRETIZERS = [DiscretizerRow("argmax", Argmax), DiscretizerRow("two-valued", T
 
 DECISIONS = [
     Row("sequential greedy", SequentialGreedy),
-    Row("sequential greedy, stability", lambda: SequentialGreedy(True, history=2, first=1, interval=2)),
+    Row("sequential greedy, stability", lambda: SequentialGreedy(True, 2, first=1, interval=2, warmup_epochs=0.5)),
     Row("perturbation", PerturbationSelection),
     Row("perturbation, loss", lambda: PerturbationSelection("loss", first=2, interval=1)),
 ]

@@ -130,10 +130,18 @@ def test_all_blocks_of_a_chain_are_decided_at_once():
     assert 1 not in before and after == {1} and {epoch for epoch, _ in notes} == {2}
 
 
+@pytest.mark.parametrize("warmup, expected", [(5, [9, 11, 14, 17, 19, 22]), (0, [5, 8, 11, 15, 18, 21])])
+def test_nothing_is_decided_by_logits_that_have_not_moved(warmup, expected):
+    """recipes/nb201_small.gin: 25 epochs, of which 5 of the weights alone; a fifth of the other 20 is 4."""
+    _, notes, _ = run(SequentialGreedy(warmup_epochs=warmup), nas_bench_201(), 25, drifting(nas_bench_201()))
+    assert [epoch for epoch, _ in notes] == expected
+
+
 @pytest.mark.parametrize(
     "fields, told",
     [
         ({"history": 0}, "history must be an integer of at least 1. Received: history=0"),
+        ({"warmup_epochs": -1}, "warmup_epochs must be a positive number or 0. Received: warmup_epochs=-1"),
         ({"first": 0}, "first must be an integer of at least 1 or None. Received: first=0"),
         ({"interval": 2.5}, "interval must be an integer or None. Received: interval=2.5"),
     ],

@@ -6,6 +6,7 @@ import tensorflow as tf
 from conformance.some_steps import STEPS, Trial
 
 from tf_edd.networks import supernet
+from tf_edd.regularizers import SelfDistillation
 from tf_edd.steps import EpochInfo, FirstOrder
 
 DECIDED = {"cell": [[True, False], [True, True]]}
@@ -44,6 +45,19 @@ def test_what_is_closed_does_not_run(skip, shared, monkeypatch):
     trial.step.end_epoch(EpochInfo(0, 4, STEPS, 0, None))
     trial.take()
     assert runs.read() == {"skip_connect": 2 * everything, "nor_conv_1x1": everything + everything // 2}
+
+
+def test_a_teacher_leaves_out_what_was_closed_since():
+    """Every pass of student and teacher runs two skip connections, and one convolution."""
+    teachers = (SelfDistillation(warmup_epochs=0),)
+    trial = Trial(FirstOrder(), allowed={"cell": np.ones((2, 2), bool)}, regularizers=teachers)
+    trial.take(count=2)
+    trial.logits.allow(DECIDED)
+    trial.step.end_epoch(EpochInfo(0, 4, 2, 0, None))
+    runs = Runs(trial.supernet)
+    trial.take()
+    counts = runs.read()
+    assert counts == {"skip_connect": 2 * 2 * 2 * STEPS, "nor_conv_1x1": 2 * 2 * STEPS}
 
 
 def test_without_decisions_the_step_keeps_no_more_than_before():

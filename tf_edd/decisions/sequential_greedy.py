@@ -10,7 +10,7 @@ from tf_edd.decisions.decisions import (
     decision_epochs,
     undecided_edges,
 )
-from tf_edd.errors import require_count
+from tf_edd.errors import require_count, require_positive
 from tf_edd.part import part
 from tf_edd.spaces.space import CellSpec, Space
 
@@ -36,12 +36,14 @@ class SequentialGreedy:
     Attributes:
         stability: Criterion 2 instead of criterion 1.
         history: Epochs that the stability looks back.
-        first: Epochs before the first round; None for a fifth of the search.
+        first: Epochs before the first round; None for a fifth of the search, counted from the end of its warm-up.
         interval: Epochs from round to round; None for equal parts of the rest. With 50 epochs in the DARTS space both
             None are the released schedule: after 10, 15, ..., 45 epochs.
+        warmup_epochs: Those of the method, in which no logit moves, so that they cannot decide anything.
 
     Raises:
-        UserError: A number that is not an integer of at least 1, or (from `check`) too few epochs for the decisions.
+        UserError: A number that is not an integer of at least 1, a negative warm-up, or (from `check`) too few epochs
+            for the decisions.
 
     Source: Li et al., "SGAS: Sequential Greedy Architecture Search", CVPR 2020, arXiv 1912.00195; released code,
     `cnn/train_search.py`. That code adds 8 images to both batches after each round; here they stay as they are.
@@ -51,17 +53,21 @@ class SequentialGreedy:
     history: int = 4
     first: int | None = None
     interval: int | None = None
+    warmup_epochs: float = 0
 
     def __post_init__(self):
         require_count(history=self.history)
+        if self.warmup_epochs != 0:
+            require_positive(" or 0", warmup_epochs=self.warmup_epochs)
         check_moments(self.first, self.interval)
 
     def check(self, space: Space, epochs: int) -> None:
-        check_decision_epochs(_rounds(space), epochs, self.first, self.interval, SHARE)
+        check_decision_epochs(_rounds(space), epochs, self.first, self.interval, self._share(epochs))
 
     def __call__(self, view: View) -> Decision:
         allowed, notes, memory = {}, [], {}
-        moments = decision_epochs(_rounds(view.space), view.epochs, self.first, self.interval, SHARE)
+        share = self._share(view.epochs)
+        moments = decision_epochs(_rounds(view.space), view.epochs, self.first, self.interval, share)
         for cell in view.space.cells:
             name = cell.cell_type
             importance, shares = selection(view.probs[name], cell)
@@ -73,6 +79,11 @@ class SequentialGreedy:
             if self.stability:
                 memory[name] = [table.tolist() for table in [*past, shares][-self.history :]]
         return Decision(allowed, tuple(notes), memory)
+
+    def _share(self, epochs: int) -> float:
+        """Of the epochs, before the first round."""
+        warmup = min(self.warmup_epochs, epochs)
+        return (warmup + SHARE * (epochs - warmup)) / epochs
 
 
 def selection(probs: np.ndarray, cell: CellSpec) -> tuple[np.ndarray, np.ndarray]:
