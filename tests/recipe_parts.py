@@ -299,6 +299,40 @@ ONE_LEVEL = LOGITS | {
 }
 # SNAS-Series: SNAS/train_search.py, from 1 to 0.03; that it falls linearly is our choice.
 SNAS = ONE_LEVEL | {"Method.relaxation": "@SoftGumbel()"} | gumbel("LinearTemperature", 1.0, 0.03)
+# SGAS: cnn/train_search.py, --warmup_dec_epoch 9 (counted from 0), --decision_freq 5 and --history_size 4.
+SGAS = DARTS_V1 | {
+    "Method.decisions": "@SequentialGreedy()",
+    "SequentialGreedy.stability": False,
+    "SequentialGreedy.warmup_epochs": "%warmup_epochs",
+    "SequentialGreedy.first": None,
+    "SequentialGreedy.interval": None,
+}
+SGAS_2 = SGAS | {"SequentialGreedy.stability": True, "SequentialGreedy.history": 4}
+# darts-pt: --proj_crit acc; where the schedules are not the released ones, they are of the length of the search.
+PT = {
+    "Method.decisions": "@PerturbationSelection()",
+    "PerturbationSelection.criterion": "accuracy",
+    "PerturbationSelection.first": None,
+    "PerturbationSelection.interval": None,
+}
+
+
+def projection(epochs):
+    """darts-pt: projection.py, --proj_intv 5, SGD with 0.025 / 10 and a scheduler that is never stepped."""
+    return PT | {
+        "PerturbationSelection.first": epochs,
+        "PerturbationSelection.interval": 5,
+        "Method.weight_rate": "@projection/SequenceRate()",
+        "projection/SequenceRate.first": "@weights/CosineRate()",
+        "projection/SequenceRate.epochs": epochs,
+        "projection/SequenceRate.then": "@projection/ConstantRate()",
+        "projection/ConstantRate.value": 0.0025,
+        "weights/CosineRate.epochs": epochs,
+    }
+
+
+# The logits of its "blank" method are never moved.
+FIXED = {"Method.warmup_epochs": "%epochs", "Method.ticks": None}
 SAMPLED = STEP | {
     "Method.step": "@SampledPaths()",
     "SampledPaths.weight_gradient_clip": "%weight_gradient_clip",

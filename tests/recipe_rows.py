@@ -218,6 +218,10 @@ METHODS = {
     "gdas": (p.GDAS,),
     "ets_gdas": (p.ETS_GDAS,),
     "snas": (p.SNAS,),
+    "sgas": (p.SGAS,),
+    "sgas_criterion_2": (p.SGAS_2,),
+    "darts_pt": (p.DARTS_V1, p.PT),
+    "darts_pt_fixed": (p.DARTS_V1, p.PT, p.FIXED),
     "spos": (p.SPOS,),
     "gibbs_nas": (p.GIBBS,),
     "rsps": (p.SPOS, {"Method.selector": "@RandomSearch()", "RandomSearch.evaluations": 100}),
@@ -240,6 +244,9 @@ METHODS = {
     "edge_weights": (p.EDD, p.EDGE_WEIGHTS),
     "auxiliary_skip": (p.EDD, p.AUXILIARY_SKIP),
     "drop_path": (p.EDD, p.DROP_PATH),
+    "perturbation_selection": (p.EDD, p.PT),
+    "pt_schedule_nb201": (p.DARTS_V1, p.projection(100)),
+    "pt_schedule_darts_space": (p.DARTS_V1, p.projection(50)),
 }
 PARTS = {
     "datasets/cifar10.gin": (p.CIFAR10,),

@@ -26,6 +26,7 @@ LAYERS = (
     # what a method composes
     "relaxations",
     "schedules",
+    "decisions",
     "discretizers",
     "optimizers",
     "regularizers",

@@ -38,8 +38,9 @@ JOINED = {
     f"methods/{name}.gin": ["methods/darts.gin"] for name in ("self_distillation", "beta_decay", "eigenvalue_stop")
 }
 EDGE_PARTS = ("partial_channels", "edge_weights", "auxiliary_skip", "drop_path")
-FIRST_ORDER_ALONE = ("image_importance", "random_smoothing", "adversarial_smoothing")
+FIRST_ORDER_ALONE = ("image_importance", "random_smoothing", "adversarial_smoothing", "perturbation_selection")
 JOINED |= {f"methods/{name}.gin": ["methods/edd_darts.gin"] for name in (*FIRST_ORDER_ALONE, *EDGE_PARTS)}
+JOINED |= {f"methods/pt_schedule_{name}.gin": ["methods/darts_pt.gin"] for name in ("nb201", "darts_space")}
 JOINED |= {name: ["methods/spos.gin"] for name in names("selectors")}
 LENGTH = 77  # epochs of the methods and selectors, which no recipe gives
 ROOTS = ("search", "retrain", "evaluate", "export")

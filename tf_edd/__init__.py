@@ -62,6 +62,7 @@ _PACKAGES = (
     "analysis",
     "architectures",
     "data",
+    "decisions",
     "discretizers",
     "edges",
     "evaluation",

@@ -22,6 +22,7 @@ _INTERFACES = {
     "Action": ("an action", "GenotypeLog"),
     "Augmentation": ("an augmentation", "Crop"),
     "Data": ("a data set", "Digits"),
+    "Decisions": ("a maker of decisions", "SequentialGreedy"),
     "Discretizer": ("a discretizer", "Argmax"),
     "EdgePart": ("an edge part", "PartialChannels"),
     "FinalSize": ("a size of the final network", "FinalSize"),

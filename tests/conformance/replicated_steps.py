@@ -6,7 +6,7 @@ Writes what both reach into an .npz file: keys `<strategy>/<row>/<name>`.
 import sys
 
 import numpy as np
-from conformance.rows import STEPS
+from conformance.rows import STEPS, decidable
 from conformance.some_steps import Trial
 
 from tf_edd.runtime.strategy import configure, make_strategy
@@ -14,8 +14,11 @@ from tf_edd.runtime.strategy import configure, make_strategy
 
 def run(strategy) -> dict:
     results = {"replicas": strategy.num_replicas_in_sync}
-    for place, row in enumerate(STEPS):
-        trial = Trial(row.build(), row.parts, strategy)
+    decided = {"cell": [[True, False], [True, True]]}
+    trials = [(str(place), row, {}) for place, row in enumerate(STEPS)]
+    trials += [(f"decided/{place}", row, {"allowed": decided}) for place, row, _ in trials if decidable(row)]
+    for place, row, mask in trials:
+        trial = Trial(row.build(), row.parts, strategy, **mask)
         start = trial.values()
         scalars = trial.take()
         found = {f"start/{name}": values for name, values in start.items()} | trial.values()

@@ -18,6 +18,7 @@ from tf_edd import spaces
 from tf_edd.actions import CollapseWarning, Drawings, GenotypeLog, Sharpness, TableLookup, TensorBoard
 from tf_edd.architectures.table import NasBench201Table
 from tf_edd.data import ColorJitter, Crop, Cutout, Digits, Flip, ImageFolder, RandomResizedCrop, TfdsImages
+from tf_edd.decisions import PerturbationSelection, SequentialGreedy
 from tf_edd.discretizers import Argmax, LimitedSkips, Threshold
 from tf_edd.edges import AuxiliarySkip, EdgeDropPath, PartialChannels
 from tf_edd.operations import PRIMITIVES
@@ -35,6 +36,7 @@ from tf_edd.relaxations import (
     SparseNoisySoftmax,
     mean_entropy,
 )
+from tf_edd.relaxations.relaxation import one_hot
 from tf_edd.samplers import FairPaths, ImportanceImages, ImportancePaths, UniformImages, UniformPaths
 from tf_edd.schedules import (
     ConstantRate,
@@ -236,6 +238,15 @@ DISCRETIZERS = [
     DiscretizerRow("limited skips", lambda: LimitedSkips(most=1, cell_type=None)),
     DiscretizerRow("threshold", lambda: Threshold(0.6), monotone=False, suits=edges_may_be_left_out),
     DiscretizerRow("two-valued", TwoValued, monotone=False),
+]
+
+# ------------------------------------------------------------------------------------------------------------ decisions
+
+DECISIONS = [
+    Row("sequential greedy", SequentialGreedy),
+    Row("sequential greedy, stability", lambda: SequentialGreedy(True, 2, first=1, interval=2, warmup_epochs=0.5)),
+    Row("perturbation", PerturbationSelection),
+    Row("perturbation, loss", lambda: PerturbationSelection("loss", first=2, interval=1)),
 ]
 
 # --------------------------------------------------------------------------------------------------------- regularizers
@@ -463,6 +474,12 @@ STEPS = [
 ]
 
 
+def decidable(row) -> bool:
+    """Whether decisions may close candidates of this search."""
+    one_path = one_hot(row.parts.get("relaxation", Softmax()))
+    return row.build().learns_logits and "edge_weights" not in row.parts and not one_path
+
+
 def parts_for(step, parts) -> dict:
     """The parts of a row, and what a method with small numbers has to leave out for this step, by names of fields."""
     defaults = {field.name: field.default for field in dataclasses.fields(Method)}
@@ -495,6 +512,7 @@ PARTS = [
     *EDGE_WEIGHTS,
     *TEMPERATURES,
     *RATES,
+    *DECISIONS,
     *DISCRETIZERS,
     *REGULARIZERS,
     *PATH_SAMPLERS,

@@ -24,17 +24,21 @@ class Trial:
         part: The description of the step.
         parts: Others of the method, see `StepRow`.
         strategy: The strategy in scope, if there is one.
+        allowed: Cell type -> mask of the allowed candidates; None for a search without decisions.
+        changes: Parts of the method.
     """
 
-    def __init__(self, part, parts=None, strategy=None):
+    def __init__(self, part, parts=None, strategy=None, allowed=None):
         keras.utils.set_random_seed(1)
         self.part, self.strategy = part, strategy or tf.distribute.get_strategy()
         description = method(**parts_for(part, parts or {}))  # made outside of the strategy, as gin and people do
         with self.strategy.scope():
             self.supernet = Supernet(tiny_space(), CLASSES, make_edge=edge_factory(description.edges))
             self.supernet.build((None, 8, 8, 1))
-            edge_weights = description.edge_weights is not None
-            self.logits = ArchLogits(self.supernet.space, seed=0, init_scale=0.5, edge_weights=edge_weights)
+            tables = {"edge_weights": description.edge_weights is not None, "masked": allowed is not None}
+            self.logits = ArchLogits(self.supernet.space, seed=0, init_scale=0.5, **tables)
+            if allowed is not None:
+                self.logits.allow(allowed)
             self.method = description.prepared()
             self.step = part.build(StepSetup(self.supernet, self.logits, self.method, IMAGES))
             for phase, rate in (("weight", 0.1), ("arch", 0.01)):

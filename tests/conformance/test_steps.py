@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from child_processes import finish, start
-from conformance.rows import STEPS, each, parts_for
+from conformance.rows import STEPS, decidable, each, parts_for
 from conformance.some_steps import IMAGES, Trial
 from tiny_search import BATCH, Stop, outcome, run, stop_at_save, tiny_space
 
@@ -16,6 +16,7 @@ from tf_edd.architectures.genotype import Genotype
 from tf_edd.architectures.logits import table_shapes
 from tf_edd.discretizers import Argmax
 from tf_edd.networks.supernet import Supernet
+from tf_edd.regularizers import BetaDecay
 from tf_edd.steps import EpochInfo, StepInfo
 from tf_edd.steps.step import LOGIT_PARTS
 
@@ -152,6 +153,76 @@ def test_bfloat16_is_finite_and_near_float32(row, mixed_bfloat16):
     assert all(np.isfinite(values).all() for values in low.values().values())
 
 
+DECIDED = {"cell": [[True, False], [True, True]]}  # the first edge has a skip connection
+WITH_LOGITS = [row for row in STEPS if decidable(row)]
+
+
+@each(WITH_LOGITS)
+def test_a_decided_edge_runs_its_operation_and_its_logits_rest(row):
+    """Nothing moves the candidate that was not chosen but momentum and weight decay, here in NumPy."""
+    trial = Trial(row.build(), {**row.parts, "regularizers": (BetaDecay(),)}, allowed=DECIDED)
+    before = trial.logits.numpy()["cell"]
+    weights = {name: value.numpy().astype(np.float64) for name, value in first_edge(trial).items()}
+    scalars = trial.take()
+    after, moved = trial.logits.numpy()["cell"], first_edge(trial)
+    np.testing.assert_array_equal(after[0], before[0])
+    assert np.abs(after[1] - before[1]).min() > 1e-3
+    np.testing.assert_array_equal(trial.step.architecture(0.5).probs["cell"][0], [1, 0])
+    assert not np.signbit(trial.step.architecture(0.5).probs["cell"]).any()
+    rate, decay, momentum = 0.1, trial.method.weight_optimizer.coupled_decay, trial.method.weight_optimizer.momentum
+    assert weights and decay > 0 and all(math.isfinite(value) for values in scalars for value in values.values())
+    for name, value in weights.items():
+        velocity = np.zeros_like(value)
+        for _ in scalars:
+            velocity = momentum * velocity + decay * value
+            value = value - rate * velocity
+        np.testing.assert_allclose(moved[name], value, rtol=1e-6, atol=1e-7)
+
+
+def first_edge(trial):
+    """The trainable variables of the candidate 1x1 convolution of the first edge."""
+    (found,) = [op for _, _, _, op in trial.supernet.candidates() if op.name == "nor_conv_1x1"][:1]
+    return {variable.name: variable.value for variable in found.trainable_variables}
+
+
+@each(WITH_LOGITS)
+def test_a_decided_edge_is_that_of_a_network_without_the_other_candidate(row):
+    """Losses and updates do not depend on weights that a mask has closed; nor on whether the other is left out."""
+    results = []
+    for poison, leaves_out in ((1.0, False), (1.0, True), (-3.0, True)):
+        trial = Trial(row.build(), row.parts, allowed=DECIDED)
+        for variable in first_edge(trial).values():
+            variable.assign(variable * poison)
+        if leaves_out:
+            trial.step._fed_temperature = 1.0  # as after an epoch
+            trial.step.end_epoch(EpochInfo(0, 4, 1, 0, GivenBatches(trial)))
+        results.append((trial.take(), trial.logits.numpy()["cell"][1]))
+    for scalars, logits in results[1:]:
+        np.testing.assert_allclose(logits, results[0][1], rtol=1e-4, atol=1e-6)
+        for values, expected in zip(scalars, results[0][0], strict=True):
+            assert values["loss/weights"] == pytest.approx(expected["loss/weights"], rel=1e-5)
+
+
+@each(WITH_LOGITS)
+def test_decisions_trace_once_more_at_most(row, monkeypatch):
+    calls, original = [], Supernet.__call__
+
+    def counted(self, *arguments, **options):
+        calls.append(1)
+        return original(self, *arguments, **options)
+
+    trial = Trial(row.build(), row.parts, allowed={"cell": np.ones((2, 2), bool)})
+    monkeypatch.setattr(Supernet, "__call__", counted)
+    counts = []
+    for allowed in ([[1, 1], [1, 1]], DECIDED["cell"], [[1, 0], [0, 1]], [[1, 0], [0, 0]]):
+        trial.logits.allow({"cell": np.asarray(allowed, bool)})
+        trial.take(count=2)
+        trial.step.end_epoch(EpochInfo(0, 4, 1, 0, GivenBatches(trial)))
+        trial.take(count=1)
+        counts.append(len(calls))
+    assert counts[1] <= 2 * counts[0] and counts[1] == counts[2] == counts[3]
+
+
 @pytest.fixture(scope="module")
 def replicated(tmp_path_factory):
     """What some steps reach on one device, and on two with half a batch each."""
@@ -183,6 +254,22 @@ def test_two_replicas_are_one(row, replicated):
         else:
             np.testing.assert_allclose(two[name], one[name], rtol=0, atol=2e-5, err_msg=name)
     assert np.abs(one["weights"] - one["start/weights"]).max() > 0.01
+
+
+@pytest.mark.slow
+@each(WITH_LOGITS)
+def test_two_replicas_are_one_with_a_decided_edge(row, replicated):
+    place = next(place for place, other in enumerate(STEPS) if other is row)
+    start, one, two = (
+        replicated[f"{key}/decided/{place}/{what}"].reshape(2, 2)
+        for key, what in (("one", "start/logits"), ("one", "logits"), ("mirrored", "logits"))
+    )
+    np.testing.assert_allclose(two, one, rtol=0, atol=2e-5)
+    for found in (one, two):
+        np.testing.assert_array_equal(found[0], start[0])
+        assert np.abs(found[1] - start[1]).min() > 1e-3
+    weights = [replicated[f"{key}/decided/{place}/weights"] for key in ("one", "mirrored")]
+    np.testing.assert_allclose(weights[1], weights[0], rtol=0, atol=2e-5)
 
 
 def searched(folder, part, parts, **changes):

@@ -48,7 +48,7 @@ def combinations():
     searches += [(name, SMALL, METHOD) for name in names("datasets") if name != "datasets/roots.gin"]
     searches += [(DIGITS, SMALL, METHOD, name) for name in [*names("tables"), *names("actions"), *names("selectors")]]
     joined = "self_distillation", "beta_decay", "image_importance", "random_smoothing", "adversarial_smoothing"
-    joined += ("eigenvalue_stop",)
+    joined += ("eigenvalue_stop", "perturbation_selection", "pt_schedule_nb201", "pt_schedule_darts_space")
     searches += [(DIGITS, SMALL, METHOD, f"methods/{name}.gin") for name in joined]
     recipes = [
         name for name in names("recipes") if "_retrain_" in name and name not in {*PARTIAL, RETRAIN, *complete()}

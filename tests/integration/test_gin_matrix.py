@@ -37,7 +37,12 @@ EDGES = {
     "methods/auxiliary_skip.gin": "AuxiliarySkip(initial=1.0, decay='linear')",
     "methods/drop_path.gin": "EdgeDropPath(probability=0.2)",
 }
-JOINED = {*REGULARIZERS, *SMOOTHINGS, *EDGES, "methods/image_importance.gin", "methods/eigenvalue_stop.gin"}
+DECISIONS = [
+    "methods/perturbation_selection.gin",
+    "methods/pt_schedule_nb201.gin",
+    "methods/pt_schedule_darts_space.gin",
+]
+JOINED = {*REGULARIZERS, *SMOOTHINGS, *EDGES, "methods/image_importance.gin", "methods/eigenvalue_stop.gin", *DECISIONS}
 
 
 @pytest.fixture(autouse=True)
@@ -113,6 +118,22 @@ def test_regularizers_join_every_method_with_logits(method, regularizer):
         assert REGULARIZERS[regularizer] in compose(files)
         return
     with pytest.raises(UserError, match="takes no regularizers"):
+        compose(files)
+
+
+@pytest.mark.parametrize("decisions", DECISIONS)
+@pytest.mark.parametrize("method", methods())
+def test_decisions_join_every_method_with_logits(method, decisions):
+    """Schedules of the temperature are as long as the search, so they follow when a file changes that."""
+    files = ["quickstart.gin", method, decisions]
+    if any(binds(method, f"@{part}()") for part in ("HardGumbel", "EdgeWeights", "Sigmoid")):
+        with pytest.raises(UserError, match="Method.decisions expect"):
+            compose(files)
+        return
+    if learns_logits(method):
+        assert "PerturbationSelection(criterion='accuracy', first=" in compose(files)
+        return
+    with pytest.raises(UserError, match="takes no decisions"):
         compose(files)
 
 

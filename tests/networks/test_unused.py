@@ -1,5 +1,6 @@
 """Candidates of negligible weight: the same gradients for less work, and exactly those below the threshold."""
 
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -8,6 +9,7 @@ from numpy_supernet import convolve, normalize, pool_3x3, relu
 from tf_edd.networks import supernet as supernet_module
 from tf_edd.networks.cell import SearchCell
 from tf_edd.networks.mixed_op import MixedOp
+from tf_edd.networks.stateless import SharedTraces
 from tf_edd.networks.supernet import Supernet
 from tf_edd.networks.unused import NEGLIGIBLE, Unused
 from tf_edd.operations.preparations import PREPARATIONS
@@ -168,3 +170,70 @@ def test_several_replicas_run_all_candidates(monkeypatch):
     assert np.isfinite(supernet(images, probs, training=True, unused=Unused())).all()
     monkeypatch.setattr(supernet_module, "replicas", lambda: 2)
     assert np.isnan(supernet(images, probs, training=True, unused=Unused())).all()
+
+
+class Counted:
+    """In place of a candidate's `call`: counts in a variable how often it runs."""
+
+    def __init__(self, op):
+        self._call, self.runs = op.call, tf.Variable(0)
+
+    def __call__(self, x, scale=None, training=False):
+        with tf.control_dependencies([self.runs.assign_add(1)]):
+            return self._call(x, scale, training)
+
+
+@pytest.mark.parametrize("forward", [False, True])
+def test_a_closed_candidate_does_not_run_at_all_and_one_of_weight_zero_as_before(forward):
+    """A mask's zero is -0.0; +0.0 is a weight that has underflowed, whose gradient the logits want."""
+    mixed = build()
+    counted = mixed.candidates[3].call = Counted(mixed.candidates[3])
+    edge = passing(mixed, Unused(0.0, forward, masked=True))
+    expected = np.sum(outputs(mixed)[2] * UPSTREAM, dtype=np.float64)
+    for zero, runs, slope in ((-0.0, 0, 0.0), (0.0, int(forward), expected if forward else 0.0)):
+        counted.runs.assign(0)
+        terms, by_x, by_weights, by_variables = edge([0.25, 0.25, 0.25, zero, 0.25])
+        assert counted.runs.numpy() == runs and not np.any(terms[2])
+        assert np.isfinite(by_x).all() and np.any(by_x)
+        if forward:
+            np.testing.assert_allclose(by_weights[3], slope, rtol=1e-4)
+        else:
+            assert not np.any(by_variables[1]) and np.any(by_variables[0])
+
+
+@pytest.mark.parametrize("forward", [False, True])
+def test_a_mask_changes_nothing_of_what_is_not_closed(forward):
+    table = [0.1, 1e-12, 0.3, 0.0, 0.6]
+    plain, under_mask = (passing(build_once(), Unused(0.0, forward, masked=masked))(table) for masked in (False, True))
+    for one, other in zip(tf.nest.flatten(plain), tf.nest.flatten(under_mask), strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def build_once():
+    keras.utils.set_random_seed(3)
+    return build()
+
+
+@pytest.mark.parametrize("of_weights", [False, True])
+def test_edges_of_one_shape_leave_out_the_same_in_the_function_that_they_share(of_weights):
+    edges = tuple(Edge(source, target, PRIMITIVES) for source, target in ((0, 1), (0, 2), (1, 2)))
+    unused, found = Unused(0.0, of_weights, masked=True), []
+    for traces in (None, SharedTraces()):
+        keras.utils.set_random_seed(4)
+        cell = SearchCell(CellSpec("cell", 1, 3, edges), 3, NORM, traces=traces)
+        cell.build([X.shape])
+
+        @tf.function(autograph=False)
+        def run(table, cell=cell):
+            sources = table if of_weights else [variable.value for variable in cell.trainable_variables]
+            with tf.GradientTape(watch_accessed_variables=False) as tape:
+                tape.watch(sources)
+                weights = [tf.unstack(row) for row in tf.unstack(table)]
+                result = cell.call([tf.constant(X)], weights, True, unused, fixed_weights=of_weights)
+                loss = tf.reduce_sum(result * UPSTREAM)
+            return result, tape.gradient(loss, sources, unconnected_gradients=tf.UnconnectedGradients.ZERO)
+
+        found.append(run(tf.constant([[0.2, 0.2, 0.3, 0.3, 0.0], [-0.0, -0.0, 1, -0.0, -0.0], [0, 0.5, -0.0, 0.5, 0]])))
+    for one, other in zip(*map(tf.nest.flatten, found), strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-5)
+    assert sum(bool(np.any(one)) for one in tf.nest.flatten(found[1])) >= 2  # the others are closed

@@ -8,6 +8,7 @@ from conformance.rows import Sigmoid
 from tiny_search import EPOCHS, method
 
 from tf_edd import optimizers, samplers, schedules, steps
+from tf_edd.decisions import SequentialGreedy
 from tf_edd.edges import AuxiliarySkip, PartialChannels
 from tf_edd.errors import UserError
 from tf_edd.regularizers import SelfDistillation
@@ -137,3 +138,9 @@ def test_a_relaxation_that_runs_one_candidate_alone_has_nothing_of_a_mixture_aro
     for around in ({"edges": (PartialChannels(2),)}, {"edge_weights": EdgeWeights()}):
         with pytest.raises(UserError, match="HardGumbel runs one candidate of an edge alone.*Received: [PE]"):
             method(relaxation=HardGumbel(), **around)
+
+
+def test_decisions_are_of_mixtures_without_weights_of_their_edges():
+    for parts in ({"relaxation": HardGumbel()}, {"edge_weights": EdgeWeights()}):
+        with pytest.raises(UserError, match="Method.decisions expect a mixture.*Received: [HE]"):
+            method(decisions=SequentialGreedy(), **parts)

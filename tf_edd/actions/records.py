@@ -18,8 +18,9 @@ class GenotypeLog(Action):
     """Keeps `genotypes.jsonl`, one line per epoch, and `genotype.json`, the current cell.
 
     A line is an entry of `state.history` (epoch, genotype, metrics) with "probs", cell type -> [E][O], rounded to six
-    digits, which this action adds. The file is rewritten each epoch, whole or not at all, so it agrees with the
-    checkpoint after a kill. Where a selector follows, `genotype.json` is left to it.
+    digits, which this action adds, and "decisions", texts that say what was decided after the epoch. The file is
+    rewritten each epoch, whole or not at all, so it agrees with the checkpoint after a kill. Where a selector follows,
+    `genotype.json` is left to it.
 
     Raises:
         UserError: A file cannot be written.
@@ -32,6 +33,8 @@ class GenotypeLog(Action):
 
     def epoch(self, state: SearchState, metrics: dict[str, float]) -> None:
         state.history[-1].setdefault("probs", rounded(state.probs))
+        if decided := state.decided_now:
+            state.history[-1]["decisions"] = decided
         files.write_lines(state.folder / GENOTYPES, state.history)
         if not state.selects:  # else a kill in the selection would leave a cell that was not chosen
             files.write_json(state.folder / GENOTYPE, state.genotype.to_json())

@@ -40,6 +40,9 @@ class SearchState:
         history: one flat dict for each finished epoch.
         seconds: spent in training and evaluation, over all processes that continued this search.
         selects: whether a selector chooses the genotype after the last epoch.
+        decides: whether decisions close candidates in the course of the search.
+        decided: what they have decided so far: dicts of epoch and a list of texts.
+        decision_memory: what they remember from epoch to epoch.
         verdict: what `results.json` says of the stopper's verdict, where there is one.
         selection: what `results.json` says of the selector's choice; actions may add to it at the end. None before, and
             without a selector.
@@ -68,10 +71,19 @@ class SearchState:
     history: list[dict] = dataclasses.field(default_factory=list)
     seconds: float = 0.0
     selects: bool = False
+    decides: bool = False
+    decided: list[dict] = dataclasses.field(default_factory=list)
+    decision_memory: dict = dataclasses.field(default_factory=dict)
     verdict: dict | None = None
     selection: dict | None = None
 
     _SAVED = ("epoch", "position", "step", "sums", "temperature", "temperature_state", "history", "seconds", "ticks")
+    _SAVED += ("decided", "decision_memory")
+
+    @property
+    def decided_now(self) -> list[str]:
+        """What was decided after the last epoch."""
+        return [text for entry in self.decided if entry["epoch"] == self.epoch for text in entry["decided"]]
 
     def state_dict(self) -> dict:
         """What a checkpoint keeps; floats survive JSON exactly."""

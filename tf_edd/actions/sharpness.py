@@ -66,6 +66,10 @@ class Sharpness(Action):
     def check(self, state: SearchState) -> None:
         _check_precision(state)
         _check_edges(state)
+        if state.decides:
+            raise UserError(
+                "Sharpness measures all logits, but the decisions of this search let those of decided edges rest."
+            )
         self._validation_batches(state.batches)
 
     def begin(self, state: SearchState) -> RunningAction:

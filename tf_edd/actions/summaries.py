@@ -52,7 +52,8 @@ class TensorBoard(Action):
       (of each edge: `search_edges/<cell_type>/<source>-<target>`, nats), with edge weights also those
       (`search_edge_weights/<cell_type>/<source>-<target>`), temperature and all other metrics; histogram
       `search_cell/probabilities/<cell_type>`, images `search_cell/heat_map/<cell_type>` (edges by operations) and
-      `search_cell/drawing/<cell_type>`, texts `about`, `genotype` and `gin/config` (`record` for a search from Python).
+      `search_cell/drawing/<cell_type>`, texts `about`, `genotype`, `decisions` where a method has some, and
+      `gin/config` (`record` for a search from Python).
       A chain of blocks is one picture, its type is `network`.
     - `discretized/`: `accuracy/search` of the discretized network.
     - `ticks/`, where `Method.ticks` is given: `search/entropy` and `search/temperature` at each tick; the x axis is the
@@ -92,6 +93,8 @@ class _EventFiles(RunningAction):
                         tf.summary.scalar(tag, value)
             with self._writers[event_tags.SUPERNET].as_default(step=state.epoch):
                 tf.summary.text("genotype", f"```\n{state.genotype}\n```")
+                if decided := state.decided_now:
+                    tf.summary.text("decisions", "```\n" + "\n".join(decided) + "\n```")
                 for cell_type in state.probs:
                     _write_kind(state, cell_type)
                 _write_images("heat_map", pictures.draw_probabilities(state.probs, state.space, small=True))

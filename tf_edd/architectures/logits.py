@@ -20,9 +20,15 @@ class ArchLogits:
         seed: Seed of the draw.
         init_scale: Standard deviation of the logits (1e-3 in DARTS).
         edge_weights: Whether each cell type has a second table, [E], for the weights of its edges.
+        masked: Whether decisions may close candidates during the search; all of them are allowed at first.
+
+    Attributes:
+        masks: Cell type -> which candidates are allowed, [E, O] float32 variables of 1 and 0; None if not `masked`.
     """
 
-    def __init__(self, space: Space, seed: int, init_scale: float = 1e-3, edge_weights: bool = False):
+    def __init__(
+        self, space: Space, seed: int, init_scale: float = 1e-3, edge_weights: bool = False, masked: bool = False
+    ):
         rng = np.random.default_rng(np.random.SeedSequence([seed, 0xA]))
         self._variables = {
             name: keras.Variable(
@@ -30,6 +36,13 @@ class ArchLogits:
             )
             for name, shape in table_shapes(space, edge_weights).items()
         }
+        self.masks: dict[str, tf.Variable] | None = None
+        if masked:
+            first = tf.VariableAggregation.ONLY_FIRST_REPLICA
+            self.masks = {
+                cell_type: tf.Variable(tf.ones(shape), trainable=False, name=f"allowed_{cell_type}", aggregation=first)
+                for cell_type, shape in space.logit_shapes.items()
+            }
 
     @property
     def variables(self) -> list[keras.Variable]:
@@ -43,6 +56,23 @@ class ArchLogits:
     def numpy(self) -> dict[str, np.ndarray]:
         """A copy of what `tensors` returns."""
         return {name: np.array(variable.numpy()) for name, variable in self._variables.items()}
+
+    def allowed(self) -> dict[str, tf.Tensor] | None:
+        """Cell type -> which candidates are allowed now, [E, O] float32; None without masks."""
+        if self.masks is None:
+            return None
+        return {cell_type: mask.read_value() for cell_type, mask in self.masks.items()}
+
+    def allow(self, tables: Mapping[str, np.ndarray]) -> None:
+        """Sets which candidates are allowed, cell type -> [E, O] bool; takes effect in the next step."""
+        for cell_type, mask in self.masks.items():
+            mask.assign(np.asarray(tables[cell_type], np.float32))
+
+    def undecided(self) -> list[tf.Tensor] | None:
+        """For each of `variables` which edges have more than one candidate left, [E, 1] bool; None without masks."""
+        if self.masks is None:
+            return None
+        return [tf.reduce_sum(mask, axis=-1, keepdims=True) > 1 for mask in self.allowed().values()]
 
 
 def edge_table(cell_type: str) -> str:

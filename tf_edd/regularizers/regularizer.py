@@ -2,7 +2,7 @@
 
 import abc
 import dataclasses
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 import tensorflow as tf
@@ -34,6 +34,8 @@ class StepContext:
         fixed_weights: Whether the gradient of the supernet's weights is not needed, so that edges may leave it out.
         moment: For the call of the supernet, where the method has `edges`; else None.
         single_path: Whether each row of `probs` is a single 1 among zeros, so that an edge runs that candidate alone.
+        allowed: Cell type -> which candidates are allowed, [E, O] float32 (`tf_edd.architectures.mask`), as `probs` has
+            them already; None for all of them.
     """
 
     phase: str
@@ -51,6 +53,7 @@ class StepContext:
     fixed_weights: bool = False
     moment: Moment | None = None
     single_path: bool = False
+    allowed: Mapping[str, tf.Tensor] | None = None
 
 
 class Term(abc.ABC):

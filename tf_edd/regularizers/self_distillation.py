@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import tensorflow as tf
 
+from tf_edd.architectures.mask import masked
 from tf_edd.errors import require_count, require_one_of, require_positive
 from tf_edd.networks.stateless import call_stateless
 from tf_edd.part import part
@@ -22,8 +23,8 @@ class SelfDistillation(Regularizer):
 
     z are the supernet's outputs on the batch of the phase, z^(k) those of the supernet with the weights, the logits and
     the temperature of an earlier moment. The probabilities of a teacher are without noise (`relaxation.mean`), and its
-    batch norms use the statistics of the batch. T^2 keeps the size of the gradient when T changes (Hinton et al., arXiv
-    1503.02531). No gradient reaches a teacher.
+    batch norms use the statistics of the batch. It leaves out what decisions have closed since. T^2 keeps the size of
+    the gradient when T changes (Hinton et al., arXiv 1503.02531). No gradient reaches a teacher.
 
     Each teacher costs a forward pass in each of the phases, and memory for the weights (one more copy with `every` in
     steps); before the warmup ends it costs no time.
@@ -164,7 +165,8 @@ class DistillationTerm(Term):
 
     def _outputs(self, context, values, logits, temperature):
         """The outputs [b, classes] of a teacher; what it would assign to moving averages is dropped."""
-        probs = self._relaxation.mean(logits, temperature)
+        # What was closed since is no longer trained.
+        probs = masked(self._relaxation.mean(logits, temperature), context.allowed)
         # `fixed_weights` as for the student: edges of one shape share the functions that it has anyhow.
         options = {"unused": context.unused, "fixed_weights": context.fixed_weights}
         if context.moment is not None:

@@ -21,18 +21,20 @@ class Clock:
         steps: Steps of an epoch.
         warmup_epochs: Epochs at the start without architecture steps, rounded to whole steps.
         ticks: N; None for a tick at the end of each epoch that has architecture steps.
+        fixed: Whether the logits may stay as they are, so that the warm-up may be the whole search.
 
     Raises:
-        UserError: More ticks than architecture steps, or no architecture step.
+        UserError: More ticks than architecture steps, or no architecture step unless `fixed`.
     """
 
     epochs: int
     steps: int
     warmup_epochs: float = 0
     ticks: int | None = None
+    fixed: bool = False
 
     def __post_init__(self):
-        if self.warmup_steps >= self.total_steps:
+        if self.warmup_steps >= self.total_steps + self.fixed:
             raise UserError(
                 f"warmup_epochs must leave at least one of the {self.total_steps:,} steps: the logits have to move. "
                 f"Received: warmup_epochs={self.warmup_epochs}"

@@ -11,7 +11,7 @@ from tf_edd.analysis import counting
 if TYPE_CHECKING:
     from tf_edd.search.plan import SearchPlan
 
-PARTS = ("relaxation", "edge_weights", "temperature", "discretizer", "selector")
+PARTS = ("relaxation", "edge_weights", "temperature", "decisions", "discretizer", "selector")
 
 
 def describe_search(plan: "SearchPlan", more: Mapping[str, str]) -> str:

@@ -5,6 +5,7 @@ import math
 
 import keras
 
+from tf_edd.decisions import Decisions
 from tf_edd.discretizers import Argmax, Discretizer
 from tf_edd.errors import UserError, require_count, require_positive
 from tf_edd.networks.edge_part import EdgePart
@@ -41,8 +42,10 @@ class Method:
             validation split with inherited weights. None for the cell of the last epoch.
         stopper: Ends the search when the recorded epochs ask for it, and says which epoch's cell is the result. None
             for all epochs, and the cell of the last.
+        decisions: Decide edges in the course of the search: an edge then runs one operation, or none, and its logits
+            rest. None for no decision before the end.
         warmup_epochs: Epochs at the start in which only the weights move; logits and temperature stay. A fraction is
-            rounded to whole steps.
+            rounded to whole steps. With decisions it may be the whole search.
         ticks: How often the temperature follows the entropy, at equal distances over the architecture steps, whatever
             an epoch is (see `search.clock.Clock`); schedules with a length count ticks then. None for a tick after each
             epoch, as in the papers.
@@ -70,6 +73,7 @@ class Method:
     regularizers: tuple[Regularizer, ...] = ()
     selector: Selector | None = None
     stopper: Stopper | None = None
+    decisions: Decisions | None = None
     warmup_epochs: float = 0
     ticks: int | None = None
     entropy_temperature: float | None = None
@@ -115,13 +119,25 @@ class Method:
                 + ", ".join(f"{part}={getattr(self, part)!r}" for part in given)
             )
 
+        if self.decisions is not None and (self.edge_weights is not None or one_hot(self.relaxation)):
+            received = self.relaxation if self.edge_weights is None else self.edge_weights
+            raise UserError(
+                "Method.decisions expect a mixture without weights of edges, since a decided edge has the weight 1. "
+                f"Received: {type(received).__name__}"
+            )
+        if self.decisions is not None and not self.relaxation.simplex:
+            raise UserError(
+                "Method.decisions expect a relaxation whose weights of an edge sum to 1 (`simplex`), since a decided "
+                f"edge has a weight of 1. Received: relaxation={self.relaxation!r}"
+            )
+
     def check(self, epochs: int) -> None:
         """Refuses a search of so many epochs in which the architecture or a regularizer would never move.
 
         Raises:
             UserError: either, or a schedule that does not give numbers or is made for another length.
         """
-        if self.warmup_epochs >= epochs:
+        if self.warmup_epochs > epochs or (self.warmup_epochs == epochs and self.decisions is None):
             raise UserError(
                 f"warmup_epochs must be below epochs = {epochs}: the logits have to move. "
                 f"Received: warmup_epochs={self.warmup_epochs}"

@@ -3,6 +3,7 @@
 from tf_edd import (  # noqa: F401
     actions,
     data,
+    decisions,
     discretizers,
     edges,
     optimizers,

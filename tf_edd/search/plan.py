@@ -72,6 +72,7 @@ class SearchRun:
         state: how far it is.
         method: the composition, with the optimizers of this search.
         supernet: the network.
+        logits: of the architecture, with the mask of the allowed candidates.
         step: of the method.
         batches: of both splits.
         evaluate: weights of the candidates, images -> loss, accuracy.
@@ -87,6 +88,7 @@ class SearchRun:
     state: SearchState
     method: Method
     supernet: Supernet
+    logits: ArchLogits
     step: Step
     batches: SearchBatches
     evaluate: SupernetEvaluator
@@ -176,10 +178,12 @@ class SearchPlan:
                 f"search.batch_size must fit into every split ({sizes}), or search.steps_per_epoch be given. "
                 f"Received: search.batch_size={batch_size}"
             )
-        Clock(epochs, batches.steps, method.warmup_epochs, method.ticks)
+        _clock(method, epochs, batches.steps)
         method.step.check(space, batches)
         for part in method.edges:
             part.check(space)
+        if method.decisions is not None:
+            method.decisions.check(space, epochs)
         record = {
             "seed": seed,
             **current().record(),
@@ -205,12 +209,12 @@ class SearchPlan:
     @property
     def clock(self) -> Clock:
         """Of the warm-up and of the temperature."""
-        return Clock(self.epochs, self.batches.steps, self.method.warmup_epochs, self.method.ticks)
+        return _clock(self.method, self.epochs, self.batches.steps)
 
     def too_few_steps(self) -> str:
         """What to say of a search that hardly moves its logits; empty for enough, and where there are none."""
         steps = self.clock.total_steps - self.clock.warmup_steps
-        if not self.method.step.learns_logits or steps >= FEW_STEPS:
+        if not self.method.step.learns_logits or steps >= FEW_STEPS or not steps:
             return ""
         return (
             f"{steps:,} steps of the logits are few: digits take {FEW_STEPS}, photographs 1,000 and more. Give "
@@ -271,6 +275,7 @@ class SearchPlan:
             state,
             method,
             supernet,
+            logits,
             step,
             self.batches,
             SupernetEvaluator(supernet),
@@ -290,7 +295,8 @@ class SearchPlan:
         make_edge, classes = edge_factory(method.edges), self.images.num_classes
         supernet = Supernet(self.space, classes, method.running_statistics, self.rematerialize, make_edge)
         supernet.build((None, *self.images.image_shape))
-        logits = ArchLogits(self.space, self.seed, method.logit_init_scale, method.edge_weights is not None)
+        tables = {"edge_weights": method.edge_weights is not None, "masked": method.decisions is not None}
+        logits = ArchLogits(self.space, self.seed, method.logit_init_scale, **tables)
         sizes = {"train_images": self.batches.train.size, "ordered_images": self.batches.ordered_images}
         setup = StepSetup(supernet, logits, method, xla=current().jit_compile, seed=self.seed, **sizes)
         return Built(method, supernet, logits, method.step.build(setup))
@@ -304,15 +310,21 @@ class SearchPlan:
         state.batches = self.batches
         state.learns_logits = method.step.learns_logits
         state.selects = method.selector is not None
+        state.decides = method.decisions is not None
         state.temperature_state, state.temperature = method.temperature.init()
         return state
 
     def _trace(self, step: Step, temperature: float) -> None:
         """Traces the steps of the first epoch, and those that begin after the warmup."""
         batches, clock = next(self.batches.epoch(self.seed, 0, 0, step.image_order(0))), self.clock
-        for index in sorted({0, clock.warmup_steps}):
+        for index in sorted({0, clock.warmup_steps} - {clock.total_steps}):
             phases = ("weights",) if clock.warming_up(index) else step.phases
             step.trace(batches, StepInfo(index, index // clock.steps, index / clock.total_steps, temperature, phases))
+
+
+def _clock(method: Method, epochs: int, steps: int) -> Clock:
+    """Of a search of so many epochs, of so many steps each."""
+    return Clock(epochs, steps, method.warmup_epochs, method.ticks, fixed=method.decisions is not None)
 
 
 def searched_images(images: ImageData, max_side: int | None) -> ImageData:
@@ -340,5 +352,6 @@ def _checkpointer(state, method: Method, logits, step: Step, chief: bool) -> Che
     optimizers = {"weights": "weight_optimizer", "arch": "arch_optimizer"}
     named: dict[str, Any] = {optimizers[phase]: getattr(method, optimizers[phase]) for phase in step.phases}
     moved = {name: optimizer for name, optimizer in named.items() if optimizer is not None}
-    variables = {"supernet": state.supernet, "logits": logits, **moved, **step.variables}
+    masks = {} if logits.masks is None else {"decisions": logits.masks}
+    variables = {"supernet": state.supernet, "logits": logits, **masks, **moved, **step.variables}
     return Checkpointer(state.folder, variables, state, chief=chief)

@@ -73,6 +73,7 @@ def results(state: SearchState) -> dict:
         "metrics": metrics,
         **({"verdict": state.verdict} if state.verdict else {}),
         **({"ticks": state.ticks} if state.ticks else {}),
+        **({"decisions": state.decided} if state.decided else {}),
     }
     if state.selection is None:
         return found

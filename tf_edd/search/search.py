@@ -1,6 +1,7 @@
 """The search loop.
 
     per epoch   weights on the training split, architecture on the validation split, step by step
+                decisions, where the method has some: edges that keep one operation, or none
                 weights of the candidates -> entropy, genotype; accuracy of the supernet and of the discretized network
                 temperature <- schedule(tick, mean entropy)                             (paper, Algorithm 2)
                 actions: TensorBoard, genotypes, drawings, table look-up; checkpoint
@@ -31,6 +32,7 @@ from tf_edd.runtime.folder_lock import released_after
 from tf_edd.runtime.local_folder import local_folder
 from tf_edd.runtime.progress import Progress
 from tf_edd.runtime.strategy import has_workers, is_chief, strategy_scope
+from tf_edd.search.decide import decide
 from tf_edd.search.method import Method
 from tf_edd.search.metrics import SHOWN, add_scalars, architecture_metrics
 from tf_edd.search.plan import SearchPlan, SearchRun
@@ -219,7 +221,7 @@ def _measure(run: SearchRun) -> dict[str, float]:
     """The metrics of the epoch, by TensorBoard tag; sets the state's architecture and genotype."""
     state = run.state
     epoch = EpochInfo(state.epoch, state.epochs, state.step, state.seed, run.batches)
-    metrics = run.step.end_epoch(epoch)
+    metrics = decide(run) | run.step.end_epoch(epoch)
     metrics |= {tag: total / state.position for tag, total in state.sums.items()}
     architecture = _take_architecture(run, state.temperature)
     _check_variables(run)

@@ -22,6 +22,7 @@ from tf_edd.steps.plumbing import (
     edge_metrics,
     mixture_validation,
     moment_tensors,
+    move_logits,
     noise_free,
     pass_info,
     temperature_variable,
@@ -102,13 +103,17 @@ class Alternation:
         self._terms = Terms(setup.method.regularizers, setup, self._temperature)
         self._drawn = drawn or DrawnImages(setup)
         self._skip = skip
+        masked = setup.logits.masks is not None
+        changes = skip.when == AUTO or masked
         skippable = tf.distribute.get_strategy().num_replicas_in_sync == 1 and not one_hot(setup.method.relaxation)
-        self._auto = skip.when == AUTO and skippable
+        self._changes = changes and skippable
         self._skips = tf.Variable(skip.when is True, trainable=False, name="skips")
-        skips = {"skips": [self._skips]} if skip.when == AUTO else {}
+        skips = {"skips": [self._skips]} if changes else {}
         self.variables = {**self._terms.variables, **self._drawn.variables, **skips}
         self.functions = StepFunctions(functools.partial(self._make, None))
-        self.skipping_functions = StepFunctions(functools.partial(self._make, Unused(skip.negligible)))
+        # Where negligible candidates are to run, those that decisions have closed are still left out: they are 0.
+        unused = Unused(skip.negligible if skip.when else 0.0, masked=masked)
+        self.skipping_functions = StepFunctions(functools.partial(self._make, unused))
 
     def __call__(self, batches: Mapping[str, Batch], info: StepInfo) -> dict[str, tf.Tensor]:
         if info.temperature != self._fed_temperature:
@@ -136,20 +141,31 @@ class Alternation:
         return self._drawn.order(epoch)
 
     def end_epoch(self, epoch: EpochInfo) -> dict[str, float]:
-        """Lets the sampler learn; with `skip_unused = "auto"` decides whether the next epoch leaves candidates out.
+        """Lets the sampler learn, and decides whether the next epoch leaves candidates out.
+
+        It does with `skip_unused = "auto"` and enough negligible candidates, and as soon as an edge is decided.
 
         Returns:
             What the sampler tells, and what surrounds the edges at the end of the epoch.
         """
-        if self._auto:  # with several replicas the supernet leaves nothing out; a single path leaves all else out
-            probs = self.architecture(self._fed_temperature).probs.values()
-            negligible = np.concatenate([np.ravel(table) for table in probs]) <= self._skip.negligible
-            self._skips.assign(bool(negligible.mean() >= ENOUGH))
+        if self._changes:  # with several replicas the supernet leaves nothing out; a single path leaves all else out
+            self._skips.assign(self._skip.when is True or self._mostly_negligible() or self._any_decided())
         return self._drawn.end_epoch(epoch) | edge_metrics(self._setup, epoch)
 
+    def _mostly_negligible(self) -> bool:
+        if self._skip.when != AUTO:
+            return False
+        probs = self.architecture(self._fed_temperature).probs.values()
+        negligible = np.concatenate([np.ravel(table) for table in probs]) <= self._skip.negligible
+        return bool(negligible.mean() >= ENOUGH)
+
+    def _any_decided(self) -> bool:
+        undecided = self._setup.logits.undecided()
+        return undecided is not None and not all(rows.numpy().all() for rows in undecided)
+
     def _functions(self) -> StepFunctions:
-        """Those of now: with all candidates, or without those of negligible probability."""
-        skips = self._skip.when is True or (self._auto and bool(self._skips.numpy()))
+        """Those of now: with all candidates, or without those that are negligible or closed."""
+        skips = self._skip.when is True or (self._changes and bool(self._skips.numpy()))
         return self.skipping_functions if skips else self.functions
 
     def _make(self, unused: Unused | None, phase: str, acting: tuple[int, ...]) -> Callable:
@@ -162,7 +178,7 @@ class Alternation:
             batches = {name: Batch(*batch) for name, batch in batches.items()}
             info: PassInfo = pass_info(self._setup, phase, moment, self._temperature)
             found = Pass(*one_pass(self._terms.read(acting), batches, info))
-            norm = apply_gradients(self._optimizers[phase], found.gradients, self._targets[phase], self._clips[phase])
+            norm = self._move(phase, found.gradients)
             replicas = tf.distribute.get_replica_context().num_replicas_in_sync
             shares = {tag: value / replicas for tag, value in (found.metrics or {}).items()}
             if phase == "weights":
@@ -173,3 +189,10 @@ class Alternation:
             return {**own, "arch/logit_gradient_norm": norm / replicas, **shares}
 
         return replica_step
+
+    def _move(self, phase: str, gradients) -> tf.Tensor:
+        """Applies the gradients of a phase; returns their norm."""
+        optimizer, clip = self._optimizers[phase], self._clips[phase]
+        if phase == "arch":
+            return move_logits(optimizer, gradients, self._setup.logits, clip)
+        return apply_gradients(optimizer, gradients, self._targets[phase], clip)

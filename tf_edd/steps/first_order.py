@@ -5,6 +5,7 @@ from typing import ClassVar
 
 import tensorflow as tf
 
+from tf_edd.architectures.mask import masked
 from tf_edd.errors import UserError, require_share
 from tf_edd.networks.unused import NEGLIGIBLE, Unused
 from tf_edd.part import part
@@ -137,8 +138,9 @@ def weight_pass(
     if perturbation is not None:
         seed = tf.random.fold_in(info.seed, PERTURBATION)
         probs, metrics = perturbed(perturbation, setup, batches["weights"], probs, info, seed)
+        probs = masked(probs, info.allowed)
     if exploration:
-        probs = explored(probs, exploration, tf.random.fold_in(info.seed, EXPLORATION))
+        probs = masked(explored(probs, exploration, tf.random.fold_in(info.seed, EXPLORATION)), info.allowed)
     variables = [variable.value for variable in setup.supernet.trainable_variables]
     with tf.GradientTape(watch_accessed_variables=False) as tape:
         tape.watch(variables)

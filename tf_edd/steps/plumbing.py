@@ -7,12 +7,13 @@ from typing import Any, NamedTuple
 import tensorflow as tf
 
 from tf_edd.architectures.logits import ArchLogits, candidate_tables
+from tf_edd.architectures.mask import masked
 from tf_edd.errors import UserError
 from tf_edd.networks.moment import Moment
 from tf_edd.networks.stateless import call_stateless
 from tf_edd.networks.supernet import Supernet
 from tf_edd.networks.unused import Unused
-from tf_edd.optimizers.gradients import share_of_accuracy, share_of_mean
+from tf_edd.optimizers.gradients import apply_gradients, share_of_accuracy, share_of_mean
 from tf_edd.regularizers import Regularizer, StepContext, Term
 from tf_edd.relaxations import BoundRelaxation
 from tf_edd.relaxations.relaxation import one_hot
@@ -31,12 +32,14 @@ class PassInfo(NamedTuple):
         progress: scalar float32, see `StepInfo`.
         seed: int32 [2], the same on all replicas; another one for each step and phase.
         epoch_progress: scalar float32, see `StepInfo`.
+        allowed: cell type -> which candidates are allowed, [E, O] float32 (`architectures.mask`); None for all of them.
     """
 
     temperature: tf.Tensor
     progress: tf.Tensor
     seed: tf.Tensor
     epoch_progress: tf.Tensor | float = 0.0
+    allowed: Mapping[str, tf.Tensor] | None = None
 
 
 class Pass(NamedTuple):
@@ -116,14 +119,20 @@ def edge_metrics(setup: StepSetup, epoch: EpochInfo) -> dict[str, float]:
 
 
 def relaxed(relaxation: BoundRelaxation, logits: Mapping[str, tf.Tensor], info: PassInfo) -> dict[str, tf.Tensor]:
-    """Cell type -> the weights of the candidates [E, O] of a training pass, with noise of its own for each type."""
-    return relaxation(logits, info.temperature, info.seed)
+    """Cell type -> the weights of the candidates [E, O] of a training pass, with noise of its own for each type.
+
+    What decisions have closed is left out, see `masked`.
+    """
+    return masked(relaxation(logits, info.temperature, info.seed), info.allowed)
 
 
 def noise_free(relaxation: BoundRelaxation, logits: ArchLogits, temperature: float) -> Architecture:
     """The architecture of logits that are relaxed without noise: of entropy, genotype and evaluation."""
     tables = logits.numpy()
-    return Architecture(tables, {name: value.numpy() for name, value in relaxation.mean(tables, temperature).items()})
+    weights = relaxation.mean(tables, temperature)
+    if (allowed := logits.allowed()) is not None:
+        weights = {name: value + 0.0 for name, value in masked(weights, allowed).items()}  # without negative zeros
+    return Architecture(tables, {name: value.numpy() for name, value in weights.items()})
 
 
 def step_context(
@@ -147,6 +156,7 @@ def step_context(
         fixed_weights=phase == "arch" if fixed_weights is None else fixed_weights,
         moment=Moment(info.progress, tf.random.fold_in(info.seed, EDGES)) if setup.method.edges else None,
         single_path=one_hot(setup.method.relaxation),
+        allowed=info.allowed,
     )
 
 
@@ -213,6 +223,36 @@ def summed(tensors: Sequence[tf.Tensor]) -> list[tf.Tensor]:
     if context.num_replicas_in_sync == 1:
         return list(tensors)
     return context.all_reduce(tf.distribute.ReduceOp.SUM, list(tensors))
+
+
+def move_logits(optimizer, gradients: Sequence[tf.Tensor], logits: ArchLogits, clip: float | None = None) -> tf.Tensor:
+    """`apply_gradients` for logits, of which those of decided edges rest; call it in replica context.
+
+    The gradient of such an edge is not in the norm, and neither momentum nor weight decay moves its logits.
+
+    Returns:
+        The global norm before clipping, see `apply_gradients`.
+    """
+    if (undecided := logits.undecided()) is None:
+        return apply_gradients(optimizer, gradients, logits.variables, clip)
+    gradients = [tf.where(rows, slope, 0.0) for rows, slope in zip(undecided, gradients, strict=True)]
+    before = [tf.identity(variable.value) for variable in logits.variables]
+    norm = apply_gradients(optimizer, gradients, logits.variables, clip)
+    kept = list(zip(logits.variables, undecided, before, strict=True))
+    context = tf.distribute.get_replica_context()
+    if context.num_replicas_in_sync == 1:
+        for variable, rows, value in kept:
+            variable.value.assign(tf.where(rows, variable.value, value))
+        return norm
+
+    def hold(strategy, undecided, before):
+        for variable, rows, value in zip(logits.variables, undecided, before, strict=True):
+            strategy.extended.update(
+                variable.value, lambda copy, rows, value: copy.assign(tf.where(rows, copy, value)), args=(rows, value)
+            )
+
+    context.merge_call(hold, args=(undecided, before))
+    return norm
 
 
 def mixture_validation(
@@ -301,7 +341,8 @@ class StepFunctions:
 def pass_info(setup: StepSetup, phase: str, moment, temperature: tf.Variable) -> PassInfo:
     """The moment of a pass, from what `moment_tensors` has given to the traced function."""
     index, progress, epoch_progress = moment
-    return PassInfo(temperature.read_value(), progress, step_seed(setup.seed, index, phase), epoch_progress)
+    seed = step_seed(setup.seed, index, phase)
+    return PassInfo(temperature.read_value(), progress, seed, epoch_progress, setup.logits.allowed())
 
 
 def moment_tensors(info: StepInfo) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:

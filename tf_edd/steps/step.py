@@ -35,6 +35,7 @@ LOGIT_PARTS = (
     "arch_rate_cap",
     "regularizers",
     "stopper",
+    "decisions",
     "warmup_epochs",
     "ticks",
     "entropy_temperature",
