@@ -29,7 +29,9 @@ def on_s(name, data_name, method):
     return DATA_SETS[data_name], p.S[name], r.DARTS_SEARCH, r.DARTS_TRAINING, method, size
 
 
+ON_DARTS = (p.CIFAR10, p.DARTS, r.DARTS_SEARCH, r.CIFAR_TRAINING)
 WITH_NONE = {"nas_bench_201.with_none": True}
+PT = p.projection(50) | {"epochs": 50 + 81}
 # The rows of others in Table 2: RobustDARTS and SmoothDARTS, whose scripts take DARTS' numbers.
 IN_TABLE_2 = {
     "pc_darts": p.PC_DARTS,
@@ -38,6 +40,8 @@ IN_TABLE_2 = {
     "r_darts_l2": p.DARTS_V2 | {"weights/SGD.weight_decay": 27e-4},
     "sdarts_rs": p.DARTS_V1 | p.RANDOM_SMOOTHING,
     "sdarts_adv": p.DARTS_V1 | p.ADVERSARIAL_SMOOTHING,
+    "darts_pt": p.DARTS_V1 | PT,
+    "darts_pt_fixed": p.DARTS_V1 | PT | p.FIXED,
 }
 
 EDD_ROWS = {
@@ -66,6 +70,8 @@ EDD_ROWS = {
         {"warmup_epochs": 0, "TrainingRecipe.drop_path_rate": 0.3},  # gaea_release: README
     ),
     "table3_beta_darts": (p.CIFAR10, p.DARTS, r.DARTS_SEARCH, r.CIFAR_TRAINING, p.DARTS_V1, p.BETA_DECAY),
+    "table3_darts_pt": (*ON_DARTS, p.DARTS_V1 | PT, {"darts.with_none": False}),
+    "table3_sdarts_rs_pt": (*ON_DARTS, p.DARTS_V1 | p.RANDOM_SMOOTHING | PT, {"darts.with_none": False}),
     "table3_gibbs_nas": (p.CIFAR10, p.DARTS, r.DARTS_SEARCH, r.CIFAR_TRAINING, p.GIBBS),
     "table4_edd_darts": (p.IMAGENET, r.IMAGENET_TRAINING),
     "table7_edd_darts_ds_imagenet": (p.IMAGENET, r.IMAGENET_TRAINING),

@@ -221,6 +221,7 @@ METHODS = {
     "sgas": (p.SGAS,),
     "sgas_criterion_2": (p.SGAS_2,),
     "darts_pt": (p.DARTS_V1, p.PT),
+    "sdarts_rs_pt": (p.DARTS_V1, p.RANDOM_SMOOTHING, p.PT),
     "darts_pt_fixed": (p.DARTS_V1, p.PT, p.FIXED),
     "spos": (p.SPOS,),
     "gibbs_nas": (p.GIBBS,),
