@@ -11,9 +11,10 @@ from tf_edd.stoppers.stopper import Verdict
 
 CELL, SUPERNET, ARCH_LOSS = "accuracy/discretized", "accuracy/valid", "loss/arch"
 ADVICE = (
-    "To try: more steps before the architecture moves (Method.warmup_epochs), a temperature that falls more slowly "
-    "(EntropyDecay.entropy_gain), more steps in all (search.steps_per_epoch), or a clip on the architecture gradient "
-    "(arch_gradient_clip)"
+    "To try: with a few hundred images, which the weights soon know by heart, all of them for weights and logits "
+    "(search.split = (1.0, None)); else more steps before the architecture moves (Method.warmup_epochs), a temperature "
+    "that falls more slowly (EntropyDecay.entropy_gain), more steps in all (search.steps_per_epoch), or a clip on the "
+    "architecture gradient (arch_gradient_clip)"
 )
 
 
