@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from tiny_search import with_candidates
 
 from tf_edd.discretizers import Argmax, LimitedSkips
 from tf_edd.errors import UserError
@@ -76,6 +77,14 @@ def test_what_cannot_be_limited_is_refused():
         LimitedSkips(-1)
     with pytest.raises(UserError, match="cell_type must be one of cell, or None. Received: 'normal'"):
         LimitedSkips()({"cell": np.full((6, 5), 0.2)}, nas_bench_201())
-    sure = {name: np.tile([1.0, 0.0], (14, 1)) for name in ("normal", "reduce")}
+    space = with_candidates(s2(4, 3), ("skip_connect",))
+    alone = {name: np.ones((14, 1)) for name in ("normal", "reduce")}
     with pytest.raises(UserError, match="most=2: edge .* of cell 'normal' has no other candidate"):
-        LimitedSkips()(sure, s2(4, 3))
+        LimitedSkips()(alone, space)
+
+
+def test_a_candidate_whose_probability_has_underflowed_takes_the_place():
+    sure = {name: np.tile([1.0, 0.0], (14, 1)) for name in ("normal", "reduce")}
+    genotype = LimitedSkips()(sure, s2(4, 3))
+    names = [name for node in genotype.nodes("normal") for name, _ in node]
+    assert names.count("skip_connect") == 2 and names.count("sep_conv_3x3") == 6

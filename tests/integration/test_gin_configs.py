@@ -114,7 +114,8 @@ def test_parses_and_composes(files, tmp_path):
 def length_of(rate) -> int | None:
     """The epochs that a schedule was made for, if there is such a number."""
     if isinstance(rate, SequenceRate):
-        return rate.epochs + length_of(rate.then)
+        rest = length_of(rate.then)  # None for a constant rate, which goes on
+        return None if rest is None else rate.epochs + rest
     return rate.epochs if isinstance(rate, (CosineRate, LinearRate)) else None
 
 

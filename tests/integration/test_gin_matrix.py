@@ -33,7 +33,7 @@ SMOOTHINGS = {
 }
 EDGES = {
     "methods/partial_channels.gin": "PartialChannels(groups=4)",
-    "methods/edge_weights.gin": "EdgeWeights(relaxation=Softmax(), tempered=False)",
+    "methods/edge_weights.gin": "EdgeWeights(relaxation=",
     "methods/auxiliary_skip.gin": "AuxiliarySkip(initial=1.0, decay='linear')",
     "methods/drop_path.gin": "EdgeDropPath(probability=0.2)",
 }
@@ -126,7 +126,7 @@ def test_regularizers_join_every_method_with_logits(method, regularizer):
 def test_decisions_join_every_method_with_logits(method, decisions):
     """Schedules of the temperature are as long as the search, so they follow when a file changes that."""
     files = ["quickstart.gin", method, decisions]
-    if any(binds(method, f"@{part}()") for part in ("HardGumbel", "EdgeWeights", "Sigmoid")):
+    if any(binds(method, f"@{part}()") for part in ("HardGumbel", "edges", "EdgeWeights", "Sigmoid")):
         with pytest.raises(UserError, match="Method.decisions expect"):
             compose(files)
         return
@@ -144,8 +144,14 @@ def test_what_surrounds_edges_joins_every_method_with_logits(method):
             with pytest.raises(UserError, match="HardGumbel runs one candidate of an edge alone"):
                 compose(["quickstart.gin", method, name])
         return
+    if binds(method, "Method.decisions = @"):
+        for name in EDGES:
+            with pytest.raises(UserError, match="Method.decisions expect a mixture"):
+                compose(["quickstart.gin", method, name])
+        return
     if learns_logits(method):
-        joined = [name for name in EDGES if not (name == "methods/edge_weights.gin" and binds(method, "@Sigmoid()"))]
+        of_distributions = {"methods/edge_weights.gin", "methods/partial_channels.gin"}
+        joined = [name for name in EDGES if not (name in of_distributions and binds(method, "@Sigmoid()"))]
         text = compose(["quickstart.gin", method, *joined])
         assert all(EDGES[name] in text for name in joined)
         return
@@ -190,7 +196,12 @@ def test_the_stopping_of_darts_es_joins_every_method_with_logits(method):
 @pytest.mark.parametrize("selector", names("selectors"))
 @pytest.mark.parametrize("method", methods())
 def test_selectors_join_every_method(method, selector):
-    assert "selector" in compose(["quickstart.gin", method, selector])
+    files = ["quickstart.gin", method, selector]
+    if binds(method, "Method.decisions = @"):
+        with pytest.raises(UserError, match="Method.decisions choose the cell"):
+            compose(files)
+        return
+    assert "selector" in compose(files)
 
 
 def test_every_file_of_a_method_is_in_the_matrix():

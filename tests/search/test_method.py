@@ -14,6 +14,7 @@ from tf_edd.errors import UserError
 from tf_edd.regularizers import SelfDistillation
 from tf_edd.relaxations import EdgeWeights, HardGumbel, Softmax
 from tf_edd.search.method import Method, own_optimizer
+from tf_edd.selectors import RandomSearch
 
 SAMPLED = steps.SampledPaths(samplers.UniformPaths(), samplers.UniformImages())
 
@@ -140,7 +141,14 @@ def test_a_relaxation_that_runs_one_candidate_alone_has_nothing_of_a_mixture_aro
             method(relaxation=HardGumbel(), **around)
 
 
-def test_decisions_are_of_mixtures_without_weights_of_their_edges():
-    for parts in ({"relaxation": HardGumbel()}, {"edge_weights": EdgeWeights()}):
-        with pytest.raises(UserError, match="Method.decisions expect a mixture.*Received: [HE]"):
+def test_decisions_are_of_plain_mixtures_and_choose_the_cell():
+    with pytest.raises(UserError, match="Method.decisions choose the cell.*Received: selector=RandomSearch"):
+        method(decisions=SequentialGreedy(), selector=RandomSearch())
+    for parts in ({"relaxation": HardGumbel()}, {"edge_weights": EdgeWeights()}, {"edges": (PartialChannels(),)}):
+        with pytest.raises(UserError, match="Method.decisions expect a mixture.*Received: [HEP]"):
             method(decisions=SequentialGreedy(), **parts)
+
+
+def test_the_bypass_of_partial_channels_takes_distributions():
+    with pytest.raises(UserError, match="PartialChannels needs a relaxation whose rows are distributions"):
+        method(relaxation=Sigmoid(), edges=(PartialChannels(2),))

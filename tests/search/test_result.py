@@ -36,7 +36,15 @@ def state(**changes):
     history = [{"epoch": epoch, "genotype": CELL, "accuracy/discretized": 0.25 * epoch} for epoch in (1, 2)]
     probs = {"cell": np.full((2, 2), 0.5, np.float32)}
     values = {"genotype": from_text(CELL, tiny_space()), "space": tiny_space(), "probs": probs, "temperature": 1.0}
-    values |= {"epochs": 2, "seconds": 3.0, "history": history, "ticks": [], "verdict": None, "selection": None}
+    values |= {
+        "epochs": 2,
+        "seconds": 3.0,
+        "history": history,
+        "ticks": [],
+        "decided": [],
+        "verdict": None,
+        "selection": None,
+    }
     return SimpleNamespace(**{**values, **changes})
 
 

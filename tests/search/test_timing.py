@@ -4,6 +4,7 @@ import pytest
 from tiny_search import EPOCHS, STEPS, run, tiny_space
 
 from tf_edd.data import Digits
+from tf_edd.edges import AuxiliarySkip
 from tf_edd.errors import UserError
 from tf_edd.search import plan, search, timing
 from tf_edd.search.load_method import load_method
@@ -41,6 +42,11 @@ def test_sampled_paths_are_timed_too(tmp_path):
     parts = {"data": Digits(), "method": method, "epochs": 2, "batch_size": 16, "split": (32, 32)}
     text = search.search(tmp_path / "run", space=tiny_space(), dry_run="timed", steps_per_epoch=10, **parts)
     assert "s a step" in rows(text)["time"] and "warning" not in rows(text)
+
+
+def test_what_surrounds_the_edges_is_timed_too(tmp_path):
+    text = run(tmp_path / "run", edges=(AuxiliarySkip(),), dry_run="timed")
+    assert "s a step" in rows(text)["time"] and not (tmp_path / "run").exists()
 
 
 def test_a_plain_dry_run_measures_nothing(tmp_path, monkeypatch):

@@ -189,7 +189,7 @@ def test_moving_averages_move_once_and_the_attack_uses_them():
     supernet, _, setup, step = searching(part, running_statistics=True)
     other, _, _, plain = searching(FirstOrder(), running_statistics=True)
     rows = {"cell": tf.fill([6, 5], 0.2)}
-    initial = float(BatchLoss(setup, BATCH, {"cell": tf.ones([6, 1])})(rows))
+    initial = float(BatchLoss(setup, BATCH, {"cell": tf.ones([6, 1])}, moment(0.0))(rows))
     outputs = supernet(BATCH.images, rows, training=False)
     entropy = tf.nn.sparse_softmax_cross_entropy_with_logits(BATCH.labels, outputs)
     assert initial == pytest.approx(float(tf.reduce_mean(entropy)), rel=1e-6)

@@ -152,7 +152,7 @@ def test_one_level_moves_both_by_the_gradients_of_one_loss(phases):
         assert not np.any(by_logits) and set(scalars) == tags
         return
     np.testing.assert_allclose(by_logits, model.by_logits(model.by_h()), rtol=2e-3, atol=2e-5)
-    assert set(scalars) == tags | {"arch/logit_gradient_norm"}
+    assert set(scalars) == tags | {"loss/arch", "arch/logit_gradient_norm"}
     assert scalars["arch/logit_gradient_norm"] == pytest.approx(np.linalg.norm(by_logits), rel=1e-4)
 
 

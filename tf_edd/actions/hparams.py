@@ -19,7 +19,7 @@ from tf_edd.runtime.record import KIND, flatten
 Value = bool | int | float | str
 
 LEADING = ("data", "method", "relaxation", "seed", "temperature")  # five at most
-PARTS = ("relaxation", "edge_weights", "temperature", "step", "discretizer", "selector")
+PARTS = ("relaxation", "edge_weights", "temperature", "step", "decisions", "discretizer", "selector")
 SIZES = ("epochs", "batch_size")
 LONGEST = 200  # characters; longer texts are no columns
 # Settings that are the same in every method of this package, and the rate that a schedule replaces.

@@ -8,15 +8,18 @@ Operations and blocks bring their costs: `operations.PRIMITIVES`, `networks.role
 """
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from tf_edd import operations
 from tf_edd.architectures.connected import live_nodes
 from tf_edd.architectures.genotype import Genotype
 from tf_edd.networks import roles
 from tf_edd.networks.costs import BlockCost
-from tf_edd.networks.edge_part import EdgePart
 from tf_edd.operations.costs import Counts, Maps, batch_norm, convolution
 from tf_edd.spaces.space import Block, CellSpec, Space
+
+if TYPE_CHECKING:  # edge parts load TensorFlow, and counts do without
+    from tf_edd.networks.edge_part import EdgePart
 
 # The operations of an edge, given (source, target): all candidates in a supernet, one in a final network.
 Chosen = dict[str, dict[tuple[int, int], tuple[str, ...]]]
@@ -52,7 +55,7 @@ def count_supernet(
     num_classes: int,
     linear_bias: bool = True,
     affine: bool = False,
-    edges: Sequence[EdgePart] = (),
+    edges: Sequence["EdgePart"] = (),
 ) -> Counts:
     """Parameters and multiply-adds of the supernet: all candidates, and what `edges` puts around them, no logits.
 
@@ -67,7 +70,7 @@ def activation_memory(
     image_shape: tuple[int, int, int],
     batch_size: int,
     bytes_per_value: int = 4,
-    edges: Sequence[EdgePart] = (),
+    edges: Sequence["EdgePart"] = (),
 ) -> int:
     """Bytes of activations that the supernet keeps for the backward pass; an estimate from the description.
 
@@ -145,7 +148,7 @@ def _copies(cell: CellSpec, chosen) -> int:
     return len(live_nodes(nodes, cell.num_inputs) or cell.intermediate_nodes)
 
 
-def _surrounded(names: Sequence[str], around: Sequence[EdgePart]) -> list[tuple[str, int]]:
+def _surrounded(names: Sequence[str], around: Sequence["EdgePart"]) -> list[tuple[str, int]]:
     """The operations of an edge, each with n where it runs on one n-th of the channels."""
     result = [(name, 1) for name in names]
     for part in around:

@@ -11,6 +11,8 @@ from tf_edd.errors import UserError, require_count
 from tf_edd.part import part
 from tf_edd.spaces.space import Space
 
+OUT = -1.0  # below every probability, also one that has underflowed to 0
+
 
 @part(module="tf_edd.discretizers")
 class LimitedSkips:
@@ -54,7 +56,7 @@ class LimitedSkips:
                     raise UserError(
                         f"LimitedSkips.most={self.most}: edge {edge} of cell {cell_type!r} has no other candidate"
                     )
-                left[cell_type][edge, position] = 0.0
+                left[cell_type][edge, position] = OUT
                 genotype = Argmax()(left, space)
         return genotype
 
@@ -67,4 +69,4 @@ class LimitedSkips:
     def _others(self, space: Space, cell_type: str, edge: int, row: np.ndarray, position: int) -> bool:
         """Whether another candidate of the edge may take its place."""
         allowed = space.cell(cell_type).allowed[edge]
-        return any(allow and row[i] > 0 for i, allow in enumerate(allowed) if i != position)
+        return any(allow and row[i] > OUT for i, allow in enumerate(allowed) if i != position)

@@ -2,6 +2,7 @@
 
 import functools
 import math
+from typing import ClassVar
 
 import keras
 import tensorflow as tf
@@ -47,6 +48,8 @@ class AuxiliarySkip:
 
     initial: float = 1.0
     decay: str = "linear"
+
+    needs_simplex: ClassVar[bool] = False
 
     def __post_init__(self):
         require_positive(initial=self.initial)

@@ -1,6 +1,7 @@
 """Drop path in the supernet: the output of an edge is left out at random, separately for each image."""
 
 import functools
+from typing import ClassVar
 
 import keras
 import tensorflow as tf
@@ -39,6 +40,8 @@ class EdgeDropPath:
     """
 
     probability: float = 0.2
+
+    needs_simplex: ClassVar[bool] = False
 
     def __post_init__(self):
         require_share(below_one=True, probability=self.probability)

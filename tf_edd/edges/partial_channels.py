@@ -1,6 +1,7 @@
 """Partial channels: the candidates of an edge read one K-th of the channels, the rest bypasses them."""
 
 import functools
+from typing import ClassVar
 
 import keras
 import tensorflow as tf
@@ -38,6 +39,8 @@ class PartialChannels:
     """
 
     groups: int = 4
+
+    needs_simplex: ClassVar[bool] = True
 
     def __post_init__(self):
         require_count(2, groups=self.groups)

@@ -33,7 +33,7 @@ class SupernetEvaluator:
         batches = images.batches(
             batch_size, seed=0, epoch=0, shuffle=False, drop_remainder=strategy.num_replicas_in_sync > 1
         )
-        discrete = all(_is_discrete(np.asarray(table)) for table in probs.values())
+        discrete = progress is None and all(_is_discrete(np.asarray(table)) for table in probs.values())
         probs = {cell_type: tf.constant(value, tf.float32) for cell_type, value in probs.items()}
         progress = None if progress is None else tf.constant(progress, tf.float32)
         sums = [self.function(*batch, probs, discrete, progress) for batch in replica_batches(batches, strategy)]

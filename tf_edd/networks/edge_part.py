@@ -2,7 +2,7 @@
 
 import functools
 from collections.abc import Sequence
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 from tf_edd.errors import UserError
 from tf_edd.networks.mixed_op import EdgeFactory, MixedOp
@@ -14,6 +14,9 @@ class EdgePart(Protocol):
 
     Evaluation of a discretized cell and the final network know nothing of what acts only in training.
     """
+
+    needs_simplex: ClassVar[bool]
+    """Whether the weights of an edge must be a distribution."""
 
     def check(self, space: Space) -> None:
         """Raises UserError for a space that it cannot take; called before anything is built or written."""

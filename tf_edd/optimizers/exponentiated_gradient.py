@@ -22,7 +22,7 @@ class ExponentiatedGradient(keras.optimizers.Optimizer):
 
     Args:
         learning_rate: The rate. Schedules assign it once per epoch, so gin cannot bind it.
-        floor: Least theta before the division, below 1.
+        floor: Least theta before the division, below 1. Variables with a single axis, the weights of edges, have none.
         weight_decay: Coefficient of the entropic penalty, on every variable.
         name: Of the optimizer's variables.
 
@@ -77,7 +77,9 @@ class ExponentiatedGradient(keras.optimizers.Optimizer):
         """The logits after an update."""
         step = tf.cast(rate, value.dtype) * (tf.cast(gradient, value.dtype) + self.coupled_decay * value)
         total = _log_sum(value)
-        moved = tf.maximum(value - step, total + tf.math.log(tf.constant(self.floor, value.dtype)))
+        moved = value - step
+        if value.shape.rank != 1:  # a table of edges has rows of its own, one for each node, and no floor
+            moved = tf.maximum(moved, total + tf.math.log(tf.constant(self.floor, value.dtype)))
         return moved - (_log_sum(moved) - total)
 
 

@@ -119,11 +119,22 @@ class Method:
                 + ", ".join(f"{part}={getattr(self, part)!r}" for part in given)
             )
 
-        if self.decisions is not None and (self.edge_weights is not None or one_hot(self.relaxation)):
-            received = self.relaxation if self.edge_weights is None else self.edge_weights
+        whole = [part for part in self.edges if part.needs_simplex]
+        if whole and self.relaxation is not None and not self.relaxation.simplex:
             raise UserError(
-                "Method.decisions expect a mixture without weights of edges, since a decided edge has the weight 1. "
-                f"Received: {type(received).__name__}"
+                f"{type(whole[0]).__name__} needs a relaxation whose rows are distributions. Received: "
+                f"relaxation={self.relaxation!r}"
+            )
+        if self.decisions is not None and (around or one_hot(self.relaxation)):
+            received = around or [self.relaxation]
+            raise UserError(
+                "Method.decisions expect a mixture without Method.edges and edge weights: a decided edge is its "
+                f"operation and nothing else. Received: {', '.join(type(part).__name__ for part in received)}"
+            )
+        if self.decisions is not None and self.selector is not None:
+            raise UserError(
+                "Method.decisions choose the cell, and so does a selector: leave one of them out. Received: "
+                f"selector={self.selector!r}"
             )
         if self.decisions is not None and not self.relaxation.simplex:
             raise UserError(

@@ -83,9 +83,9 @@ def rank(
         What `ranking.json` holds, or the description for a dry run.
 
     Raises:
-        UserError: No checkpoint, another space or data set, a search with `Method.edges`, a column that the table does
-            not have or that is about another data set, a log of another checkpoint or of other settings, impossible
-            numbers.
+        UserError: No checkpoint, another space or data set, a search with `Method.edges` or decisions, a column that
+            the table does not have or that is about another data set, a log of another checkpoint or of other settings,
+            impossible numbers.
     """
     model_dir = local_folder(model_dir)
     counts = {"cells": cells, "batch_size": batch_size, "recalibration_batches": recalibration_batches}
@@ -100,6 +100,11 @@ def rank(
         pictures = data.load(data_dir)
         _check_column(column, pictures.name)
         record = read_record(folder)
+        if record["method"].get("decisions"):
+            raise UserError(
+                "The ranking knows supernets of which all candidates were trained to the end. Received: a search with "
+                f"Method.decisions = {record['method']['decisions']['@']}"
+            )
         if record["method"].get("edges"):
             raise UserError(
                 "The ranking knows supernets whose edges hold their candidates alone. Received: a search with "

@@ -65,7 +65,10 @@ def _seconds_of_a_batch(plan: SearchPlan, supernet, step, temperature: float) ->
     evaluator = SupernetEvaluator(supernet)
     info = EpochInfo(0, plan.epochs, 0, plan.seed, plan.batches, step.architecture(temperature))
 
+    def evaluate(probs, progress=None):
+        return evaluator(probs, images, batch_size, strategy, progress)
+
     def validate():
-        step.validate(info, lambda probs: evaluator(probs, images, batch_size, strategy), plan.method.discretizer)
+        step.validate(info, evaluate, plan.method.discretizer)
 
     return _mean_seconds(validate)

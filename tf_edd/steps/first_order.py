@@ -84,13 +84,18 @@ class FirstOrder:
         """The step of one search.
 
         Raises:
-            UserError: A negligible_weight that edges begin below, or a perturbation of a relaxation that runs one
-                candidate of an edge alone.
+            UserError: An exploration of rows that are no distributions, a negligible_weight that edges begin below, or
+                a perturbation of a relaxation that runs one candidate of an edge alone.
         """
         if self.perturbation is not None and one_hot(setup.method.relaxation):
             raise UserError(
                 f"{type(setup.method.relaxation).__name__} runs one candidate of an edge alone, without a perturbation"
                 f". Received: FirstOrder.perturbation={type(self.perturbation).__name__}"
+            )
+        if self.exploration and not setup.method.relaxation.simplex:
+            raise UserError(
+                "FirstOrder.exploration needs a relaxation whose rows are distributions. Received: "
+                f"relaxation={setup.method.relaxation!r}"
             )
         if setup.method.edge_weights is not None:
             check_negligible(self.negligible_weight, setup.supernet.space, edge_weights=True)

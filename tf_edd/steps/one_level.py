@@ -129,7 +129,11 @@ class OneLevelStep:
             replicas = tf.distribute.get_replica_context().num_replicas_in_sync
             norms = {phase: self._move(phase, gradients[phase]) / replicas for phase in phases}
             scalars = {"loss/weights": loss, "accuracy/train": accuracy, "weights/gradient_norm": norms["weights"]}
-            return scalars if moves == "weights" else {**scalars, "arch/logit_gradient_norm": norms["arch"]}
+            return (
+                scalars
+                if moves == "weights"
+                else {**scalars, "loss/arch": loss, "arch/logit_gradient_norm": norms["arch"]}
+            )
 
         return replica_step
 

@@ -5,7 +5,9 @@ from typing import Protocol
 
 import tensorflow as tf
 
+from tf_edd.architectures.mask import masked
 from tf_edd.errors import require_count, require_positive
+from tf_edd.networks.moment import Moment
 from tf_edd.optimizers.gradients import share_of_mean
 from tf_edd.part import part
 from tf_edd.steps.plumbing import PassInfo, Scalars, summed, with_weights
@@ -126,10 +128,13 @@ class BatchLoss:
         setup: of the step.
         batch: this replica's share.
         scales: cell type -> [E, 1], the sums of the rows of the weights.
+        info: the moment; what decisions have closed stays closed, and what surrounds the edges is that of the moment,
+            without anything random.
     """
 
-    def __init__(self, setup: StepSetup, batch: Batch, scales: Rows):
-        self._supernet, self._batch, self._scales = setup.supernet, batch, scales
+    def __init__(self, setup: StepSetup, batch: Batch, scales: Rows, info: PassInfo):
+        self._supernet, self._batch, self._scales, self._allowed = setup.supernet, batch, scales, info.allowed
+        self._moment = {"moment": Moment(info.progress)} if setup.method.edges else {}
         self._weights = [tf.convert_to_tensor(variable.value) for variable in setup.supernet.trainable_variables]
         # Half precision may lose gradients of unscaled losses; their signs are those of the scaled ones.
         self._scale = tf.cast(setup.method.weight_optimizer.scale_loss(1.0), tf.float32)
@@ -147,8 +152,8 @@ class BatchLoss:
         return dict(zip(rows, summed(gradients), strict=True))
 
     def _share(self, rows: Rows) -> tf.Tensor:
-        probs = {name: self._scales[name] * table for name, table in rows.items()}
-        options = {"training": False, "unused": None, "fixed_weights": True}
+        probs = masked({name: self._scales[name] * table for name, table in rows.items()}, self._allowed)
+        options = {"training": False, "unused": None, "fixed_weights": True, **self._moment}
         outputs = with_weights(
             self._supernet, self._weights, lambda: self._supernet(self._batch.images, probs, **options)
         )
@@ -172,7 +177,7 @@ def perturbed(
     rows = {name: tf.math.divide_no_nan(table, scales[name]) for name, table in probs.items()}
     first, last = perturbation.initial_radius, perturbation.final_radius
     radius = first + (last - first) * tf.cast(info.epoch_progress, tf.float32)
-    found, metrics = perturbation(rows, radius, seed, BatchLoss(setup, batch, scales))
+    found, metrics = perturbation(rows, radius, seed, BatchLoss(setup, batch, scales, info))
     changes = tf.concat([tf.reshape(tf.abs(found[name] - rows[name]), [-1]) for name in rows], 0)
     metrics = {RADIUS: radius, SIZE: tf.reduce_mean(changes), **metrics}
     return {name: scales[name] * found[name] for name in rows}, metrics
