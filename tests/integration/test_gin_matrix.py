@@ -126,8 +126,8 @@ def test_regularizers_join_every_method_with_logits(method, regularizer):
 def test_decisions_join_every_method_with_logits(method, decisions):
     """Schedules of the temperature are as long as the search, so they follow when a file changes that."""
     files = ["quickstart.gin", method, decisions]
-    parts = ("HardGumbel", "EdgeWeights", "Sigmoid", "PartialChannels", "AuxiliarySkip", "EdgeDropPath")
-    if any(binds(method, f"@{part}()") for part in parts):
+    unfit = ("HardGumbel", "EdgeWeights", "Sigmoid", "PartialChannels", "AuxiliarySkip", "EdgeDropPath")
+    if any(binds(method, f"@{part}()") for part in unfit):
         with pytest.raises(UserError, match="Method.decisions expect"):
             compose(files)
         return
