@@ -179,11 +179,7 @@ class SearchPlan:
                 f"Received: search.batch_size={batch_size}"
             )
         _clock(method, epochs, batches.steps)
-        method.step.check(space, batches)
-        for part in method.edges:
-            part.check(space)
-        if method.decisions is not None:
-            method.decisions.check(space, epochs)
+        _check_parts(method, space, batches, epochs)
         record = {
             "seed": seed,
             **current().record(),
@@ -338,6 +334,15 @@ def searched_images(images: ImageData, max_side: int | None) -> ImageData:
         return images
     require_count(note=" or None", max_image_side=max_side)
     return images.scaled_down(max_side)
+
+
+def _check_parts(method: Method, space: Space, batches: SearchBatches, epochs: int) -> None:
+    """What the parts of a method refuse of this space, of these images or of this length."""
+    method.step.check(space, batches)
+    for part in method.edges:
+        part.check(space)
+    if method.decisions is not None:
+        method.decisions.check(space, epochs)
 
 
 def _measured(valid: Images, count: int | None, seed: int) -> Images:

@@ -3,7 +3,7 @@
 import contextlib
 import json
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import tensorflow as tf
@@ -100,16 +100,7 @@ def rank(
         pictures = data.load(data_dir)
         _check_column(column, pictures.name)
         record = read_record(folder)
-        if record["method"].get("decisions"):
-            raise UserError(
-                "The ranking knows supernets of which all candidates were trained to the end. Received: a search with "
-                f"Method.decisions = {record['method']['decisions']['@']}"
-            )
-        if record["method"].get("edges"):
-            raise UserError(
-                "The ranking knows supernets whose edges hold their candidates alone. Received: a search with "
-                f"Method.edges = {[part['@'] for part in record['method']['edges']]}"
-            )
+        _check_method(record["method"])
         pictures = searched_images(pictures, record.get(MAX_IMAGE_SIDE))
         train, valid = _splits(record, pictures)
         supernet, state = _restore(folder, space, pictures, record["method"]["running_statistics"], statistics)
@@ -195,6 +186,20 @@ def _searched_space(folder: Path) -> Space:
     if space.name != tables.SPACE:
         raise UserError(f"The table knows cells of space {tables.SPACE!r}. Received: a search in {space.name!r}")
     return space
+
+
+def _check_method(method: Mapping) -> None:
+    """Refuses searches whose supernet is not that of plain candidates, by the record of their method."""
+    if method.get("decisions"):
+        raise UserError(
+            "The ranking knows supernets of which all candidates were trained to the end. Received: a search with "
+            f"Method.decisions = {method['decisions']['@']}"
+        )
+    if method.get("edges"):
+        raise UserError(
+            "The ranking knows supernets whose edges hold their candidates alone. Received: a search with "
+            f"Method.edges = {[part['@'] for part in method['edges']]}"
+        )
 
 
 def _accuracy(table: tables.Table, cell: str, column: str) -> float:
