@@ -9,7 +9,6 @@ import tensorflow as tf
 
 from tf_edd.errors import require_one_of, require_positive
 from tf_edd.networks.unused import NEGLIGIBLE, Unused
-from tf_edd.optimizers.gradients import apply_gradients
 from tf_edd.relaxations.relaxation import one_hot
 from tf_edd.steps.drawn_images import DrawnImages
 from tf_edd.steps.plumbing import (
@@ -22,7 +21,7 @@ from tf_edd.steps.plumbing import (
     edge_metrics,
     mixture_validation,
     moment_tensors,
-    move_logits,
+    move,
     noise_free,
     pass_info,
     temperature_variable,
@@ -178,7 +177,7 @@ class Alternation:
             batches = {name: Batch(*batch) for name, batch in batches.items()}
             info: PassInfo = pass_info(self._setup, phase, moment, self._temperature)
             found = Pass(*one_pass(self._terms.read(acting), batches, info))
-            norm = self._move(phase, found.gradients)
+            norm = move(self._setup, phase, found.gradients, self._clips[phase])
             replicas = tf.distribute.get_replica_context().num_replicas_in_sync
             shares = {tag: value / replicas for tag, value in (found.metrics or {}).items()}
             if phase == "weights":
@@ -189,10 +188,3 @@ class Alternation:
             return {**own, "arch/logit_gradient_norm": norm / replicas, **shares}
 
         return replica_step
-
-    def _move(self, phase: str, gradients) -> tf.Tensor:
-        """Applies the gradients of a phase; returns their norm."""
-        optimizer, clip = self._optimizers[phase], self._clips[phase]
-        if phase == "arch":
-            return move_logits(optimizer, gradients, self._setup.logits, clip)
-        return apply_gradients(optimizer, gradients, self._targets[phase], clip)

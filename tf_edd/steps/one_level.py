@@ -6,7 +6,6 @@ from typing import ClassVar
 import numpy as np
 import tensorflow as tf
 
-from tf_edd.optimizers.gradients import apply_gradients
 from tf_edd.part import part
 from tf_edd.steps.alternation import PHASES, check_alternation
 from tf_edd.steps.plumbing import (
@@ -17,7 +16,7 @@ from tf_edd.steps.plumbing import (
     edge_metrics,
     mixture_validation,
     moment_tensors,
-    move_logits,
+    move,
     noise_free,
     pass_info,
     relaxed,
@@ -127,7 +126,9 @@ class OneLevelStep:
             info = pass_info(self._setup, "weights", moment, self._temperature)
             loss, accuracy, gradients = one_pass(self._terms.read(acting), Batch(*batch), info)
             replicas = tf.distribute.get_replica_context().num_replicas_in_sync
-            norms = {phase: self._move(phase, gradients[phase]) / replicas for phase in phases}
+            norms = {
+                phase: move(self._setup, phase, gradients[phase], self._clips[phase]) / replicas for phase in phases
+            }
             scalars = {"loss/weights": loss, "accuracy/train": accuracy, "weights/gradient_norm": norms["weights"]}
             return (
                 scalars
@@ -136,13 +137,6 @@ class OneLevelStep:
             )
 
         return replica_step
-
-    def _move(self, phase: str, gradients) -> tf.Tensor:
-        """Applies the gradients of a phase; returns their norm."""
-        optimizer, clip = self._optimizers[phase], self._clips[phase]
-        if phase == "arch":
-            return move_logits(optimizer, gradients, self._setup.logits, clip)
-        return apply_gradients(optimizer, gradients, self._targets[phase], clip)
 
     def _pass(self, phases: tuple[str, ...], batch: Batch, info, terms):
         """Shares of loss and accuracy, and the gradient of each phase, scaled as its optimizer wants it."""

@@ -255,6 +255,13 @@ def move_logits(optimizer, gradients: Sequence[tf.Tensor], logits: ArchLogits, c
     return norm
 
 
+def move(setup: StepSetup, phase: str, gradients: Sequence[tf.Tensor], clip: float | None) -> tf.Tensor:
+    """Applies the gradients of a phase, "weights" or "arch", in replica context; returns their norm before clipping."""
+    if phase == "arch":
+        return move_logits(setup.method.arch_optimizer, gradients, setup.logits, clip)
+    return apply_gradients(setup.method.weight_optimizer, gradients, setup.supernet.trainable_variables, clip)
+
+
 def mixture_validation(
     epoch: EpochInfo, space, evaluate: Callable, discretizer: Callable, progress: float | None = None
 ) -> Validation:
